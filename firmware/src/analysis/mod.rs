@@ -1,0 +1,180 @@
+//! The warm worker process that runs the models.
+//!
+//! The appliance never runs a network itself. A child process of the same binary loads the model
+//! package once and then answers one study after the other, so that a crash, a runaway allocation
+//! or an endless loop over foreign images ends in a reason instead of a dead appliance.
+//!
+//! Both sides talk in lines of JSON over the child's standard input and output ([`wire`]).
+
+mod serve;
+mod wire;
+
+use std::path::{Path, PathBuf};
+use std::process::Stdio;
+use std::time::Duration;
+
+use models::findings::{Fault, ModelIdentity, Reason};
+use models::mr::Contrast;
+use serde::de::DeserializeOwned;
+use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
+use tokio::process::{Child, ChildStdin, ChildStdout, Command};
+use tokio::sync::Mutex;
+use tokio::time::timeout;
+
+use crate::limits::{ANALYSIS_DEADLINE, MAX_ANSWER_BYTES, WORKER_START};
+use wire::{Hello, Request};
+
+pub use models::run::Answer;
+pub use serve::serve;
+
+/// How the worker is started.
+#[derive(Debug, Clone)]
+pub struct WorkerSettings {
+    /// The `sialoscope` binary.
+    pub program: PathBuf,
+    /// Folder of the model package.
+    pub package: PathBuf,
+    /// Threads of the inference.
+    pub threads: usize,
+    /// Longest time for one study.
+    pub longest: Duration,
+}
+
+impl WorkerSettings {
+    /// The running binary, all cores, the default time limit.
+    ///
+    /// # Errors
+    /// The path of the running binary is unknown.
+    pub fn new(package: &Path) -> std::io::Result<Self> {
+        Ok(Self {
+            program: std::env::current_exe()?,
+            package: package.to_owned(),
+            threads: std::thread::available_parallelism().map_or(1, usize::from),
+            longest: ANALYSIS_DEADLINE,
+        })
+    }
+}
+
+/// The parent's end of the worker process; starts it again when it has died.
+pub struct Worker {
+    settings: WorkerSettings,
+    /// What the model reads or shows; empty without a model.
+    contrasts: Vec<Contrast>,
+    running: Mutex<Option<Running>>,
+}
+
+struct Running {
+    /// Killed when dropped.
+    child: Child,
+    requests: ChildStdin,
+    replies: BufReader<ChildStdout>,
+}
+
+impl Worker {
+    /// Starts the process and waits until its model is loaded and checked.
+    ///
+    /// A package that fails its checks is no error here: the worker then answers every study with
+    /// that reason. It is returned beside the worker so that the station can show it at once.
+    ///
+    /// # Errors
+    /// The process does not start or does not report in time.
+    pub async fn start(settings: WorkerSettings) -> Result<(Worker, Result<ModelIdentity, Reason>), Reason> {
+        let (running, hello) = spawn(&settings).await?;
+        let Hello { model, reason, contrasts } = hello;
+        let model = model.ok_or_else(|| {
+            reason.unwrap_or_else(|| fault("worker_start", "the worker has neither model nor reason"))
+        });
+        Ok((Worker { settings, contrasts, running: Mutex::new(Some(running)) }, model))
+    }
+
+    /// Answers about the study in a folder.
+    ///
+    /// # Errors
+    /// `worker_start`, `worker_crashed`, `worker_timeout`: the process is gone; the next call starts
+    /// a new one.
+    pub async fn analyze(&self, folder: &Path) -> Result<Answer, Reason> {
+        self.ask(&Request::Answer(folder.to_owned())).await
+    }
+
+    /// Whether the headers in a folder promise every contrast that the model reads or shows.
+    ///
+    /// # Errors
+    /// As [`Worker::analyze`].
+    pub async fn has_all_contrasts(&self, folder: &Path) -> Result<bool, Reason> {
+        if self.contrasts.is_empty() {
+            return Ok(false);
+        }
+        let promised: Vec<Contrast> = self.ask(&Request::Contrasts(folder.to_owned())).await?;
+        Ok(self.contrasts.iter().all(|c| promised.contains(c)))
+    }
+
+    async fn ask<T: DeserializeOwned>(&self, request: &Request) -> Result<T, Reason> {
+        let mut slot = self.running.lock().await;
+        // Taken out while it works: whatever goes wrong below drops it, and dropping kills it.
+        let mut running = match slot.take() {
+            Some(running) => running,
+            None => spawn(&self.settings).await?.0,
+        };
+        let exchange = async {
+            let line = wire::line(request)?;
+            running.requests.write_all(&line).await.map_err(|e| crashed(&e.to_string()))?;
+            let reply = read_line(&mut running.replies, MAX_ANSWER_BYTES).await?;
+            serde_json::from_slice(&reply).map_err(|e| crashed(&format!("its answer is no answer: {e}")))
+        };
+        let answer = timeout(self.settings.longest, exchange).await.map_err(|_| {
+            let seconds = self.settings.longest.as_secs();
+            fault("worker_timeout", &format!("the analysis took longer than {seconds} s and was stopped"))
+        })??;
+        *slot = Some(running);
+        Ok(answer)
+    }
+
+    /// Process id of the worker, while it runs.
+    pub async fn process_id(&self) -> Option<u32> {
+        self.running.lock().await.as_ref().and_then(|r| r.child.id())
+    }
+}
+
+async fn spawn(settings: &WorkerSettings) -> Result<(Running, Hello), Reason> {
+    let mut child = Command::new(&settings.program)
+        .arg("worker")
+        .arg("--package")
+        .arg(&settings.package)
+        .arg("--threads")
+        .arg(settings.threads.to_string())
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::inherit())
+        .kill_on_drop(true)
+        .spawn()
+        .map_err(|e| fault("worker_start", &format!("the worker process does not start: {e}")))?;
+    let pipes = (child.stdin.take(), child.stdout.take());
+    let (Some(requests), Some(replies)) = pipes else {
+        return Err(fault("worker_start", "the worker process has no pipes"));
+    };
+    let mut replies = BufReader::new(replies);
+    let hello = timeout(WORKER_START, read_line(&mut replies, MAX_ANSWER_BYTES))
+        .await
+        .map_err(|_| fault("worker_start", "the worker process did not get ready in time"))??;
+    let hello = serde_json::from_slice(&hello)
+        .map_err(|e| fault("worker_start", &format!("the worker process greets wrongly: {e}")))?;
+    Ok((Running { child, requests, replies }, hello))
+}
+
+/// One line without its end; more than `limit` bytes or no line at all is a crash.
+async fn read_line(replies: &mut BufReader<ChildStdout>, limit: u64) -> Result<Vec<u8>, Reason> {
+    let mut line = Vec::new();
+    replies.take(limit).read_until(b'\n', &mut line).await.map_err(|e| crashed(&e.to_string()))?;
+    if line.pop() != Some(b'\n') {
+        return Err(crashed("its answer stops in the middle"));
+    }
+    Ok(line)
+}
+
+fn crashed(how: &str) -> Reason {
+    fault("worker_crashed", &format!("the analysis process died: {how}"))
+}
+
+fn fault(code: &str, text: &str) -> Reason {
+    Reason::new(code, Fault::Us, text)
+}

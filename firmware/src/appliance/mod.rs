@@ -1,0 +1,272 @@
+//! The appliance: everything wired together, from start to stop.
+//!
+//! ```text
+//! scanner ─► dicom::scp ─► spool ─┐ (a thread per association)
+//!                                 ├─► keeper (one thread) ─► analyst (a process) ─► records, screen
+//!                    restart ─────┘
+//! ```
+//!
+//! The keeper is the only one who decides about studies. It owns all their state, so there is
+//! nothing to lock; associations and the analyst talk to it through one bounded inbox.
+
+mod event;
+mod intake;
+mod keeper;
+mod scene;
+
+use std::fs::{File, OpenOptions};
+use std::future::Future;
+use std::io;
+use std::net::SocketAddr;
+use std::path::Path;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::mpsc::{SyncSender, sync_channel};
+
+use board::Display;
+use models::findings::{Fault, ModelIdentity, Reason};
+use rustix::fs::FlockOperation;
+use tokio::net::TcpListener;
+use tokio::sync::{broadcast, oneshot};
+use tokio::task::JoinHandle;
+
+use crate::analysis::{Answer, Worker};
+use crate::dicom::scp::Provider;
+use crate::limits::{EVENT_BACKLOG, INBOX_MESSAGES};
+use crate::spool::{Spool, disk};
+use crate::station::config::Config;
+use crate::station::refusals::Refusals;
+use crate::study::record::Records;
+
+pub use event::Event;
+use intake::Inbox;
+use keeper::{Keeper, Message};
+use scene::Scene;
+
+/// A future that may be sent to another thread.
+pub type Answering<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
+
+/// Whoever answers about studies.
+pub trait Analyst: Send + Sync + 'static {
+    /// Answers about the study whose files are in a folder. An error is no statement about the
+    /// study; the analysis may be tried again.
+    fn analyze<'a>(&'a self, folder: &'a Path) -> Answering<'a, Result<Answer, Reason>>;
+
+    /// Whether every contrast that the model knows is in the folder. Without that evidence a study
+    /// becomes complete by quiet time.
+    fn all_contrasts<'a>(&'a self, folder: &'a Path) -> Answering<'a, bool> {
+        let _ = folder;
+        Box::pin(std::future::ready(false))
+    }
+}
+
+impl Analyst for Worker {
+    fn analyze<'a>(&'a self, folder: &'a Path) -> Answering<'a, Result<Answer, Reason>> {
+        Box::pin(Worker::analyze(self, folder))
+    }
+
+    fn all_contrasts<'a>(&'a self, folder: &'a Path) -> Answering<'a, bool> {
+        Box::pin(async move {
+            let asked = self.has_all_contrasts(folder).await;
+            asked
+                .inspect_err(|reason| tracing::warn!(code = reason.code, "{reason}"))
+                .unwrap_or(false)
+        })
+    }
+}
+
+/// Nobody: the worker process could not even be started. Images are taken all the same, and the
+/// screen says why there is no answer about them.
+pub struct Absent(pub Reason);
+
+impl Analyst for Absent {
+    fn analyze<'a>(&'a self, _: &'a Path) -> Answering<'a, Result<Answer, Reason>> {
+        Box::pin(std::future::ready(Err(self.0.clone())))
+    }
+}
+
+/// What the appliance is made of besides its settings.
+pub struct Parts {
+    /// Who answers.
+    pub analyst: Arc<dyn Analyst>,
+    /// The model that answers, or why there is none.
+    pub model: Result<ModelIdentity, Reason>,
+    /// Where the pages are shown.
+    pub display: Box<dyn Display + Send>,
+    /// Who wants to know what happens; subscribe before the start to miss nothing.
+    pub events: broadcast::Sender<Event>,
+}
+
+impl Parts {
+    /// Parts with a channel of events of their own.
+    pub fn new(
+        analyst: Arc<dyn Analyst>,
+        model: Result<ModelIdentity, Reason>,
+        display: Box<dyn Display + Send>,
+    ) -> Self {
+        Self {
+            analyst,
+            model,
+            display,
+            events: broadcast::Sender::new(EVENT_BACKLOG),
+        }
+    }
+}
+
+/// A running appliance.
+pub struct Appliance {
+    address: SocketAddr,
+    provider: Arc<Provider>,
+    serving: JoinHandle<()>,
+    keeping: std::thread::JoinHandle<()>,
+    inbox: SyncSender<Message>,
+    /// Closed when the keeper ends.
+    keeper_alive: oneshot::Receiver<()>,
+    /// Held while the data folder is ours.
+    _lock: File,
+}
+
+impl Appliance {
+    /// Takes the data folder, goes on with the studies in it, and listens.
+    ///
+    /// # Errors
+    /// `data_dir` when the data folder cannot be used, `data_dir_in_use` when another appliance has
+    /// it, `listen` when the address cannot be listened on.
+    pub async fn start(config: &Config, parts: Parts) -> Result<Self, Reason> {
+        let data_dir = &config.station.data_dir;
+        let unusable = |error: io::Error| {
+            Reason::new(
+                "data_dir",
+                Fault::Hardware,
+                format!("the data folder {}: {error}", data_dir.display()),
+            )
+        };
+        std::fs::create_dir_all(data_dir).map_err(unusable)?;
+        let lock = take(data_dir)?;
+        let spool = Arc::new(Spool::open(data_dir, config.spool_limits()).map_err(unusable)?);
+        let records = Records::open(data_dir).map_err(unusable)?;
+        let refusals = Refusals::open(data_dir).map_err(unusable)?;
+        let (listener, address) = listen(config.listen_on()).await?;
+
+        let (inbox, messages) = sync_channel(INBOX_MESSAGES);
+        let provider = Arc::new(Provider::new(
+            config.admission(),
+            config.limits.associations,
+            config.idle_time(),
+            Arc::clone(&spool),
+            Box::new(Inbox::new(inbox.clone())),
+        ));
+        let Parts {
+            analyst,
+            model,
+            display,
+            events,
+        } = parts;
+        let scene = Scene::new(config, address, model, display);
+        let quiet = config.quiet_time();
+        let keeper = Keeper::new(
+            spool,
+            records,
+            refusals,
+            analyst,
+            events.clone(),
+            scene,
+            quiet,
+            inbox.clone(),
+        );
+        let (alive, keeper_alive) = oneshot::channel();
+        let keeping = std::thread::Builder::new()
+            .name("keeper".to_owned())
+            .spawn(move || {
+                let _until_the_end = alive;
+                keeper.run(&messages);
+            })
+            .map_err(|error| Reason::new("thread", Fault::Hardware, error.to_string()))?;
+
+        disk::replace(&data_dir.join("port"), format!("{}\n", address.port()).as_bytes())
+            .map_err(unusable)?;
+        tracing::info!("listening on {address}");
+        if config.is_open() {
+            tracing::warn!("no [[peer]] is listed: everybody on the network may send");
+        }
+        let _ = events.send(Event::Listening(address));
+        let serving = tokio::spawn(Arc::clone(&provider).serve(listener));
+        Ok(Self {
+            address,
+            provider,
+            serving,
+            keeping,
+            inbox,
+            keeper_alive,
+            _lock: lock,
+        })
+    }
+
+    /// Where it listens.
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// Waits until the appliance cannot go on, by an error of ours. What is acknowledged is on disk; a
+    /// new start goes on with it.
+    pub async fn broken(&mut self) -> Reason {
+        let _ = (&mut self.keeper_alive).await;
+        Reason::new(
+            "internal",
+            Fault::Us,
+            "the keeper of the studies ended by an error of ours",
+        )
+    }
+
+    /// Stops: takes nothing more, lets messages under way end, keeps the state. A running analysis is
+    /// given up; it is done again after the next start.
+    pub async fn stop(self) {
+        tracing::info!("stopping");
+        self.provider.stop();
+        let _ = self.serving.await;
+        let Self { inbox, keeping, .. } = self;
+        let kept = tokio::task::spawn_blocking(move || {
+            let _ = inbox.send(Message::Stop);
+            keeping.join()
+        });
+        if !matches!(kept.await, Ok(Ok(()))) {
+            tracing::error!("the keeper of the studies ended by an error of ours");
+        }
+        tracing::info!("stopped");
+    }
+}
+
+/// Makes sure that no other appliance works in the data folder. The kernel lets go with the process.
+fn take(data_dir: &Path) -> Result<File, Reason> {
+    let path = data_dir.join("lock");
+    let lock = OpenOptions::new()
+        .create(true)
+        .truncate(false)
+        .write(true)
+        .open(&path);
+    let lock = lock.map_err(|error| {
+        Reason::new(
+            "data_dir",
+            Fault::Hardware,
+            format!("{}: {error}", path.display()),
+        )
+    })?;
+    rustix::fs::flock(&lock, FlockOperation::NonBlockingLockExclusive).map_err(|_| {
+        let text = format!("another appliance works in {}", data_dir.display());
+        Reason::new("data_dir_in_use", Fault::Configuration, text)
+    })?;
+    Ok(lock)
+}
+
+async fn listen(on: SocketAddr) -> Result<(TcpListener, SocketAddr), Reason> {
+    let failed = |error: io::Error| {
+        Reason::new(
+            "listen",
+            Fault::Configuration,
+            format!("cannot listen on {on}: {error}"),
+        )
+    };
+    let listener = TcpListener::bind(on).await.map_err(failed)?;
+    let address = listener.local_addr().map_err(failed)?;
+    Ok((listener, address))
+}

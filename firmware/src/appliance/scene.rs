@@ -1,0 +1,202 @@
+//! Which page is on the screen.
+
+use std::collections::VecDeque;
+use std::net::SocketAddr;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::time::Duration;
+
+use board::{Display, Frame};
+use embedded_graphics::prelude::Size;
+use models::findings::{Findings, ModelIdentity, Reason, StudyIdentity, View};
+
+use crate::dicom::Uid;
+use crate::limits::{RECENT_REFUSALS, RESULT_STAYS, STATUS_REDRAW, STATUS_STUDIES};
+use crate::screen::{self, Progress, RefusalLine, StatusView, StudyLine};
+use crate::station::config::Config;
+use crate::station::refusals::Refusal;
+use crate::study::Stage;
+
+/// A study as the status page sees it.
+pub(super) struct StudyView<'a> {
+    pub study: &'a Uid,
+    pub stage: &'a Stage,
+    pub identity: Option<&'a StudyIdentity>,
+    pub images: u64,
+    pub since: Duration,
+}
+
+/// The screen: the last result until there is news, then the status.
+pub(super) struct Scene {
+    display: Box<dyn Display + Send>,
+    size: Size,
+    show_patient: bool,
+    /// Everything that stays the same.
+    template: StatusView,
+    refusals: VecDeque<(Duration, String)>,
+    /// What is shown stays at least until then.
+    stays_until: Duration,
+    /// There is news that the page on the screen does not show.
+    touched: bool,
+}
+
+impl Scene {
+    pub(super) fn new(
+        config: &Config,
+        address: SocketAddr,
+        model: Result<ModelIdentity, Reason>,
+        display: Box<dyn Display + Send>,
+    ) -> Self {
+        let model = model.ok();
+        let template = StatusView {
+            station: "Sialoscope".to_owned(),
+            ae_title: config.station.ae_title.clone(),
+            address: Some(address.to_string()),
+            open_mode: config.is_open(),
+            model: model
+                .as_ref()
+                .map(|model| format!("{} {}", model.name, model.version)),
+            trained_on: model.map(|model| model.trained_on).unwrap_or_default(),
+            software_version: env!("CARGO_PKG_VERSION").to_owned(),
+            studies: Vec::new(),
+            refusals: Vec::new(),
+        };
+        Self {
+            display,
+            size: Size::new(config.screen.width, config.screen.height),
+            show_patient: config.privacy.patient_on_screen,
+            template,
+            refusals: VecDeque::with_capacity(RECENT_REFUSALS),
+            stays_until: Duration::ZERO,
+            touched: true,
+        }
+    }
+
+    /// Something that the status page shows has changed.
+    pub(super) fn touch(&mut self) {
+        self.touched = true;
+    }
+
+    /// Something was turned away.
+    pub(super) fn refused(&mut self, refusal: &Refusal, now: Duration) {
+        if self.refusals.len() == RECENT_REFUSALS {
+            self.refusals.pop_back();
+        }
+        let peer = refusal.ae_title.as_ref().unwrap_or(&refusal.peer);
+        self.refusals
+            .push_front((now, format!("{peer}: {}", refusal.reason)));
+        self.touched = true;
+    }
+
+    /// The page about a result; none when it could not be drawn.
+    pub(super) fn page(&self, findings: &Findings, views: &[View]) -> Option<Frame> {
+        let hidden;
+        let shown = if self.show_patient {
+            findings
+        } else {
+            let identity = StudyIdentity {
+                study_instance_uid: findings.study.study_instance_uid.clone(),
+                ..StudyIdentity::default()
+            };
+            hidden = Findings {
+                study: identity,
+                ..findings.clone()
+            };
+            &hidden
+        };
+        drawn(|| screen::result_page(shown, views, self.size))
+    }
+
+    /// Shows the page about a result until there is news.
+    pub(super) fn show(&mut self, page: &Frame, now: Duration) {
+        self.present(page);
+        self.stays_until = now + RESULT_STAYS;
+        self.touched = false;
+    }
+
+    /// Draws the status page when it is its turn. Gives how long until it wants to be asked again.
+    pub(super) fn refresh<'a>(
+        &mut self,
+        now: Duration,
+        studies: impl Iterator<Item = StudyView<'a>>,
+    ) -> Duration {
+        if !self.touched {
+            return Duration::MAX;
+        }
+        if now < self.stays_until {
+            return self.stays_until - now;
+        }
+        let status = self.status(now, studies);
+        if let Some(frame) = drawn(|| screen::status_page(&status, self.size)) {
+            self.present(&frame);
+        }
+        self.touched = false;
+        self.stays_until = now + STATUS_REDRAW;
+        Duration::MAX
+    }
+
+    fn status<'a>(&self, now: Duration, studies: impl Iterator<Item = StudyView<'a>>) -> StatusView {
+        let mut studies: Vec<_> = studies.collect();
+        studies.sort_by_key(|study| std::cmp::Reverse(study.since));
+        studies.truncate(STATUS_STUDIES);
+        let age = |since: Duration| now.saturating_sub(since).as_secs();
+        StatusView {
+            studies: studies
+                .into_iter()
+                .map(|study| {
+                    let (progress, state) = words(study.stage);
+                    let images = usize::try_from(study.images).unwrap_or(usize::MAX);
+                    StudyLine {
+                        label: self.label(&study),
+                        progress,
+                        state,
+                        images,
+                        age_s: age(study.since),
+                    }
+                })
+                .collect(),
+            refusals: self
+                .refusals
+                .iter()
+                .map(|(since, text)| RefusalLine {
+                    text: text.clone(),
+                    age_s: age(*since),
+                })
+                .collect(),
+            ..self.template.clone()
+        }
+    }
+
+    fn label(&self, study: &StudyView<'_>) -> String {
+        match study.identity {
+            Some(identity) if self.show_patient && !identity.patient_name.is_empty() => {
+                identity.patient_name.clone()
+            }
+            _ => format!("Study {}", study.study.tag()),
+        }
+    }
+
+    fn present(&mut self, frame: &Frame) {
+        if let Err(error) = self.display.present(frame) {
+            tracing::error!(%error, "the screen cannot be written");
+        }
+    }
+}
+
+/// A page, or none when drawing it failed by an error of ours, which must not end the intake.
+fn drawn(draw: impl FnOnce() -> Frame) -> Option<Frame> {
+    let page = catch_unwind(AssertUnwindSafe(draw));
+    page.inspect_err(|_| tracing::error!("a page could not be drawn"))
+        .ok()
+}
+
+fn words(stage: &Stage) -> (Progress, String) {
+    let (progress, state) = match stage {
+        Stage::Receiving => (Progress::Working, "receiving"),
+        Stage::Complete => (Progress::Working, "waiting for the analysis"),
+        Stage::Analyzing => (Progress::Working, "analyzing"),
+        Stage::Reported => (Progress::Done, "reported"),
+        Stage::Delivered => (Progress::Done, "reported and delivered"),
+        Stage::Failed(reason) => return (Progress::Failed, format!("no answer: {reason}")),
+    };
+    (progress, state.to_owned())
+}

@@ -1,0 +1,83 @@
+//! The command line.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand};
+use firmware::dicom::send::Node;
+
+/// Parotid tumours on head-and-neck MR: research use only, not for diagnosis.
+///
+/// Exit codes: 0 done, 1 the work failed, 2 wrong usage or configuration.
+#[derive(Debug, Parser)]
+#[command(name = "sialoscope", version)]
+pub struct Cli {
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// What to do.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Run the appliance until it is told to stop (SIGTERM or Ctrl-C).
+    Run(Run),
+    /// Send DICOM files to a system.
+    Send(Send),
+    /// Work on the settings.
+    #[command(subcommand)]
+    Config(Config),
+    /// The process that runs the models; started by the appliance.
+    #[command(hide = true)]
+    Worker(Worker),
+}
+
+/// `sialoscope run`.
+#[derive(Debug, Args)]
+pub struct Run {
+    /// Settings file [default: /etc/sialoscope.toml, or the defaults where it does not exist].
+    #[arg(long, value_name = "FILE")]
+    pub config: Option<PathBuf>,
+}
+
+/// `sialoscope send`.
+#[derive(Debug, Args)]
+pub struct Send {
+    /// Files, and folders with files.
+    #[arg(required = true)]
+    pub paths: Vec<PathBuf>,
+    /// The system to send to.
+    #[arg(long, value_name = "AE@HOST:PORT")]
+    pub to: Node,
+    /// Our AE title.
+    #[arg(long, value_name = "AE", default_value = "SIALOSCOPE")]
+    pub from: String,
+}
+
+/// `sialoscope config`.
+#[derive(Debug, Subcommand)]
+pub enum Config {
+    /// Check a settings file and print every setting in force.
+    Check(ConfigCheck),
+}
+
+/// `sialoscope config check`.
+#[derive(Debug, Args)]
+pub struct ConfigCheck {
+    /// The settings file.
+    #[arg(required_unless_present = "defaults")]
+    pub file: Option<PathBuf>,
+    /// Print a settings file with every default and what it means.
+    #[arg(long, conflicts_with = "file")]
+    pub defaults: bool,
+}
+
+/// `sialoscope worker`.
+#[derive(Debug, Args)]
+pub struct Worker {
+    /// Folder of the model package.
+    #[arg(long)]
+    pub package: PathBuf,
+    /// Threads of the inference.
+    #[arg(long)]
+    pub threads: usize,
+}

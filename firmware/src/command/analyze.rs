@@ -1,0 +1,70 @@
+//! `sialoscope analyze`: one study from files.
+
+use std::path::{Path, PathBuf};
+
+use models::findings::{Fault, Findings, Outcome, Reason, View};
+use models::run::{Answer, Model, examine};
+
+use super::inspect::scan;
+use super::table::findings_table;
+use super::{Failure, io_failure, print};
+use crate::screen;
+
+/// What to analyze and where the files go.
+#[derive(Debug, Clone)]
+pub struct Analyze {
+    /// Files and folders of one study.
+    pub paths: Vec<PathBuf>,
+    /// Print `findings.json` instead of the table.
+    pub json: bool,
+    /// Folder for `findings.json` and `screen.png`.
+    pub out: Option<PathBuf>,
+    /// Folder of the model package.
+    pub package: PathBuf,
+}
+
+/// Analyzes and prints.
+///
+/// A study that the model cannot answer is work done: it is printed and is no failure. A model that
+/// cannot be used is one.
+///
+/// # Errors
+/// No such path, an unusable package, or an output folder that cannot be written.
+pub fn analyze(command: &Analyze) -> Result<(), Failure> {
+    let scan = scan(&command.paths)?;
+    let threads = std::thread::available_parallelism().map_or(1, usize::from);
+    let model = Model::load(&command.package, threads);
+    let answer = examine(model.as_ref(), &scan, env!("CARGO_PKG_VERSION"));
+    if let Some(out) = &command.out {
+        write_files(out, &answer.findings, &answer.views)?;
+    }
+    print_findings(&answer.findings, command.json)?;
+    failure_of(&answer)
+}
+
+/// Prints the table, or the JSON.
+pub(super) fn print_findings(findings: &Findings, json: bool) -> Result<(), Failure> {
+    if json { print(&pretty(findings)?) } else { print(&findings_table(findings)) }
+    Ok(())
+}
+
+/// Writes `findings.json` and `screen.png`.
+pub(super) fn write_files(out: &Path, findings: &Findings, views: &[View]) -> Result<(), Failure> {
+    let failed = |e: &std::io::Error| io_failure(&format!("cannot write to {}", out.display()), e);
+    std::fs::create_dir_all(out).map_err(|e| failed(&e))?;
+    std::fs::write(out.join("findings.json"), pretty(findings)?).map_err(|e| failed(&e))?;
+    let frame = screen::result_page(findings, views, screen::DEFAULT_SIZE);
+    std::fs::write(out.join("screen.png"), frame.to_png()).map_err(|e| failed(&e))
+}
+
+fn pretty(findings: &Findings) -> Result<String, Failure> {
+    Ok(serde_json::to_string_pretty(findings).map_err(|e| Reason::new("json", Fault::Us, e.to_string()))?)
+}
+
+fn failure_of(answer: &Answer) -> Result<(), Failure> {
+    let ours = |r: &&Reason| r.fault != Fault::Data;
+    match answer.findings.reasons.iter().find(ours) {
+        Some(reason) if answer.findings.outcome == Outcome::CannotAnswer => Err(Failure(reason.clone())),
+        _ => Ok(()),
+    }
+}

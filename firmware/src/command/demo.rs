@@ -1,0 +1,247 @@
+//! `sialoscope demo`: one simulated study through the whole appliance, on loopback.
+//!
+//! Nothing is shortened: the phantom's DICOM files go over a real association into a real spool, the
+//! worker process answers, and the page is the one that the box would show.
+
+use std::io::IsTerminal;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use board::{Display, DisplayError, Frame};
+use models::findings::{Fault, Findings, Reason};
+use phantom::{Diagnosis, Patient, Truth};
+use tokio::sync::broadcast::Receiver;
+use tokio::sync::broadcast::error::RecvError;
+
+use super::analyze::print_findings;
+use super::{Failure, io_failure, print};
+use crate::analysis::{Worker, WorkerSettings};
+use crate::appliance::{Appliance, Event, Parts};
+use crate::dicom::send::{Node, files_under, send};
+use crate::limits::ANALYSIS_DEADLINE;
+use crate::station::config::Config;
+
+/// AE title of the simulated scanner.
+const SCANNER: &str = "PHANTOM";
+
+/// Who sends.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Sender {
+    /// Our own storage SCU.
+    Own,
+    /// dcmtk's storescu, where it is installed.
+    Storescu,
+}
+
+/// Which patient, and where the files go.
+#[derive(Debug, Clone)]
+pub struct Demo {
+    /// No picture in the terminal.
+    pub headless: bool,
+    /// Folder for `findings.json` and `screen.png`.
+    pub out: Option<PathBuf>,
+    /// Seed of the patient.
+    pub seed: u64,
+    /// What the patient has; drawn by the seed when not given.
+    pub diagnosis: Option<Diagnosis>,
+    /// Who sends.
+    pub with: Sender,
+    /// Folder of the model package.
+    pub package: PathBuf,
+}
+
+/// What the demo ended with.
+#[derive(Debug, Clone)]
+pub struct Shown {
+    /// What the appliance said.
+    pub findings: Findings,
+    /// What was true.
+    pub truth: Truth,
+    /// From the last C-STORE response to the finished picture.
+    pub latency: Duration,
+}
+
+/// Runs the demo and prints what came out.
+///
+/// # Errors
+/// The disk, the sender, the worker or the model failed; an honest "cannot answer" is no failure.
+pub fn demo(demo: &Demo) -> Result<(), Failure> {
+    let (shown, frame) = play(demo, &mut |line| eprintln!("{line}"))?;
+    if !demo.headless {
+        let out = std::io::stdout();
+        let columns = board::display::terminal_columns(&out).unwrap_or(120);
+        if let (Some(frame), true) = (&frame, out.is_terminal()) {
+            print(&frame.half_blocks(columns));
+        }
+    }
+    print_findings(&shown.findings, false)?;
+    print(&format!("Simulated truth: {}", truth_line(&shown.truth)));
+    print(&format!("From the last C-STORE response to the finished picture: {} ms", shown.latency.as_millis()));
+    Ok(())
+}
+
+/// Runs the demo, telling its progress line by line; the last page is there when it was drawn.
+///
+/// # Errors
+/// As [`demo`].
+pub fn play(demo: &Demo, tell: &mut dyn FnMut(&str)) -> Result<(Shown, Option<Frame>), Failure> {
+    let folder = tempfile::Builder::new()
+        .prefix("sialoscope-demo-")
+        .tempdir()
+        .map_err(|e| io_failure("no temporary folder", &e))?;
+    let patient = Patient::draw(demo.seed, demo.diagnosis);
+    tell(&format!("scanner    simulating patient {}", patient.id()));
+    let written = phantom::write_study(&patient, &folder.path().join("scanner"))
+        .map_err(|e| Reason::new("phantom", Fault::Hardware, e.to_string()))?;
+    tell(&format!("scanner    {} images", written.files));
+
+    let runtime = tokio::runtime::Runtime::new().map_err(|e| io_failure("no threads", &e))?;
+    let page = LastPage::default();
+    let (findings, results, latency) = runtime.block_on(async {
+        let settings = WorkerSettings::new(&demo.package).map_err(|e| io_failure("the worker", &e))?;
+        let (worker, model) = Worker::start(settings).await?;
+        let model = model?;
+        tell(&format!("appliance  model {} {}, trained on {}", model.name, model.version, model.trained_on));
+        let parts = Parts::new(Arc::new(worker), Ok(model), Box::new(page.clone()));
+        let mut events = parts.events.subscribe();
+        let appliance = Appliance::start(&settings_below(folder.path()), parts).await?;
+        tell(&format!("appliance  listening on {}", appliance.address()));
+        let sent = send_study(demo.with, written.dicom.clone(), appliance.address()).await?;
+        tell("scanner    all images acknowledged");
+        let outcome = follow(&mut events, tell).await;
+        let latency = sent.elapsed();
+        appliance.stop().await;
+        outcome.map(|(findings, results)| (findings, results, latency))
+    })?;
+    if let Some(out) = &demo.out {
+        keep(&results, out).map_err(|e| io_failure(&format!("cannot write to {}", out.display()), &e))?;
+        tell(&format!("appliance  findings.json and screen.png in {}", out.display()));
+    }
+    let shown = Shown { findings: (*findings).clone(), truth: written.truth, latency };
+    Ok((shown, page.take()))
+}
+
+/// Loopback, a free port, everything below a temporary folder.
+fn settings_below(folder: &Path) -> Config {
+    let mut config = Config::default();
+    config.station.bind = IpAddr::V4(Ipv4Addr::LOCALHOST);
+    config.station.port = 0;
+    config.station.data_dir = folder.join("appliance");
+    config
+}
+
+/// Sends everything; gives the moment of the last response.
+async fn send_study(with: Sender, dicom: PathBuf, to: SocketAddr) -> Result<Instant, Failure> {
+    let work = move || match with {
+        Sender::Own => send_own(&dicom, to),
+        Sender::Storescu => send_storescu(&dicom, to),
+    };
+    let joined = tokio::task::spawn_blocking(work).await;
+    Ok(joined.map_err(|e| Reason::new("sender", Fault::Us, e.to_string()))??)
+}
+
+fn send_own(dicom: &Path, to: SocketAddr) -> Result<Instant, Reason> {
+    let node = Node { ae_title: Config::default().station.ae_title, address: to.to_string() };
+    let files = files_under(&[dicom.to_owned()])?;
+    let mut refused = None;
+    let mut last = Instant::now();
+    send(&files, &node, SCANNER, |sent| {
+        last = Instant::now();
+        if !sent.is_stored() {
+            refused.get_or_insert(sent);
+        }
+    })?;
+    match refused {
+        None => Ok(last),
+        Some(sent) => {
+            let why = match sent.outcome {
+                Ok(status) => format!("status {:04X}", status.0),
+                Err(reason) => reason.to_string(),
+            };
+            Err(Reason::new("not_stored", Fault::Us, format!("an image was not stored: {why}")))
+        }
+    }
+}
+
+fn send_storescu(dicom: &Path, to: SocketAddr) -> Result<Instant, Reason> {
+    let status = Command::new("storescu")
+        .args(["--scan-directories", "--recurse", "--aetitle", SCANNER, "--call"])
+        .arg(Config::default().station.ae_title)
+        .arg(to.ip().to_string())
+        .arg(to.port().to_string())
+        .arg(dicom)
+        .stdout(std::process::Stdio::null())
+        .status()
+        .map_err(|e| Reason::new("storescu", Fault::Configuration, format!("storescu does not start: {e}")))?;
+    if status.success() {
+        return Ok(Instant::now());
+    }
+    Err(Reason::new("storescu", Fault::Peer, format!("storescu ended with {status}")))
+}
+
+/// Tells what happens until the study has its page.
+async fn follow(
+    events: &mut Receiver<Event>,
+    tell: &mut dyn FnMut(&str),
+) -> Result<(Arc<Findings>, PathBuf), Failure> {
+    let patience = tokio::time::sleep(ANALYSIS_DEADLINE);
+    tokio::pin!(patience);
+    loop {
+        let event = tokio::select! {
+            event = events.recv() => event,
+            () = &mut patience => {
+                return Err(Failure(Reason::new("no_answer", Fault::Us, "the appliance did not answer in time")));
+            }
+        };
+        match event {
+            Ok(Event::StudyComplete { instances, .. }) => {
+                tell(&format!("appliance  study complete, {instances} images on disk"));
+            }
+            Ok(Event::Analyzing { .. }) => tell("appliance  analyzing"),
+            Ok(Event::Reported { findings, folder, .. }) => return Ok((findings, folder)),
+            Ok(Event::Failed { reason, .. }) => return Err(Failure(reason)),
+            Ok(Event::Refused(refusal)) => tell(&format!("appliance  refused: {}", refusal.reason)),
+            Ok(Event::Listening(_) | Event::InstanceStored { .. }) | Err(RecvError::Lagged(_)) => {}
+            Err(RecvError::Closed) => {
+                return Err(Failure(Reason::new("no_answer", Fault::Us, "the appliance stopped")));
+            }
+        }
+    }
+}
+
+fn keep(results: &Path, out: &Path) -> std::io::Result<()> {
+    std::fs::create_dir_all(out)?;
+    for name in ["findings.json", "screen.png"] {
+        std::fs::copy(results.join(name), out.join(name))?;
+    }
+    Ok(())
+}
+
+fn truth_line(truth: &Truth) -> String {
+    let lesions: Vec<String> = truth
+        .lesions
+        .iter()
+        .map(|l| format!("{:?} side, {:.0} mm", l.side, l.long_axis_mm).to_lowercase())
+        .collect();
+    if lesions.is_empty() { truth.diagnosis.to_string() } else { format!("{}, {}", truth.diagnosis, lesions.join("; ")) }
+}
+
+/// A display that keeps the last page.
+#[derive(Clone, Default)]
+struct LastPage(Arc<Mutex<Option<Frame>>>);
+
+impl LastPage {
+    fn take(&self) -> Option<Frame> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).take()
+    }
+}
+
+impl Display for LastPage {
+    fn present(&mut self, frame: &Frame) -> Result<(), DisplayError> {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(frame.clone());
+        Ok(())
+    }
+}

@@ -1,0 +1,23 @@
+//! The appliance beside the MR scanner.
+//!
+//! | module | owns |
+//! |---|---|
+//! | [`dicom`] | associations, C-ECHO and C-STORE as provider and as user, who may call |
+//! | [`spool`] | durable storage of instances: what is acknowledged is on disk |
+//! | [`study`] | which instances make a study, when it is complete, its durable state |
+//! | [`analysis`] | the warm worker process that runs the models |
+//! | [`screen`] | findings and status as pages |
+//! | [`station`] | configuration, and what was turned away at the door |
+//! | [`appliance`] | all of it wired together, from start to stop |
+//! | [`command`] | what each word of the command line does |
+//! | [`limits`] | every limit on size, count and time in this crate |
+
+pub mod analysis;
+pub mod appliance;
+pub mod command;
+pub mod dicom;
+pub mod limits;
+pub mod screen;
+pub mod spool;
+pub mod station;
+pub mod study;

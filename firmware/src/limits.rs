@@ -1,0 +1,118 @@
+//! Every limit on size, count and time in this crate, each with its unit.
+//!
+//! What a hospital may need to change stands in `[limits]` and `[study]` of the settings file; the
+//! constants named `DEFAULT_…` are what holds without it.
+
+use std::time::Duration;
+
+/// Longest P-DATA-TF PDU that we announce and accept, bytes after the 6-byte header.
+pub const MAX_PDU_BYTES: u32 = 256 * 1024;
+
+/// Longest A-ASSOCIATE-RQ, bytes after the 6-byte header. 128 contexts with 40 transfer syntaxes of
+/// 64 characters each would need 350 KB; real peers stay below 100 KB.
+pub const MAX_ASSOCIATE_BYTES: u32 = 512 * 1024;
+
+/// Most presentation contexts in one association: odd identifiers from 1 to 255 (PS3.8 9.3.2.2).
+pub const MAX_PRESENTATION_CONTEXTS: usize = 128;
+
+/// Longest DIMSE command set, bytes. The longest of C-STORE and C-ECHO need a few hundred.
+pub const MAX_COMMAND_BYTES: usize = 16 * 1024;
+
+/// Longest UID, characters (PS3.5 9.1).
+pub const MAX_UID_CHARS: usize = 64;
+
+/// Longest AE title, characters (PS3.5 6.2, VR AE).
+pub const MAX_AE_TITLE_CHARS: usize = 16;
+
+/// Longest Error Comment (0000,0902), characters (VR LO).
+pub const MAX_ERROR_COMMENT_CHARS: usize = 64;
+
+/// Associations served at once.
+pub const DEFAULT_MAX_ASSOCIATIONS: usize = 16;
+
+/// Callers above the limit that still hear a proper A-ASSOCIATE-RJ; more are hung up on.
+pub const TURNED_AWAY_POLITELY: usize = 8;
+
+/// From the TCP connection to the last byte of A-ASSOCIATE-RQ (the ARTIM timer of PS3.8 9.1.5).
+pub const ARTIM: Duration = Duration::from_secs(15);
+
+/// From the first to the last byte of one PDU; ends connections that drip.
+pub const PDU_DEADLINE: Duration = Duration::from_secs(30);
+
+/// Waiting for the peer to take what we write.
+pub const WRITE_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// Silence between two messages of an association after which it is aborted, seconds.
+pub const DEFAULT_IDLE_SECONDS: u64 = 60;
+
+/// How often a waiting association looks whether the appliance is stopping.
+pub const STOP_POLL: Duration = Duration::from_millis(200);
+
+/// How long a stop waits for messages under way.
+pub const STOP_GRACE: Duration = Duration::from_secs(10);
+
+/// Largest object that is stored, MiB. The largest enhanced MR objects have about 1 GiB.
+pub const DEFAULT_MAX_OBJECT_MIB: u64 = 2048;
+
+/// Free space on the data partition below which nothing more is accepted, MiB.
+pub const DEFAULT_MIN_FREE_MIB: u64 = 512;
+
+/// Deepest nesting of sequences in a data set, levels.
+pub const MAX_SEQUENCE_DEPTH: usize = 64;
+
+/// Different contents that are kept apart under one SOP Instance UID.
+pub const MAX_CONFLICTS: usize = 16;
+
+/// Quiet time after the last image that makes a study complete when nothing else does, seconds.
+pub const DEFAULT_QUIET_SECONDS: f64 = 30.0;
+
+/// Analyses of one study that may end without an answer before it is given up.
+pub const MAX_ATTEMPTS: u32 = 3;
+
+/// Longest analysis, after which it counts as stopped.
+pub const ANALYSIS_DEADLINE: Duration = Duration::from_secs(600);
+
+/// Messages between associations and the study keeper before associations wait.
+pub const INBOX_MESSAGES: usize = 256;
+
+/// Events that a slow listener may fall behind before it loses the oldest.
+pub const EVENT_BACKLOG: usize = 4096;
+
+/// Refusals shown on the screen.
+pub const RECENT_REFUSALS: usize = 16;
+
+/// Size of the refusal journal at which it is turned over; one older journal is kept. Bytes.
+pub const REFUSAL_JOURNAL_BYTES: u64 = 1024 * 1024;
+
+/// Longest settings file, bytes.
+pub const MAX_SETTINGS_BYTES: u64 = 256 * 1024;
+
+/// Longest state file of a study, bytes.
+pub const MAX_STATE_BYTES: u64 = 64 * 1024;
+
+/// Buffer between network and disk, bytes.
+pub const WRITE_BUFFER_BYTES: usize = 256 * 1024;
+
+/// Waiting for a peer that we call to take the connection.
+pub const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// Waiting for the response of a peer that we sent to.
+pub const RESPONSE_TIMEOUT: Duration = Duration::from_secs(60);
+
+/// From the start of the worker process to its greeting: load, optimise and check the networks.
+pub const WORKER_START: Duration = Duration::from_secs(60);
+
+/// Address space of the worker process, bytes. Its resident memory stays far below.
+pub const WORKER_MEMORY_BYTES: u64 = 1536 * 1024 * 1024;
+
+/// Longest line from the worker process, bytes. Six pictures of 256 × 256 need about 600 KB.
+pub const MAX_ANSWER_BYTES: u64 = 16 * 1024 * 1024;
+
+/// How long a result stays on the screen although there is news for the status page.
+pub const RESULT_STAYS: Duration = Duration::from_secs(60);
+
+/// Least time between two drawings of the status page.
+pub const STATUS_REDRAW: Duration = Duration::from_secs(1);
+
+/// Studies on the status page.
+pub const STATUS_STUDIES: usize = 12;

@@ -1,0 +1,128 @@
+//! `sialoscope`: the appliance beside the MR scanner, and its tools.
+
+mod cli;
+
+use std::io::IsTerminal as _;
+use std::path::Path;
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use board::PngFile;
+use clap::Parser as _;
+use cli::{Cli, Command};
+use firmware::analysis::{self, Worker, WorkerSettings};
+use firmware::appliance::{Absent, Analyst, Appliance, Parts};
+use firmware::dicom::send;
+use firmware::station::config::{Config, DEFAULTS};
+use models::findings::{Fault, Reason};
+use tokio::runtime::Runtime;
+use tokio::signal::unix::{SignalKind, signal};
+use tracing_subscriber::EnvFilter;
+
+/// Where the settings are when nobody says.
+const SETTINGS: &str = "/etc/sialoscope.toml";
+
+fn main() -> ExitCode {
+    let cli = Cli::parse();
+    log();
+    let done = match cli.command {
+        Command::Run(run) => settings(run.config.as_deref()).and_then(|config| appliance(&config)),
+        Command::Send(what) => send_files(&what),
+        Command::Config(cli::Config::Check(what)) => check(&what),
+        Command::Worker(worker) => analysis::serve(&worker.package, worker.threads),
+    };
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(reason) => {
+            eprintln!("sialoscope: {reason}");
+            ExitCode::from(if reason.fault == Fault::Configuration { 2 } else { 1 })
+        }
+    }
+}
+
+/// Logs go to standard error; `RUST_LOG` chooses other levels than `info`.
+fn log() {
+    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info"));
+    let ansi = std::io::stderr().is_terminal();
+    tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_ansi(ansi).init();
+}
+
+fn settings(file: Option<&Path>) -> Result<Config, Reason> {
+    let file = match file {
+        Some(file) => file,
+        None if Path::new(SETTINGS).exists() => Path::new(SETTINGS),
+        None => {
+            tracing::warn!("there is no {SETTINGS}: every setting has its default");
+            return Ok(Config::default());
+        }
+    };
+    tracing::info!("settings from {}", file.display());
+    Ok(Config::read(file)?)
+}
+
+fn appliance(config: &Config) -> Result<(), Reason> {
+    let failed = |error: std::io::Error| Reason::new("runtime", Fault::Hardware, error.to_string());
+    let runtime = Runtime::new().map_err(failed)?;
+    let done = runtime.block_on(async {
+        // Before anything else, so that a signal during the start is not lost.
+        let mut terminate = signal(SignalKind::terminate()).map_err(failed)?;
+        let mut interrupt = signal(SignalKind::interrupt()).map_err(failed)?;
+        let (analyst, model): (Arc<dyn Analyst>, _) = match worker(config).await {
+            Ok((worker, model)) => (Arc::new(worker), model),
+            Err(reason) => (Arc::new(Absent(reason.clone())), Err(reason)),
+        };
+        if let Err(reason) = &model {
+            tracing::error!(code = reason.code, "no model: {reason}");
+        }
+        let display = PngFile::new(config.station.data_dir.join("screen.png"));
+        let mut appliance = Appliance::start(config, Parts::new(analyst, model, Box::new(display))).await?;
+        let done = tokio::select! {
+            _ = terminate.recv() => Ok(()),
+            _ = interrupt.recv() => Ok(()),
+            reason = appliance.broken() => Err(reason),
+        };
+        appliance.stop().await;
+        done
+    });
+    // An association that does not end in time must not hold the process.
+    runtime.shutdown_background();
+    done
+}
+
+async fn worker(config: &Config) -> Result<(Worker, Result<models::findings::ModelIdentity, Reason>), Reason> {
+    let failed = |error: std::io::Error| Reason::new("worker_start", Fault::Us, error.to_string());
+    Worker::start(WorkerSettings::new(&config.model.package).map_err(failed)?).await
+}
+
+fn send_files(what: &cli::Send) -> Result<(), Reason> {
+    let files = send::files_under(&what.paths)?;
+    let (mut stored, mut failed) = (0_usize, 0_usize);
+    let told = send::send(&files, &what.to, &what.from, |sent| {
+        let path = sent.path.display();
+        if sent.is_stored() { stored += 1 } else { failed += 1 }
+        match sent.outcome {
+            Ok(status) => println!("{status} {path}"),
+            Err(reason) => println!("---- {path}: {reason}"),
+        }
+    });
+    eprintln!("{stored} of {} stored at {}", files.len(), what.to);
+    told?;
+    match failed {
+        0 => Ok(()),
+        _ => Err(Reason::new("not_stored", Fault::Peer, format!("{failed} files were not stored"))),
+    }
+}
+
+fn check(what: &cli::ConfigCheck) -> Result<(), Reason> {
+    let Some(file) = &what.file else {
+        print!("{DEFAULTS}");
+        return Ok(());
+    };
+    let config = Config::read(file)?;
+    let text = config.to_toml().map_err(|error| Reason::new("toml", Fault::Us, error.to_string()))?;
+    print!("{text}");
+    if config.is_open() {
+        eprintln!("note: no [[peer]] is listed: everybody on the network may send");
+    }
+    Ok(())
+}

@@ -1,0 +1,427 @@
+//! The settings: one TOML file, every table optional, unknown keys refused with line and column.
+
+use std::fmt;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use models::findings::{Fault, Reason};
+use serde::{Deserialize, Serialize};
+
+use crate::dicom::{Admission, Caller, is_ae_title};
+use crate::limits::{
+    DEFAULT_IDLE_SECONDS, DEFAULT_MAX_ASSOCIATIONS, DEFAULT_MAX_OBJECT_MIB, DEFAULT_MIN_FREE_MIB,
+    DEFAULT_QUIET_SECONDS, MAX_SETTINGS_BYTES,
+};
+use crate::spool::{SpoolLimits, disk};
+
+/// The settings file that holds every default and says what each setting means.
+pub const DEFAULTS: &str = include_str!("defaults.toml");
+
+/// All settings.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Config {
+    /// Who and where we are.
+    pub station: Station,
+    /// Who may call; empty means everybody.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub peer: Vec<Peer>,
+    /// Where findings go. Reserved.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub destination: Vec<Destination>,
+    /// When a study is complete.
+    pub study: Study,
+    /// The picture.
+    pub screen: Screen,
+    /// What of the patient is shown.
+    pub privacy: Privacy,
+    /// What a caller may use up.
+    pub limits: Limits,
+    /// Which model answers.
+    pub model: Model,
+}
+
+/// `[station]`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Station {
+    /// Our AE title.
+    pub ae_title: String,
+    /// Whether callers must name it.
+    pub require_called_ae_title: bool,
+    /// Address to listen on.
+    pub bind: IpAddr,
+    /// Port to listen on; 0 takes a free one.
+    pub port: u16,
+    /// All images, results and state.
+    pub data_dir: PathBuf,
+    /// Language of the screen.
+    pub language: Language,
+}
+
+/// The languages of the screen.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Language {
+    /// English.
+    #[default]
+    #[serde(rename = "en")]
+    English,
+}
+
+/// `[[peer]]`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Peer {
+    /// Its calling AE title.
+    pub ae_title: String,
+    /// The address it must call from, if given.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub address: Option<IpAddr>,
+}
+
+/// `[[destination]]`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Destination {
+    /// Its AE title.
+    pub ae_title: String,
+    /// Name or address.
+    pub host: String,
+    /// Port.
+    pub port: u16,
+}
+
+/// `[study]`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Study {
+    /// Quiet time that makes a study complete, seconds.
+    pub quiet_seconds: f64,
+}
+
+/// `[screen]`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Screen {
+    /// Pixels per row.
+    pub width: u32,
+    /// Rows.
+    pub height: u32,
+}
+
+/// `[privacy]`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Privacy {
+    /// Whether patient name, ID and date stand on the screen.
+    pub patient_on_screen: bool,
+}
+
+/// `[limits]`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Limits {
+    /// Associations served at once.
+    pub associations: usize,
+    /// Silence within an association after which it is aborted, seconds.
+    pub idle_seconds: u64,
+    /// Largest object, MiB.
+    pub object_mib: u64,
+    /// Free space that must remain, MiB.
+    pub free_mib: u64,
+}
+
+/// `[model]`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Model {
+    /// Folder of the model package.
+    pub package: PathBuf,
+}
+
+impl Default for Station {
+    fn default() -> Self {
+        Self {
+            ae_title: "SIALOSCOPE".to_owned(),
+            require_called_ae_title: false,
+            bind: Ipv4Addr::UNSPECIFIED.into(),
+            port: 11112,
+            data_dir: PathBuf::from("/var/lib/sialoscope"),
+            language: Language::English,
+        }
+    }
+}
+
+impl Default for Study {
+    fn default() -> Self {
+        Self {
+            quiet_seconds: DEFAULT_QUIET_SECONDS,
+        }
+    }
+}
+
+impl Default for Screen {
+    fn default() -> Self {
+        Self {
+            width: 1024,
+            height: 600,
+        }
+    }
+}
+
+impl Default for Privacy {
+    fn default() -> Self {
+        Self {
+            patient_on_screen: true,
+        }
+    }
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            associations: DEFAULT_MAX_ASSOCIATIONS,
+            idle_seconds: DEFAULT_IDLE_SECONDS,
+            object_mib: DEFAULT_MAX_OBJECT_MIB,
+            free_mib: DEFAULT_MIN_FREE_MIB,
+        }
+    }
+}
+
+impl Default for Model {
+    fn default() -> Self {
+        Self {
+            package: PathBuf::from("/usr/share/sialoscope/package"),
+        }
+    }
+}
+
+/// What is wrong with a settings file, and where.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ConfigError {
+    /// The file.
+    pub path: PathBuf,
+    /// Line and column, counted from 1 (columns in characters), where one place is at fault.
+    pub at: Option<(usize, usize)>,
+    /// What is wrong.
+    pub message: String,
+}
+
+impl fmt::Display for ConfigError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}", self.path.display())?;
+        if let Some((line, column)) = self.at {
+            write!(f, ":{line}:{column}")?;
+        }
+        write!(f, ": {}", self.message)
+    }
+}
+
+impl std::error::Error for ConfigError {}
+
+impl From<ConfigError> for Reason {
+    fn from(error: ConfigError) -> Self {
+        Reason::new("configuration", Fault::Configuration, error.to_string())
+    }
+}
+
+impl Config {
+    /// Reads and checks a settings file.
+    pub fn read(path: &Path) -> Result<Self, ConfigError> {
+        let error = |message: String| ConfigError {
+            path: path.to_owned(),
+            at: None,
+            message,
+        };
+        let bytes = disk::read_at_most(path, MAX_SETTINGS_BYTES).map_err(|e| error(e.to_string()))?;
+        let text = String::from_utf8(bytes).map_err(|_| error("it is not UTF-8 text".to_owned()))?;
+        Self::parse(&text, path)
+    }
+
+    /// Checks the text of a settings file; `path` is for the messages.
+    pub fn parse(text: &str, path: &Path) -> Result<Self, ConfigError> {
+        let config: Self = toml::from_str(text).map_err(|error| ConfigError {
+            path: path.to_owned(),
+            at: error.span().map(|span| line_and_column(text, span.start)),
+            message: error.message().to_owned(),
+        })?;
+        config.check().map_err(|message| ConfigError {
+            path: path.to_owned(),
+            at: None,
+            message,
+        })?;
+        Ok(config)
+    }
+
+    /// Every setting as TOML, those in force included that no file names.
+    pub fn to_toml(&self) -> Result<String, toml::ser::Error> {
+        toml::to_string_pretty(self)
+    }
+
+    fn check(&self) -> Result<(), String> {
+        let titles = std::iter::once(("station", &self.station.ae_title))
+            .chain(self.peer.iter().map(|peer| ("peer", &peer.ae_title)))
+            .chain(
+                self.destination
+                    .iter()
+                    .map(|destination| ("destination", &destination.ae_title)),
+            );
+        for (table, title) in titles {
+            if !is_ae_title(title) {
+                return Err(format!(
+                    "{table}.ae_title {title:?} is not 1 to 16 printable characters"
+                ));
+            }
+        }
+        let quiet = self.study.quiet_seconds;
+        if !(0.0..=86_400.0).contains(&quiet) {
+            return Err(format!("study.quiet_seconds {quiet} is not between 0 and 86400"));
+        }
+        let positive = [
+            ("limits.associations", self.limits.associations as u64),
+            ("limits.idle_seconds", self.limits.idle_seconds),
+            ("limits.object_mib", self.limits.object_mib),
+            ("screen.width", self.screen.width.into()),
+            ("screen.height", self.screen.height.into()),
+        ];
+        match positive.iter().find(|(_, value)| *value == 0) {
+            Some((name, _)) => Err(format!("{name} must not be 0")),
+            None => Ok(()),
+        }
+    }
+
+    /// Where to listen.
+    pub fn listen_on(&self) -> SocketAddr {
+        SocketAddr::new(self.station.bind, self.station.port)
+    }
+
+    /// Whether everybody may call.
+    pub fn is_open(&self) -> bool {
+        self.peer.is_empty()
+    }
+
+    /// Who may call.
+    pub fn admission(&self) -> Admission {
+        let caller = |peer: &Peer| Caller {
+            ae_title: peer.ae_title.clone(),
+            address: peer.address,
+        };
+        Admission {
+            ae_title: self.station.ae_title.clone(),
+            require_called_ae_title: self.station.require_called_ae_title,
+            callers: self.peer.iter().map(caller).collect(),
+        }
+    }
+
+    /// What the spool takes.
+    pub fn spool_limits(&self) -> SpoolLimits {
+        let bytes = |mib: u64| mib.saturating_mul(1 << 20);
+        SpoolLimits {
+            object_bytes: bytes(self.limits.object_mib),
+            free_bytes: bytes(self.limits.free_mib),
+        }
+    }
+
+    /// Quiet time that makes a study complete.
+    pub fn quiet_time(&self) -> Duration {
+        Duration::from_secs_f64(self.study.quiet_seconds)
+    }
+
+    /// Silence within an association after which it is aborted.
+    pub fn idle_time(&self) -> Duration {
+        Duration::from_secs(self.limits.idle_seconds)
+    }
+}
+
+fn line_and_column(text: &str, offset: usize) -> (usize, usize) {
+    let before = text.get(..offset).unwrap_or(text);
+    let line_start = before.rfind('\n').map_or(0, |newline| newline + 1);
+    (
+        before.matches('\n').count() + 1,
+        before[line_start..].chars().count() + 1,
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    fn parse(text: &str) -> Result<Config, ConfigError> {
+        Config::parse(text, Path::new("s.toml"))
+    }
+
+    #[test]
+    fn an_empty_file_and_the_defaults_are_the_same() {
+        assert_eq!(parse("").unwrap(), Config::default());
+        assert_eq!(parse(DEFAULTS).unwrap(), Config::default());
+    }
+
+    #[test]
+    fn every_default_is_written_down() {
+        let written: toml::Table = DEFAULTS.parse().unwrap();
+        let all: toml::Table = Config::default().to_toml().unwrap().parse().unwrap();
+        assert_eq!(written, all);
+    }
+
+    #[test]
+    fn an_unknown_key_is_refused_at_its_place() {
+        let error = parse("[station]\nport = 1\n  speed = 3\n").unwrap_err();
+        assert_eq!(error.at, Some((3, 3)));
+        assert!(
+            error.to_string().starts_with("s.toml:3:3: unknown field `speed`"),
+            "{error}"
+        );
+        assert_eq!(parse("[sreen]\n").unwrap_err().at.unwrap().0, 1);
+        assert_eq!(parse("[station]\nport = 70000\n").unwrap_err().at, Some((2, 8)));
+    }
+
+    #[test]
+    fn peers_and_destinations_are_read() {
+        let config = parse(
+            "[[peer]]\nae_title = \"MR1\"\naddress = \"192.0.2.1\"\n[[peer]]\nae_title = \"MR2\"\n\
+             [[destination]]\nae_title = \"PACS\"\nhost = \"pacs\"\nport = 104\n",
+        )
+        .unwrap();
+        assert!(!config.is_open());
+        assert_eq!(
+            config.admission().callers[1],
+            Caller {
+                ae_title: "MR2".into(),
+                address: None
+            }
+        );
+        assert_eq!(
+            Config::parse(&config.to_toml().unwrap(), Path::new("t")).unwrap(),
+            config
+        );
+    }
+
+    #[test]
+    fn senseless_values_are_refused_by_name() {
+        for (text, name) in [
+            ("[station]\nae_title = \"SEVENTEEN_LETTERS\"", "station.ae_title"),
+            ("[[peer]]\nae_title = \"\"", "peer.ae_title"),
+            ("[study]\nquiet_seconds = -1", "study.quiet_seconds"),
+            ("[study]\nquiet_seconds = nan", "study.quiet_seconds"),
+            ("[limits]\nassociations = 0", "limits.associations"),
+        ] {
+            assert!(parse(text).unwrap_err().message.contains(name), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_settings_file_beyond_the_limit_is_refused() {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        std::fs::write(file.path(), "#".repeat(MAX_SETTINGS_BYTES as usize)).unwrap();
+        assert!(Config::read(file.path()).is_ok());
+        std::fs::write(file.path(), "#".repeat(MAX_SETTINGS_BYTES as usize + 1)).unwrap();
+        assert!(
+            Config::read(file.path())
+                .unwrap_err()
+                .message
+                .contains("more than")
+        );
+    }
+}

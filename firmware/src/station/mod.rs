@@ -1,0 +1,4 @@
+//! The station itself: its settings, and what was turned away at its door.
+
+pub mod config;
+pub mod refusals;

@@ -1,0 +1,346 @@
+//! Where the header of a DICOM file ends and its pixel data lie (PS3.5 §7, PS3.10 §7.1).
+//!
+//! This walk over tags and lengths comes before any parser: every declared length is held against
+//! the bytes that are there and against our limits, so a parser never sees a length that lies.
+//! Nothing behind the start of the pixel data is read, except the headers of compressed fragments.
+
+use std::io::{Read, Seek, SeekFrom};
+
+use crate::limits::{
+    MAX_DICOM_FILE_BYTES, MAX_FRAGMENTS, MAX_HEADER_BYTES, MAX_HEADER_ELEMENTS, MAX_SEQUENCE_DEPTH,
+};
+
+const PREAMBLE: usize = 128;
+const MAGIC: &[u8; 4] = b"DICM";
+const PIXEL_DATA: (u16, u16) = (0x7FE0, 0x0010);
+const ITEM: (u16, u16) = (0xFFFE, 0xE000);
+const ITEM_END: (u16, u16) = (0xFFFE, 0xE00D);
+const SEQUENCE_END: (u16, u16) = (0xFFFE, 0xE0DD);
+const UNDEFINED: u32 = u32::MAX;
+/// Headers of classic MR files mostly fit into one read of this size.
+const CHUNK: usize = 32 * 1024;
+
+/// Why the bytes were not walked to their end.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Broken {
+    /// No preamble with `DICM`.
+    NotDicom,
+    /// A declared length reaches behind the end.
+    Truncated,
+    /// Bytes that are no data set.
+    Malformed,
+    /// More than our limits allow.
+    TooLarge,
+    /// A data set compressed as a whole: its lengths are unknown before it is unpacked.
+    Deflated,
+    /// The medium failed.
+    Unreadable,
+}
+
+/// A file, walked.
+#[derive(Debug)]
+pub(super) struct Extent {
+    /// Everything in front of the pixel data, preamble included.
+    pub header: Vec<u8>,
+    /// (0002,0010).
+    pub transfer_syntax: String,
+    /// None for objects without pixels.
+    pub pixels: Option<PixelSpan>,
+}
+
+/// Where the pixel data of a file lie.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct PixelSpan {
+    /// From the start of the file, bytes.
+    pub offset: u64,
+    /// Bytes; for compressed pixels of all fragments with their item headers.
+    pub length: u64,
+    /// Whether they lie in compressed fragments (PS3.5 A.4).
+    pub encapsulated: bool,
+}
+
+/// Walks a file of `file_len` bytes up to its pixel data.
+pub(super) fn walk<R: Read + Seek>(source: R, file_len: u64) -> Result<Extent, Broken> {
+    if file_len > MAX_DICOM_FILE_BYTES {
+        return Err(Broken::TooLarge);
+    }
+    let mut walk = Walk {
+        source,
+        file_len,
+        bytes: Vec::new(),
+        at: 0,
+        elements: 0,
+        syntax: Syntax::EXPLICIT,
+    };
+    let start = PREAMBLE + MAGIC.len();
+    if walk.need(start).is_err() || &walk.bytes[PREAMBLE..start] != MAGIC {
+        return Err(Broken::NotDicom);
+    }
+    walk.at = start;
+    let transfer_syntax = walk.file_meta()?;
+    walk.syntax = match transfer_syntax.as_str() {
+        "1.2.840.10008.1.2" => Syntax {
+            explicit: false,
+            big_endian: false,
+        },
+        "1.2.840.10008.1.2.2" => Syntax {
+            explicit: true,
+            big_endian: true,
+        },
+        "1.2.840.10008.1.2.1.99" | "1.2.840.10008.1.2.4.95" | "1.2.840.10008.1.2.4.205" => {
+            return Err(Broken::Deflated);
+        }
+        _ => Syntax::EXPLICIT,
+    };
+    let mut pixels = None;
+    while !walk.ended() {
+        let element_at = walk.at;
+        let element = walk.element()?;
+        if element.tag == PIXEL_DATA {
+            pixels = Some(walk.pixel_span(&element)?);
+        }
+        if element.tag >= PIXEL_DATA {
+            walk.bytes.truncate(element_at);
+            break;
+        }
+        walk.skip(&element, 0)?;
+        walk.need(walk.at)?;
+    }
+    Ok(Extent {
+        header: walk.bytes,
+        transfer_syntax,
+        pixels,
+    })
+}
+
+#[derive(Clone, Copy)]
+struct Syntax {
+    explicit: bool,
+    big_endian: bool,
+}
+
+impl Syntax {
+    const EXPLICIT: Syntax = Syntax {
+        explicit: true,
+        big_endian: false,
+    };
+    const IMPLICIT: Syntax = Syntax {
+        explicit: false,
+        big_endian: false,
+    };
+
+    fn u16(self, b: [u8; 2]) -> u16 {
+        if self.big_endian {
+            u16::from_be_bytes(b)
+        } else {
+            u16::from_le_bytes(b)
+        }
+    }
+
+    fn u32(self, b: [u8; 4]) -> u32 {
+        if self.big_endian {
+            u32::from_be_bytes(b)
+        } else {
+            u32::from_le_bytes(b)
+        }
+    }
+}
+
+/// Tag, value representation and length of one element; the walk stands at its value.
+struct Element {
+    tag: (u16, u16),
+    /// Unknown in implicit syntax and for items.
+    vr: Option<[u8; 2]>,
+    length: u32,
+}
+
+struct Walk<R> {
+    source: R,
+    file_len: u64,
+    /// The file from its start, as far as it was needed.
+    bytes: Vec<u8>,
+    at: usize,
+    elements: usize,
+    syntax: Syntax,
+}
+
+impl<R: Read + Seek> Walk<R> {
+    fn ended(&self) -> bool {
+        self.at as u64 >= self.file_len
+    }
+
+    /// Has the bytes up to `end` in memory.
+    fn need(&mut self, end: usize) -> Result<(), Broken> {
+        if end as u64 > self.file_len {
+            return Err(Broken::Truncated);
+        }
+        if end > MAX_HEADER_BYTES {
+            return Err(Broken::TooLarge);
+        }
+        if self.bytes.len() < end {
+            let want = end.next_multiple_of(CHUNK) - self.bytes.len();
+            (&mut self.source)
+                .take(want as u64)
+                .read_to_end(&mut self.bytes)
+                .map_err(|_| Broken::Unreadable)?;
+        }
+        // The file may have shrunk since its length was asked.
+        if self.bytes.len() < end {
+            Err(Broken::Truncated)
+        } else {
+            Ok(())
+        }
+    }
+
+    fn take<const N: usize>(&mut self) -> Result<[u8; N], Broken> {
+        let end = self.at + N;
+        self.need(end)?;
+        let mut out = [0; N];
+        out.copy_from_slice(&self.bytes[self.at..end]);
+        self.at = end;
+        Ok(out)
+    }
+
+    fn u16(&mut self) -> Result<u16, Broken> {
+        let b = self.take()?;
+        Ok(self.syntax.u16(b))
+    }
+
+    fn u32(&mut self) -> Result<u32, Broken> {
+        let b = self.take()?;
+        Ok(self.syntax.u32(b))
+    }
+
+    fn element(&mut self) -> Result<Element, Broken> {
+        self.elements += 1;
+        if self.elements > MAX_HEADER_ELEMENTS {
+            return Err(Broken::TooLarge);
+        }
+        let tag = (self.u16()?, self.u16()?);
+        if tag.0 == ITEM.0 || !self.syntax.explicit {
+            return Ok(Element {
+                tag,
+                vr: None,
+                length: self.u32()?,
+            });
+        }
+        let vr: [u8; 2] = self.take()?;
+        let length = match &vr {
+            b"OB" | b"OD" | b"OF" | b"OL" | b"OV" | b"OW" | b"SQ" | b"SV" | b"UC" | b"UN" | b"UR" | b"UT"
+            | b"UV" => {
+                let _reserved: [u8; 2] = self.take()?;
+                self.u32()?
+            }
+            known if known.iter().all(u8::is_ascii_uppercase) => u32::from(self.u16()?),
+            _ => return Err(Broken::Malformed),
+        };
+        Ok(Element {
+            tag,
+            vr: Some(vr),
+            length,
+        })
+    }
+
+    /// Group 0002, always in explicit little endian.
+    fn file_meta(&mut self) -> Result<String, Broken> {
+        let mut transfer_syntax = None;
+        while !self.ended() {
+            let before = self.at;
+            self.need(before + 2)?;
+            if self.bytes[before..before + 2] != [0x02, 0x00] {
+                break;
+            }
+            let element = self.element()?;
+            let value_at = self.at;
+            self.skip(&element, 0)?;
+            if element.tag == (0x0002, 0x0010) {
+                self.need(self.at)?;
+                let text = String::from_utf8_lossy(&self.bytes[value_at..self.at]);
+                transfer_syntax = Some(text.trim_matches(|c: char| c == '\0' || c == ' ').to_owned());
+            }
+        }
+        transfer_syntax.ok_or(Broken::Malformed)
+    }
+
+    fn skip(&mut self, element: &Element, depth: usize) -> Result<(), Broken> {
+        if element.length != UNDEFINED {
+            let end = self.at as u64 + u64::from(element.length);
+            if end > self.file_len {
+                return Err(Broken::Truncated);
+            }
+            self.at = end as usize;
+            return Ok(());
+        }
+        if depth >= MAX_SEQUENCE_DEPTH {
+            return Err(Broken::TooLarge);
+        }
+        // An unknown value of undefined length is a sequence in implicit syntax (PS3.5 §6.2.2).
+        let outer = self.syntax;
+        if element.vr == Some(*b"UN") {
+            self.syntax = Syntax::IMPLICIT;
+        }
+        self.skip_items(depth + 1)?;
+        self.syntax = outer;
+        Ok(())
+    }
+
+    fn skip_items(&mut self, depth: usize) -> Result<(), Broken> {
+        loop {
+            let item = self.element()?;
+            match item.tag {
+                SEQUENCE_END => return Ok(()),
+                ITEM if item.length != UNDEFINED => self.skip(&item, depth)?,
+                ITEM => loop {
+                    let element = self.element()?;
+                    if element.tag == ITEM_END {
+                        break;
+                    }
+                    self.skip(&element, depth)?;
+                },
+                _ => return Err(Broken::Malformed),
+            }
+        }
+    }
+
+    fn pixel_span(&mut self, element: &Element) -> Result<PixelSpan, Broken> {
+        let offset = self.at as u64;
+        if element.length != UNDEFINED {
+            let length = u64::from(element.length);
+            if offset + length > self.file_len {
+                return Err(Broken::Truncated);
+            }
+            return Ok(PixelSpan {
+                offset,
+                length,
+                encapsulated: false,
+            });
+        }
+        let mut at = offset;
+        for _ in 0..MAX_FRAGMENTS {
+            let mut head = [0u8; 8];
+            if at + 8 > self.file_len {
+                return Err(Broken::Truncated);
+            }
+            self.source
+                .seek(SeekFrom::Start(at))
+                .map_err(|_| Broken::Unreadable)?;
+            self.source
+                .read_exact(&mut head)
+                .map_err(|_| Broken::Unreadable)?;
+            at += 8;
+            let [g0, g1, e0, e1, length @ ..] = head;
+            match (u16::from_le_bytes([g0, g1]), u16::from_le_bytes([e0, e1])) {
+                SEQUENCE_END => {
+                    return Ok(PixelSpan {
+                        offset,
+                        length: at - offset,
+                        encapsulated: true,
+                    });
+                }
+                ITEM => at += u64::from(u32::from_le_bytes(length)),
+                _ => return Err(Broken::Malformed),
+            }
+        }
+        Err(Broken::TooLarge)
+    }
+}

@@ -1,0 +1,340 @@
+//! The header of one DICOM file, reduced to what this crate asks about.
+
+use std::fs::File;
+use std::path::Path;
+
+use dicom_core::Tag;
+use dicom_dictionary_std::tags;
+use dicom_object::file::ReadPreamble;
+use dicom_object::{DefaultDicomObject, OpenFileOptions, ReadError};
+
+use super::diffusion::Diffusion;
+use super::extent::{self, Broken, PixelSpan};
+use crate::findings::{Fault, Reason, StudyIdentity};
+use crate::limits::{MAX_DICOM_FILE_BYTES, MAX_IMAGE_SIDE};
+
+/// A parsed data set.
+pub(super) type DataSet = DefaultDicomObject;
+
+/// What one file says about itself.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct Header {
+    pub study: StudyIdentity,
+    pub series_uid: String,
+    pub sop_instance_uid: String,
+    pub sop_class_uid: String,
+    pub modality: String,
+    pub series_number: Option<i64>,
+    pub description: String,
+    pub frame_of_reference_uid: Option<String>,
+    pub image: Image,
+    pub place: Place,
+    pub sequence: Sequence,
+    pub diffusion: Diffusion,
+}
+
+/// How the pixels are stored (PS3.3 C.7.6.3), and what a stored value means (C.11.1).
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct Image {
+    pub rows: usize,
+    pub columns: usize,
+    pub frames: usize,
+    pub samples: u32,
+    pub photometric: String,
+    pub bits_allocated: u32,
+    pub bits_stored: u32,
+    pub high_bit: u32,
+    pub signed: bool,
+    pub slope: f64,
+    pub intercept: f64,
+    /// Tiles of a Siemens mosaic.
+    pub mosaic: bool,
+}
+
+/// Where the pixels are (PS3.3 C.7.6.2), as written.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct Place {
+    pub position: Option<[f64; 3]>,
+    pub orientation: Option<[f64; 6]>,
+    /// Between rows, between columns, mm.
+    pub spacing: Option<[f64; 2]>,
+    pub thickness: Option<f64>,
+    /// (0018,0088), from centre to centre.
+    pub slice_distance: Option<f64>,
+}
+
+/// How the image was made (PS3.3 C.8.3.1). Times in milliseconds, angles in degrees.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct Sequence {
+    pub manufacturer: String,
+    pub image_type: Vec<String>,
+    pub scanning_sequence: Vec<String>,
+    pub variant: Vec<String>,
+    pub options: Vec<String>,
+    pub name: String,
+    pub protocol: String,
+    pub repetition_time: Option<f64>,
+    pub echo_time: Option<f64>,
+    pub inversion_time: Option<f64>,
+    pub flip_angle: Option<f64>,
+    pub echo_train: Option<f64>,
+    pub angiography: bool,
+    /// (0018,0010), or a sign of an injection in the tags beside it.
+    pub contrast_agent: Option<String>,
+    pub temporal_position: Option<i64>,
+    pub acquisition: Option<i64>,
+}
+
+/// A header and where the pixels of its file are.
+#[derive(Debug, Clone)]
+pub(super) struct FileHeader {
+    pub header: Header,
+    pub transfer_syntax: String,
+    pub pixels: Option<PixelSpan>,
+}
+
+/// Reads the header of a file, never its pixel data.
+///
+/// # Errors
+/// A [`Reason`] with one of the codes of files in [`crate::mr`].
+pub(super) fn read(path: &Path) -> Result<FileHeader, Reason> {
+    // Asked before opening: to open a named pipe is to wait for its other end.
+    let metadata = std::fs::metadata(path).map_err(|e| unreadable(&e))?;
+    if !metadata.is_file() {
+        return Err(Reason::new("unreadable", Fault::Data, "It is no regular file."));
+    }
+    let file = File::open(path).map_err(|e| unreadable(&e))?;
+    let extent = extent::walk(file, metadata.len()).map_err(broken)?;
+    let data_set = OpenFileOptions::new()
+        .read_preamble(ReadPreamble::Always)
+        .from_reader(extent.header.as_slice())
+        .map_err(unparsed)?;
+    let header = Header::from_data_set(&data_set)?;
+    if let Some(pixels) = extent.pixels
+        && !pixels.encapsulated
+        && header
+            .image
+            .stored_bytes()
+            .is_none_or(|needed| needed > pixels.length)
+    {
+        return Err(broken(Broken::Truncated));
+    }
+    Ok(FileHeader {
+        header,
+        transfer_syntax: extent.transfer_syntax,
+        pixels: extent.pixels,
+    })
+}
+
+fn unreadable(error: &std::io::Error) -> Reason {
+    Reason::new(
+        "unreadable",
+        Fault::Hardware,
+        format!("The file cannot be read: {}.", error.kind()),
+    )
+}
+
+/// The parser checks the UIDs of group 0002 itself.
+fn unparsed(error: ReadError) -> Reason {
+    match error {
+        ReadError::ParseMetaDataSet {
+            source: dicom_object::meta::Error::InvalidUid { .. },
+            ..
+        } => Reason::new(
+            "invalid_uid",
+            Fault::Data,
+            "A UID in its file meta information is no valid UID.",
+        ),
+        _ => broken(Broken::Malformed),
+    }
+}
+
+fn broken(why: Broken) -> Reason {
+    let (code, text) = match why {
+        Broken::NotDicom => ("not_dicom", "It is no DICOM file.".to_owned()),
+        Broken::Truncated => (
+            "truncated",
+            "The file ends before its image is complete.".to_owned(),
+        ),
+        Broken::Malformed => ("malformed", "Its DICOM header cannot be parsed.".to_owned()),
+        Broken::TooLarge => (
+            "too_large",
+            format!(
+                "Its header or the file (limit {} MiB) is too large.",
+                MAX_DICOM_FILE_BYTES >> 20
+            ),
+        ),
+        Broken::Deflated => (
+            "unsupported_transfer_syntax",
+            "Deflated data sets are not supported.".to_owned(),
+        ),
+        Broken::Unreadable => {
+            return Reason::new("unreadable", Fault::Hardware, "The file cannot be read.");
+        }
+    };
+    Reason::new(code, Fault::Data, text)
+}
+
+impl Image {
+    /// Bytes of uncompressed pixel data; none when the numbers are beyond any image.
+    pub fn stored_bytes(&self) -> Option<u64> {
+        let bits = [
+            self.rows,
+            self.columns,
+            self.frames,
+            self.samples as usize,
+            self.bits_allocated as usize,
+        ]
+        .into_iter()
+        .try_fold(1u64, |product, n| product.checked_mul(n as u64))?;
+        Some(bits.div_ceil(8))
+    }
+}
+
+impl Header {
+    fn from_data_set(d: &DataSet) -> Result<Header, Reason> {
+        let uid = |tag, what| checked_uid(text(d, tag), what);
+        let size = |tag| match number(d, tag) {
+            Some(n) if n <= MAX_IMAGE_SIDE as f64 => Ok(n.max(0.0) as usize),
+            Some(_) => Err(Reason::new(
+                "too_large",
+                Fault::Data,
+                format!("The image has more than {MAX_IMAGE_SIDE} rows or columns."),
+            )),
+            None => Ok(0),
+        };
+        let study = StudyIdentity {
+            study_instance_uid: uid(tags::STUDY_INSTANCE_UID, "Study Instance UID (0020,000D)")?,
+            patient_name: text(d, tags::PATIENT_NAME).unwrap_or_default(),
+            patient_id: text(d, tags::PATIENT_ID).unwrap_or_default(),
+            study_date: text(d, tags::STUDY_DATE).unwrap_or_default(),
+            accession_number: text(d, tags::ACCESSION_NUMBER).unwrap_or_default(),
+            description: text(d, tags::STUDY_DESCRIPTION).unwrap_or_default(),
+        };
+        let bits_allocated = whole(d, tags::BITS_ALLOCATED).unwrap_or(0);
+        let bits_stored = whole(d, tags::BITS_STORED).unwrap_or(bits_allocated);
+        let image_type = words(d, tags::IMAGE_TYPE);
+        let image = Image {
+            rows: size(tags::ROWS)?,
+            columns: size(tags::COLUMNS)?,
+            frames: whole(d, tags::NUMBER_OF_FRAMES).unwrap_or(1) as usize,
+            samples: whole(d, tags::SAMPLES_PER_PIXEL).unwrap_or(1),
+            photometric: text(d, tags::PHOTOMETRIC_INTERPRETATION).unwrap_or_default(),
+            bits_allocated,
+            bits_stored,
+            high_bit: whole(d, tags::HIGH_BIT).unwrap_or(bits_stored.saturating_sub(1)),
+            signed: whole(d, tags::PIXEL_REPRESENTATION) == Some(1),
+            slope: number(d, tags::RESCALE_SLOPE).unwrap_or(1.0),
+            intercept: number(d, tags::RESCALE_INTERCEPT).unwrap_or(0.0),
+            mosaic: image_type.iter().any(|t| t == "MOSAIC"),
+        };
+        Ok(Header {
+            study,
+            series_uid: uid(tags::SERIES_INSTANCE_UID, "Series Instance UID (0020,000E)")?,
+            sop_instance_uid: uid(tags::SOP_INSTANCE_UID, "SOP Instance UID (0008,0018)")?,
+            sop_class_uid: text(d, tags::SOP_CLASS_UID).unwrap_or_default(),
+            modality: text(d, tags::MODALITY).unwrap_or_default(),
+            series_number: number(d, tags::SERIES_NUMBER).map(|n| n as i64),
+            description: text(d, tags::SERIES_DESCRIPTION).unwrap_or_default(),
+            frame_of_reference_uid: text(d, tags::FRAME_OF_REFERENCE_UID)
+                .map(|uid| checked_uid(Some(uid), "Frame of Reference UID (0020,0052)"))
+                .transpose()?,
+            image,
+            place: Place {
+                position: numbers(d, tags::IMAGE_POSITION_PATIENT),
+                orientation: numbers(d, tags::IMAGE_ORIENTATION_PATIENT),
+                spacing: numbers(d, tags::PIXEL_SPACING),
+                thickness: number(d, tags::SLICE_THICKNESS).filter(|t| *t > 0.0),
+                slice_distance: number(d, tags::SPACING_BETWEEN_SLICES)
+                    .map(f64::abs)
+                    .filter(|s| *s > 0.0),
+            },
+            diffusion: Diffusion::from_data_set(d, &image_type),
+            sequence: Sequence {
+                manufacturer: text(d, tags::MANUFACTURER).unwrap_or_default(),
+                image_type,
+                scanning_sequence: words(d, tags::SCANNING_SEQUENCE),
+                variant: words(d, tags::SEQUENCE_VARIANT),
+                options: words(d, tags::SCAN_OPTIONS),
+                name: text(d, tags::SEQUENCE_NAME).unwrap_or_default(),
+                protocol: text(d, tags::PROTOCOL_NAME).unwrap_or_default(),
+                repetition_time: positive(d, tags::REPETITION_TIME),
+                echo_time: positive(d, tags::ECHO_TIME),
+                inversion_time: positive(d, tags::INVERSION_TIME),
+                flip_angle: positive(d, tags::FLIP_ANGLE),
+                echo_train: positive(d, tags::ECHO_TRAIN_LENGTH),
+                angiography: text(d, tags::ANGIO_FLAG).is_some_and(|f| f == "Y"),
+                contrast_agent: contrast_agent(d),
+                temporal_position: number(d, tags::TEMPORAL_POSITION_IDENTIFIER).map(|n| n as i64),
+                acquisition: number(d, tags::ACQUISITION_NUMBER).map(|n| n as i64),
+            },
+        })
+    }
+}
+
+/// UIDs become parts of file names and reports, so nothing but PS3.5 §9.1 passes.
+fn checked_uid(value: Option<String>, what: &str) -> Result<String, Reason> {
+    match value {
+        None => Err(Reason::new(
+            "missing_uid",
+            Fault::Data,
+            format!("It has no {what}."),
+        )),
+        Some(uid) if uid.len() <= 64 && uid.bytes().all(|b| b.is_ascii_digit() || b == b'.') => Ok(uid),
+        Some(_) => Err(Reason::new(
+            "invalid_uid",
+            Fault::Data,
+            format!("Its {what} is no valid UID."),
+        )),
+    }
+}
+
+fn contrast_agent(d: &DataSet) -> Option<String> {
+    const NONE: [&str; 8] = ["", "no", "n", "none", "0", "without", "no contrast", "unknown"];
+    let said = |tag| text(d, tag).filter(|t| !NONE.contains(&t.to_lowercase().as_str()));
+    said(tags::CONTRAST_BOLUS_AGENT)
+        .or_else(|| said(tags::CONTRAST_BOLUS_INGREDIENT))
+        .or_else(|| positive(d, tags::CONTRAST_BOLUS_VOLUME).map(|ml| format!("{ml} ml of an agent")))
+}
+
+fn clean(raw: &str) -> String {
+    raw.trim_matches(|c: char| c == '\0' || c.is_whitespace())
+        .to_owned()
+}
+
+/// The trimmed text of an element; none when absent or empty.
+pub(super) fn text(d: &DataSet, tag: Tag) -> Option<String> {
+    Some(clean(&d.get(tag)?.to_str().ok()?)).filter(|t| !t.is_empty())
+}
+
+/// The values of a code string, trimmed, upper case.
+pub(super) fn words(d: &DataSet, tag: Tag) -> Vec<String> {
+    let values = d.get(tag).and_then(|e| e.to_multi_str().ok());
+    let words = values
+        .iter()
+        .flat_map(|v| v.iter())
+        .map(|w| clean(w).to_uppercase());
+    words.filter(|w| !w.is_empty()).collect()
+}
+
+/// The first number of an element.
+pub(super) fn number(d: &DataSet, tag: Tag) -> Option<f64> {
+    let values = d.get(tag)?.to_multi_float64().ok()?;
+    values.first().copied().filter(|n| n.is_finite())
+}
+
+/// Exactly `N` finite numbers.
+pub(super) fn numbers<const N: usize>(d: &DataSet, tag: Tag) -> Option<[f64; N]> {
+    let values: [f64; N] = d.get(tag)?.to_multi_float64().ok()?.try_into().ok()?;
+    values.iter().all(|n| n.is_finite()).then_some(values)
+}
+
+fn positive(d: &DataSet, tag: Tag) -> Option<f64> {
+    number(d, tag).filter(|n| *n > 0.0)
+}
+
+fn whole(d: &DataSet, tag: Tag) -> Option<u32> {
+    number(d, tag)
+        .filter(|n| (0.0..=f64::from(u32::MAX)).contains(n))
+        .map(|n| n as u32)
+}

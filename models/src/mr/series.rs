@@ -1,0 +1,330 @@
+//! Images → series → volumes.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+use dicom_encoding::transfer_syntax::TransferSyntaxIndex;
+use dicom_transfer_syntax_registry::TransferSyntaxRegistry;
+
+use super::diffusion::Weighting;
+use super::files::{self, Instance};
+use super::geometry::{self, Plane};
+use super::header::Header;
+use super::recognition::{Recognition, recognise};
+use super::{Contrast, Scan, Series, VolumeIndex};
+use crate::findings::{Fault, Reason, RefusedInput, StudyIdentity};
+use crate::limits::{MAX_B0_S_PER_MM2, MAX_DIRECTIONS};
+
+const MR_IMAGE: &str = "1.2.840.10008.5.1.4.1.1.4";
+const ENHANCED_MR: [&str; 3] = [
+    "1.2.840.10008.5.1.4.1.1.4.1",
+    "1.2.840.10008.5.1.4.1.1.4.3",
+    "1.2.840.10008.5.1.4.1.1.4.4",
+];
+
+/// Reads the headers of files and of all files in folders, and says what is there.
+///
+/// Never fails as a whole: what cannot be used is refused by name. The order of the answer depends
+/// on names and headers only.
+pub fn scan(paths: &[PathBuf]) -> Scan {
+    let (images, refused) = files::read(paths);
+    let mut studies: Vec<StudyIdentity> = Vec::new();
+    let mut groups: BTreeMap<(String, String), Vec<Instance>> = BTreeMap::new();
+    for image in images {
+        let header = &image.file.header;
+        if !studies
+            .iter()
+            .any(|s| s.study_instance_uid == header.study.study_instance_uid)
+        {
+            studies.push(header.study.clone());
+        }
+        let key = (header.study.study_instance_uid.clone(), header.series_uid.clone());
+        groups.entry(key).or_default().push(image);
+    }
+    let mut series: Vec<Series> = groups.into_values().filter_map(read_series).collect();
+    series.sort_by(|a, b| {
+        let key = |s: &Series| (s.number.unwrap_or(i64::MAX), s.uid.clone());
+        key(a).cmp(&key(b))
+    });
+    Scan {
+        series,
+        refused,
+        studies,
+    }
+}
+
+fn read_series(images: Vec<Instance>) -> Option<Series> {
+    let first = images.first()?.header();
+    let mut series = Series {
+        uid: first.series_uid.clone(),
+        study_uid: first.study.study_instance_uid.clone(),
+        number: first.series_number,
+        description: first.description.clone(),
+        modality: first.modality.clone(),
+        files: images.len(),
+        volumes: Vec::new(),
+        refused: Vec::new(),
+    };
+    let weighted = images.iter().any(|i| {
+        i.header()
+            .diffusion
+            .b
+            .as_ref()
+            .is_some_and(|b| b.value >= MAX_B0_S_PER_MM2)
+    });
+    let mut unusable: BTreeMap<String, (Reason, usize)> = BTreeMap::new();
+    let mut slices: Vec<(Instance, Plane)> = Vec::new();
+    for image in images {
+        match usable(&image) {
+            Ok(plane) => slices.push((image, plane)),
+            Err(reason) => unusable.entry(reason.code.clone()).or_insert((reason, 0)).1 += 1,
+        }
+    }
+    for (reason, count) in unusable.into_values() {
+        let text = format!("{} ({count} of {} files)", reason.text, series.files);
+        series.refuse(Reason { text, ..reason });
+    }
+    if let Some(reason) = two_orientations(&slices) {
+        series.refuse(reason);
+        return Some(series);
+    }
+    let mut groups: BTreeMap<GroupKey, Vec<(Instance, Plane)>> = BTreeMap::new();
+    for slice in slices {
+        groups
+            .entry(GroupKey::of(slice.0.header()))
+            .or_default()
+            .push(slice);
+    }
+    let groups: Vec<_> = groups
+        .into_iter()
+        .map(|(key, group)| {
+            let recognition = recognise(group[0].0.header(), weighted);
+            (key, group, recognition)
+        })
+        .collect();
+    let traced: Vec<Option<i64>> = groups
+        .iter()
+        .filter(|(key, _, r)| key.weighting == Kind::Trace && r.contrast == Some(Contrast::Dwi))
+        .map(|(key, ..)| key.b_value)
+        .collect();
+    for (key, group, recognition) in groups {
+        if key.weighting == Kind::Direction && traced.contains(&key.b_value) {
+            let text = "Single diffusion directions; the trace-weighted volume of the series is used.";
+            series.refuse(Reason::new("single_direction", Fault::Data, text));
+            continue;
+        }
+        match volumes(group, &recognition) {
+            Ok(volumes) => series.volumes.extend(volumes),
+            Err(reason) => {
+                let text = format!("{} {}", reason.text, recognition.reason);
+                series.refuse(Reason { text, ..reason });
+            }
+        }
+    }
+    Some(series)
+}
+
+/// A series in more than one orientation is a scout, or no volume.
+fn two_orientations(slices: &[(Instance, Plane)]) -> Option<Reason> {
+    let (first, plane) = slices.first()?;
+    if slices.iter().all(|(_, other)| other.same_orientation(plane)) {
+        return None;
+    }
+    let recognition = recognise(first.header(), false);
+    Some(if recognition.localizer {
+        Reason::new("localizer", Fault::Data, recognition.reason)
+    } else {
+        Reason::new(
+            "mixed_orientation",
+            Fault::Data,
+            "Its slices lie in more than one orientation.",
+        )
+    })
+}
+
+impl Series {
+    fn refuse(&mut self, reason: Reason) {
+        let number = self
+            .number
+            .map_or_else(|| "without number".to_owned(), |n| n.to_string());
+        let input = format!("series {number} {}", self.description)
+            .trim_end()
+            .to_owned();
+        self.refused.push(RefusedInput { input, reason });
+    }
+}
+
+/// Whether one image can be a slice of a volume, and where it lies.
+fn usable(image: &Instance) -> Result<Plane, Reason> {
+    let header = image.header();
+    let refuse = |code: &str, text: String| Err(Reason::new(code, Fault::Data, text));
+    if header.modality != "MR" {
+        let modality = if header.modality.is_empty() {
+            "unknown"
+        } else {
+            &header.modality
+        };
+        return refuse("not_mr", format!("Its modality is {modality}, not MR."));
+    }
+    if image.file.pixels.is_none() {
+        return refuse("no_pixels", "It holds no image.".to_owned());
+    }
+    if ENHANCED_MR.contains(&header.sop_class_uid.as_str()) || header.image.frames != 1 {
+        return refuse(
+            "enhanced_not_supported",
+            "Enhanced (multi-frame) MR is not read yet.".to_owned(),
+        );
+    }
+    if header.sop_class_uid != MR_IMAGE {
+        return refuse("not_mr", "Its SOP class is not MR Image Storage.".to_owned());
+    }
+    if header.image.mosaic {
+        return refuse(
+            "mosaic_not_supported",
+            "Siemens mosaics are not read yet.".to_owned(),
+        );
+    }
+    header.image.readable()?;
+    let uid = &image.file.transfer_syntax;
+    if !TransferSyntaxRegistry
+        .get(uid)
+        .is_some_and(|syntax| syntax.can_decode_all())
+    {
+        let name = TransferSyntaxRegistry
+            .get(uid)
+            .map_or("unknown", |syntax| syntax.name());
+        return refuse(
+            "unsupported_transfer_syntax",
+            format!("Its encoding ({name}) is not read."),
+        );
+    }
+    Plane::new(&header.place, header.image.rows, header.image.columns)
+}
+
+/// What tells the volumes of one series apart. Orientation and matrix do not: a series in which
+/// they differ is refused, never silently cut into pieces.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+struct GroupKey {
+    image_type: Vec<String>,
+    /// Microseconds.
+    echo_time: Option<i64>,
+    temporal_position: Option<i64>,
+    /// s/mm².
+    b_value: Option<i64>,
+    weighting: Kind,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Kind {
+    Unstated,
+    Trace,
+    Direction,
+}
+
+impl GroupKey {
+    fn of(header: &Header) -> GroupKey {
+        GroupKey {
+            image_type: header.sequence.image_type.clone(),
+            echo_time: header.sequence.echo_time.map(|te| (te * 1000.0).round() as i64),
+            temporal_position: header.sequence.temporal_position,
+            b_value: header.diffusion.b.as_ref().map(|b| b.value.round() as i64),
+            weighting: match header.diffusion.weighting {
+                Weighting::Unstated => Kind::Unstated,
+                Weighting::Trace => Kind::Trace,
+                Weighting::Direction(_) => Kind::Direction,
+            },
+        }
+    }
+}
+
+fn volumes(group: Vec<(Instance, Plane)>, recognition: &Recognition) -> Result<Vec<VolumeIndex>, Reason> {
+    let mut directions: BTreeMap<Weighting, Vec<(Instance, Plane)>> = BTreeMap::new();
+    for slice in group {
+        directions
+            .entry(slice.0.header().diffusion.weighting.clone())
+            .or_default()
+            .push(slice);
+    }
+    if directions.len() > MAX_DIRECTIONS {
+        return Err(Reason::new(
+            "too_many_directions",
+            Fault::Data,
+            format!("It has more than {MAX_DIRECTIONS} diffusion directions."),
+        ));
+    }
+    let count = directions.len();
+    let directional = directions.keys().any(|w| matches!(w, Weighting::Direction(_)));
+    let mut volumes: Vec<VolumeIndex> = Vec::new();
+    for slices in directions.into_values() {
+        let stacked = repeats(slices)?
+            .into_iter()
+            .map(|slices| one_volume(&slices, recognition))
+            .collect::<Result<Vec<_>, _>>()?;
+        match (volumes.first_mut(), directional) {
+            (Some(first), true) => {
+                for volume in stacked {
+                    if !first.grid.coincides(&volume.grid) {
+                        return Err(Reason::new(
+                            "mixed_size",
+                            Fault::Data,
+                            "Its diffusion directions do not cover the same slices.",
+                        ));
+                    }
+                    first.further_directions.push(volume.slices);
+                }
+            }
+            _ => volumes.extend(stacked),
+        }
+    }
+    if directional && let [volume] = &mut volumes[..] {
+        volume.reason += &match count {
+            1 => " Only one gradient direction was measured: no trace-weighted image.".to_owned(),
+            n => format!(" Trace-weighted as the geometric mean of {n} gradient directions."),
+        };
+        volume.confidence = volume.confidence.min(super::Confidence::Medium);
+    }
+    Ok(volumes)
+}
+
+/// Parts repeated acquisitions of the same slices by their acquisition number, where that yields
+/// whole volumes; else everything stays together and is refused for its duplicates.
+fn repeats(slices: Vec<(Instance, Plane)>) -> Result<Vec<Vec<(Instance, Plane)>>, Reason> {
+    let mut by_acquisition: BTreeMap<Option<i64>, Vec<(Instance, Plane)>> = BTreeMap::new();
+    for slice in &slices {
+        by_acquisition
+            .entry(slice.0.header().sequence.acquisition)
+            .or_default()
+            .push(slice.clone());
+    }
+    let stacks = |group: &[(Instance, Plane)]| {
+        let planes: Vec<Plane> = group.iter().map(|(_, plane)| plane.clone()).collect();
+        geometry::stack(&planes)
+    };
+    let split = by_acquisition.len() > 1
+        && stacks(&slices).is_err_and(|r| r.code == "duplicate_slices")
+        && by_acquisition
+            .values()
+            .all(|g| g.len() * by_acquisition.len() == slices.len() && stacks(g).is_ok());
+    Ok(if split {
+        by_acquisition.into_values().collect()
+    } else {
+        vec![slices]
+    })
+}
+
+fn one_volume(slices: &[(Instance, Plane)], recognition: &Recognition) -> Result<VolumeIndex, Reason> {
+    let planes: Vec<Plane> = slices.iter().map(|(_, plane)| plane.clone()).collect();
+    let (grid, order) = geometry::stack(&planes)?;
+    let first = slices[order[0]].0.header();
+    Ok(VolumeIndex {
+        contrast: recognition.contrast,
+        b_value: recognition.b_value,
+        grid,
+        frame_of_reference_uid: first.frame_of_reference_uid.clone(),
+        reason: recognition.reason.clone(),
+        confidence: recognition.confidence,
+        slices: order.iter().map(|&i| slices[i].0.source()).collect(),
+        further_directions: Vec::new(),
+        slice_thickness_mm: first.place.thickness,
+    })
+}

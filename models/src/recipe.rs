@@ -1,0 +1,273 @@
+//! Preprocessing: how volumes become tensors.
+//!
+//! Declared in the package's manifest and run by the same code for training and inference, so that
+//! the two cannot drift apart.
+
+use ndarray::{Array2, Array3, Array4, ArrayView3, Axis, s};
+use serde::{Deserialize, Serialize};
+
+use crate::findings::Reason;
+use crate::mr::{Contrast, Grid, Volume};
+use crate::study::{Study, missing_contrast};
+
+/// How one examination becomes the inputs of the networks.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Recipe {
+    /// Whose slices the grids stand on.
+    pub anchor: Contrast,
+    /// For the network that finds lesions.
+    pub locator: LocatorRecipe,
+    /// For the networks that classify a lesion.
+    pub reader: ReaderRecipe,
+}
+
+/// Input of the locator: whole axial slices.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct LocatorRecipe {
+    /// Channels, in this order.
+    pub contrasts: Vec<Contrast>,
+    /// Edge of a pixel, mm.
+    pub pixel_mm: f64,
+    /// Pixels per row and rows.
+    pub size: usize,
+    /// Slices on either side that go in as further channels.
+    pub neighbours: usize,
+}
+
+/// Input of the slice encoders: a square around the lesion.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ReaderRecipe {
+    /// One encoder each, spliced in this order (Liu 2023, late fusion "Spl.").
+    pub contrasts: Vec<Contrast>,
+    /// Edge of a pixel, mm.
+    pub pixel_mm: f64,
+    /// Pixels per row and rows.
+    pub size: usize,
+    /// Slices per lesion that the sequence network takes.
+    pub max_slices: usize,
+}
+
+impl Default for Recipe {
+    /// Liu 2023's best combination: T2, CE-T1 and DWI b = 1000 s/mm².
+    fn default() -> Self {
+        let contrasts = vec![Contrast::T2, Contrast::CeT1, Contrast::Dwi];
+        Recipe {
+            anchor: Contrast::T2,
+            locator: LocatorRecipe {
+                contrasts: contrasts.clone(),
+                pixel_mm: 1.875,
+                size: 128,
+                neighbours: 1,
+            },
+            reader: ReaderRecipe {
+                contrasts,
+                pixel_mm: 0.9375,
+                size: 128,
+                max_slices: 16,
+            },
+        }
+    }
+}
+
+/// Whole slices, normalised.
+#[derive(Debug, Clone)]
+pub struct LocatorInput {
+    /// Where the voxels are.
+    pub grid: Grid,
+    /// (slice, contrast, row, column).
+    pub images: Array4<f32>,
+    /// Slices on either side in [`LocatorInput::stack`].
+    pub neighbours: usize,
+}
+
+/// The part of a lesion that lies in one slice, in pixels of the locator's grid; pixel `i` covers
+/// `[i, i + 1)`.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct SliceBox {
+    /// Slice index.
+    pub slice: usize,
+    /// Left edge.
+    pub x0: f32,
+    /// Upper edge.
+    pub y0: f32,
+    /// Right edge.
+    pub x1: f32,
+    /// Lower edge.
+    pub y1: f32,
+}
+
+/// Squares around one lesion, normalised, one per slice and contrast.
+#[derive(Debug, Clone)]
+pub struct ReaderInput {
+    /// (slice, contrast, row, column).
+    pub images: Array4<f32>,
+    /// (slice, [x0, y0, x1, y1]) in pixels of the square; pixel `i` covers `[i, i + 1)`.
+    pub boxes: Array2<f32>,
+}
+
+impl Recipe {
+    /// Contrasts without which no tensor can be made.
+    pub fn required(&self) -> Vec<Contrast> {
+        let mut all: Vec<Contrast> = self
+            .locator
+            .contrasts
+            .iter()
+            .chain(&self.reader.contrasts)
+            .copied()
+            .collect();
+        all.push(self.anchor);
+        all.sort();
+        all.dedup();
+        all
+    }
+
+    /// Whole slices for the locator.
+    ///
+    /// # Errors
+    /// A contrast is missing or the anchor is not axial.
+    pub fn locator_input(&self, study: &Study) -> Result<LocatorInput, Reason> {
+        let recipe = &self.locator;
+        let grid = study.axial_grid(self.anchor, recipe.pixel_mm, recipe.size)?;
+        let images = normalised(study, &recipe.contrasts, &grid)?;
+        Ok(LocatorInput {
+            grid,
+            images,
+            neighbours: recipe.neighbours,
+        })
+    }
+
+    /// Squares around a lesion for the slice encoders.
+    ///
+    /// With more slices than `max_slices`, evenly spread ones are taken, first and last included.
+    ///
+    /// # Errors
+    /// A contrast is missing or the anchor is not axial.
+    pub fn reader_input(&self, study: &Study, lesion: &[SliceBox]) -> Result<ReaderInput, Reason> {
+        let recipe = &self.reader;
+        let whole = study.axial_grid(self.anchor, self.locator.pixel_mm, self.locator.size)?;
+        let lesion = spread(lesion, recipe.max_slices);
+        let (cx, cy) = middle(&lesion);
+        let scale = self.locator.pixel_mm / recipe.pixel_mm;
+        let half = recipe.size as f64 / 2.0;
+
+        let mut images = Array4::zeros((lesion.len(), recipe.contrasts.len(), recipe.size, recipe.size));
+        let mut boxes = Array2::zeros((lesion.len(), 4));
+        for (n, part) in lesion.iter().enumerate() {
+            let square = square_around(&whole, part.slice, cx, cy, recipe);
+            let image = normalised(study, &recipe.contrasts, &square)?;
+            images
+                .index_axis_mut(Axis(0), n)
+                .assign(&image.index_axis(Axis(0), 0));
+            let at = |v: f32, centre: f64| ((f64::from(v) - centre) * scale + half) as f32;
+            let corners = [at(part.x0, cx), at(part.y0, cy), at(part.x1, cx), at(part.y1, cy)];
+            for (i, corner) in corners.into_iter().enumerate() {
+                boxes[[n, i]] = corner.clamp(0.0, recipe.size as f32);
+            }
+        }
+        Ok(ReaderInput { images, boxes })
+    }
+}
+
+impl LocatorInput {
+    /// One slice with its neighbours as channels: (slice − n: all contrasts, …, slice + n: all
+    /// contrasts), the outermost slices repeated.
+    pub fn stack(&self, slice: usize) -> Array3<f32> {
+        let (slices, contrasts, rows, columns) = self.images.dim();
+        let n = self.neighbours;
+        let mut out = Array3::zeros((contrasts * (2 * n + 1), rows, columns));
+        for step in 0..=2 * n {
+            let from = (slice + step).saturating_sub(n).min(slices - 1);
+            let block = step * contrasts..(step + 1) * contrasts;
+            out.slice_mut(s![block, .., ..])
+                .assign(&self.images.index_axis(Axis(0), from));
+        }
+        out
+    }
+}
+
+/// (slice, contrast, row, column) of several contrasts on one grid.
+fn normalised(study: &Study, contrasts: &[Contrast], grid: &Grid) -> Result<Array4<f32>, Reason> {
+    let [slices, rows, columns] = grid.shape;
+    let mut out = Array4::zeros((slices, contrasts.len(), rows, columns));
+    for (channel, contrast) in contrasts.iter().enumerate() {
+        let volume = study
+            .volume(*contrast)
+            .ok_or_else(|| missing_contrast(*contrast))?;
+        let gain = 1.0 / tissue_level(volume);
+        let mut image = study.resample(*contrast, grid)?;
+        image.mapv_inplace(|v| (v * gain).clamp(0.0, MAX_TISSUE_LEVELS) / MAX_TISSUE_LEVELS * 2.0);
+        out.index_axis_mut(Axis(1), channel).assign(&image);
+    }
+    Ok(out)
+}
+
+/// Brighter voxels are cut off at this many times the mean tissue signal.
+const MAX_TISSUE_LEVELS: f32 = 5.0;
+
+/// Mean signal of tissue: of all voxels above half the mean of the whole volume.
+///
+/// MR signals have no unit; dividing by this makes scanners, coils and gains comparable without
+/// looking at any single structure.
+fn tissue_level(volume: &Volume) -> f32 {
+    let mean = mean_above(volume.voxels.view(), f32::NEG_INFINITY);
+    let level = mean_above(volume.voxels.view(), mean / 2.0);
+    if level.is_finite() && level > 0.0 {
+        level
+    } else {
+        1.0
+    }
+}
+
+fn mean_above(voxels: ArrayView3<f32>, threshold: f32) -> f32 {
+    let (sum, count) = voxels
+        .iter()
+        .filter(|v| **v > threshold)
+        .fold((0.0f64, 0usize), |(sum, count), v| {
+            (sum + f64::from(*v), count + 1)
+        });
+    (sum / count.max(1) as f64) as f32
+}
+
+fn spread(lesion: &[SliceBox], most: usize) -> Vec<SliceBox> {
+    if lesion.len() <= most || most < 2 {
+        return lesion.iter().take(most).copied().collect();
+    }
+    (0..most)
+        .map(|i| lesion[i * (lesion.len() - 1) / (most - 1)])
+        .collect()
+}
+
+/// Centre of the box around all parts, locator pixels.
+fn middle(lesion: &[SliceBox]) -> (f64, f64) {
+    let mut x = (f32::INFINITY, f32::NEG_INFINITY);
+    let mut y = (f32::INFINITY, f32::NEG_INFINITY);
+    for part in lesion {
+        x = (x.0.min(part.x0), x.1.max(part.x1));
+        y = (y.0.min(part.y0), y.1.max(part.y1));
+    }
+    (f64::from(x.0 + x.1) / 2.0, f64::from(y.0 + y.1) / 2.0)
+}
+
+/// One slice of `size` × `size` finer pixels whose centre lies at locator pixel (`cx`, `cy`).
+fn square_around(whole: &Grid, slice: usize, cx: f64, cy: f64, recipe: &ReaderRecipe) -> Grid {
+    let finer = |step: [f64; 3]| {
+        let length = step.iter().map(|v| v * v).sum::<f64>().sqrt();
+        step.map(|v| v / length * recipe.pixel_mm)
+    };
+    let (row_step, column_step) = (finer(whole.row_step), finer(whole.column_step));
+    // A pixel's centre lies half a pixel behind its edge.
+    let centre = whole.position(slice as f64, cy - 0.5, cx - 0.5);
+    let back = (recipe.size as f64 - 1.0) / 2.0;
+    let origin = std::array::from_fn(|a| centre[a] - back * (row_step[a] + column_step[a]));
+    let shape = [1, recipe.size, recipe.size];
+    Grid {
+        origin,
+        slice_step: whole.slice_step,
+        row_step,
+        column_step,
+        shape,
+    }
+}

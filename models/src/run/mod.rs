@@ -1,0 +1,459 @@
+//! From the headers of one examination to its findings.
+//!
+//! [`examine`] is the whole way: assemble the study, check that the model may answer, locate, look,
+//! and write down what was found together with the pictures that show it.
+
+mod ensemble;
+mod lesions;
+mod network;
+mod views;
+
+use std::path::Path;
+use std::time::Instant;
+
+use ndarray::{Array3, ArrayView2, Axis};
+
+use crate::findings::{
+    Fault, Findings, Lesion, MissingContrast, NOTICE, Outcome, Reason, SCHEMA, Timing, View,
+};
+use crate::limits::MAX_LESIONS;
+use crate::mr::{Contrast, Grid, Scan};
+use crate::package::{Manifest, Package};
+use crate::recipe::{LocatorInput, SliceBox};
+use crate::study::{Study, Unassembled, missing_contrast};
+
+pub use ensemble::answer as answer_tasks;
+pub use lesions::{Candidate, candidates};
+use network::{Network, tensor};
+use views::Membership;
+
+/// A model package whose hashes and golden vectors were found right on this machine.
+pub struct Model {
+    package: Package,
+    locator: Network,
+    encoders: Vec<Network>,
+    reader: Network,
+    threads: usize,
+}
+
+/// What the worker says about one examination.
+#[derive(Debug, Clone, PartialEq, serde::Serialize, serde::Deserialize)]
+pub struct Answer {
+    /// In words and numbers.
+    pub findings: Findings,
+    /// In pictures: one per contrast, all on the same slice.
+    pub views: Vec<View>,
+}
+
+impl Model {
+    /// Loads a package, checks every hash and runs every golden vector.
+    ///
+    /// # Errors
+    /// The codes of [`Package::open`], `network_failed`, `golden_vectors`.
+    pub fn load(dir: &Path, threads: usize) -> Result<Model, Reason> {
+        let package = Package::open(dir)?;
+        let networks = &package.manifest.networks;
+        let load = |file| Network::load(&package, file);
+        let locator = load(&networks.locator)?;
+        let encoders = networks.encoders.iter().map(load).collect::<Result<_, _>>()?;
+        let reader = load(&networks.reader)?;
+        Ok(Model {
+            package,
+            locator,
+            encoders,
+            reader,
+            threads: threads.max(1),
+        })
+    }
+
+    /// The package.
+    pub fn package(&self) -> &Package {
+        &self.package
+    }
+
+    /// Probability of tumour per voxel of the locator's grid (slice, row, column).
+    ///
+    /// # Errors
+    /// `network_failed`.
+    pub fn locate(&self, input: &LocatorInput) -> Result<Array3<f32>, Reason> {
+        let (slices, _, rows, columns) = input.images.dim();
+        let planes = self.for_each(&self.locator, slices, |slice| {
+            let image = input.stack(slice);
+            let (channels, rows, columns) = image.dim();
+            Ok(vec![tensor(&[1, channels, rows, columns], image)?])
+        })?;
+        let values: Vec<f32> = planes.into_iter().flatten().collect();
+        Array3::from_shape_vec((slices, rows, columns), values)
+            .map_err(|e| Reason::new("network_failed", Fault::Us, format!("locator output: {e}")))
+    }
+
+    /// (member, class) logits for one lesion, row by row.
+    ///
+    /// # Errors
+    /// `network_failed`, or the study's own when it lacks a contrast.
+    pub fn look(&self, study: &Study, lesion: &[SliceBox]) -> Result<Vec<f32>, Reason> {
+        let recipe = &self.package.manifest.recipe.reader;
+        let input = self.package.manifest.recipe.reader_input(study, lesion)?;
+        let slices = input.boxes.nrows();
+        let mut features = vec![Vec::new(); slices];
+        for (channel, encoder) in self.encoders.iter().enumerate() {
+            let per_slice = self.for_each(encoder, slices, |slice| {
+                let image = input.images.index_axis(Axis(0), slice);
+                let image = image.index_axis(Axis(0), channel);
+                let corners = input.boxes.row(slice);
+                Ok(vec![
+                    tensor(&[1, 1, recipe.size, recipe.size], image.iter().copied())?,
+                    tensor(&[1, 4], corners.iter().copied())?,
+                ])
+            })?;
+            for (all, one) in features.iter_mut().zip(per_slice) {
+                all.extend(one);
+            }
+        }
+        let width = features.first().map_or(0, Vec::len);
+        let mut spliced: Vec<f32> = features.into_iter().flatten().collect();
+        spliced.resize(recipe.max_slices * width, 0.0);
+        let mask = (0..recipe.max_slices).map(|s| if s < slices { 1.0 } else { 0.0 });
+        let inputs = vec![
+            tensor(&[recipe.max_slices, width], spliced)?,
+            tensor(&[recipe.max_slices], mask)?,
+        ];
+        self.reader.session()?.run(inputs)
+    }
+
+    /// Runs a network once per job, the jobs shared among the threads; answers in the order of jobs.
+    fn for_each(
+        &self,
+        network: &Network,
+        jobs: usize,
+        input: impl Fn(usize) -> Result<Vec<tract_onnx::prelude::Tensor>, Reason> + Sync,
+    ) -> Result<Vec<Vec<f32>>, Reason> {
+        let threads = self.threads.min(jobs).max(1);
+        let input = &input;
+        let work = |first: usize| {
+            let mut session = network.session()?;
+            (first..jobs)
+                .step_by(threads)
+                .map(|job| Ok((job, session.run(input(job)?)?)))
+                .collect()
+        };
+        let mut done: Vec<(usize, Vec<f32>)> = std::thread::scope(|scope| {
+            let others: Vec<_> = (1..threads)
+                .map(|first| scope.spawn(move || work(first)))
+                .collect();
+            let mut parts: Vec<Result<Vec<_>, Reason>> = vec![work(0)];
+            parts.extend(others.into_iter().map(|thread| {
+                thread.join().unwrap_or_else(|_| {
+                    Err(Reason::new(
+                        "network_failed",
+                        Fault::Us,
+                        "a thread of the inference panicked",
+                    ))
+                })
+            }));
+            parts.into_iter().collect::<Result<Vec<_>, _>>()
+        })?
+        .into_iter()
+        .flatten()
+        .collect();
+        done.sort_by_key(|(job, _)| *job);
+        Ok(done.into_iter().map(|(_, output)| output).collect())
+    }
+}
+
+/// Answers about one examination, or says why not, in the findings and in the log.
+///
+/// Without a usable model the study is still read, so that the page can show what arrived.
+pub fn examine(model: Result<&Model, &Reason>, scan: &Scan, software_version: &str) -> Answer {
+    let mut clock = Clock::default();
+    let mut findings = blank(software_version);
+    let study = match clock.time("read", || Study::assemble(scan)) {
+        Ok(study) => study,
+        Err(unassembled) => {
+            let Unassembled {
+                identity,
+                reasons,
+                refused,
+            } = *unassembled;
+            let missing = model.ok().map(|m| missing(&m.package.manifest, |_| false));
+            findings.study = identity;
+            findings.reasons = reasons;
+            findings.refused = refused;
+            findings.missing = missing.unwrap_or_default();
+            findings.model = model.ok().map(|m| m.package.identity());
+            findings.timings = clock.steps;
+            return Answer {
+                findings,
+                views: Vec::new(),
+            };
+        }
+    };
+    findings.study = study.identity.clone();
+    findings.contrasts = study.origins.clone();
+    findings.refused = study.refused.clone();
+    findings.quality = study.quality.clone();
+
+    let located = model.map_err(Clone::clone).and_then(|model| {
+        let manifest = &model.package.manifest;
+        findings.model = Some(model.package.identity());
+        findings.missing = missing(manifest, |c| study.volume(c).is_some());
+        let reasons = objections(manifest, &study);
+        if !reasons.is_empty() {
+            findings.reasons = reasons;
+            return Ok(None);
+        }
+        let required = manifest.recipe.required();
+        for used in &mut findings.contrasts {
+            used.used_by_model = required.contains(&used.contrast);
+        }
+        answer(model, &study, &mut clock).map(Some)
+    });
+    let mut pictures = Vec::new();
+    match located {
+        Ok(Some(located)) => {
+            findings.outcome = Outcome::Answered;
+            let slice = located
+                .lesions
+                .first()
+                .map_or(located.grid.shape[0] / 2, |l| l.largest_slice);
+            pictures = clock.time("views", || {
+                views::views(
+                    &study,
+                    &located.grid,
+                    slice,
+                    &located.memberships,
+                    located.threshold,
+                )
+            });
+            findings.lesions = located.lesions;
+        }
+        Ok(None) => pictures = clock.time("views", || anchorless_views(&study)),
+        Err(reason) => {
+            findings.reasons.push(reason);
+            pictures.extend(clock.time("views", || anchorless_views(&study)));
+        }
+    }
+    if findings.outcome == Outcome::CannotAnswer {
+        for used in &mut findings.contrasts {
+            used.used_by_model = false;
+        }
+    }
+    findings.timings = clock.steps;
+    Answer {
+        findings,
+        views: pictures,
+    }
+}
+
+/// Findings about an examination that was not even opened, for example when the worker died.
+pub fn cannot_answer(reason: Reason, software_version: &str) -> Answer {
+    let mut findings = blank(software_version);
+    findings.reasons.push(reason);
+    Answer {
+        findings,
+        views: Vec::new(),
+    }
+}
+
+struct Located {
+    grid: Grid,
+    lesions: Vec<Lesion>,
+    memberships: Vec<Membership>,
+    threshold: f32,
+}
+
+fn answer(model: &Model, study: &Study, clock: &mut Clock) -> Result<Located, Reason> {
+    let manifest = &model.package.manifest;
+    let points = &manifest.operating_points;
+    let input = clock.time("align", || manifest.recipe.locator_input(study))?;
+    let grid = &input.grid;
+    let probability = clock.time("locate", || model.locate(&input))?;
+    let middle = middle_of_head(&input);
+    let adc = study.resample(Contrast::Adc, grid).ok();
+
+    let mut lesions = Vec::new();
+    let mut memberships = Vec::new();
+    let started = Instant::now();
+    let found = candidates(&probability, points);
+    for (n, candidate) in found
+        .iter()
+        .take_while(|c| c.score >= points.lesion_score)
+        .take(MAX_LESIONS)
+        .enumerate()
+    {
+        let logits = model.look(study, &candidate.slice_boxes())?;
+        let members = ArrayView2::from_shape(
+            (logits.len() / manifest.classes.len(), manifest.classes.len()),
+            &logits,
+        )
+        .map_err(|e| Reason::new("network_failed", Fault::Us, format!("reader output: {e}")))?;
+        let number = n as u32 + 1;
+        let voxel_ml = grid.voxel_volume() / 1000.0;
+        let mean = |map: &Array3<f32>| {
+            candidate.voxels.iter().map(|v| f64::from(map[*v])).sum::<f64>() / candidate.voxels.len() as f64
+        };
+        lesions.push(Lesion {
+            number,
+            side: candidate.side(grid, middle),
+            box_mm: candidate.box_mm(grid),
+            long_axis_mm: candidate.long_axis_mm(grid),
+            volume_ml: candidate.voxels.len() as f64 * voxel_ml,
+            mean_adc: adc.as_ref().map(mean),
+            detection: f64::from(candidate.score),
+            largest_slice: candidate.largest_slice(),
+            mask: candidate.mask(grid),
+            tasks: ensemble::answer(members, manifest.calibration.temperature, &manifest.tasks),
+        });
+        memberships.push(Membership {
+            lesion: number,
+            values: membership(candidate, &probability),
+        });
+    }
+    clock.add("classify", started);
+    Ok(Located {
+        grid: grid.clone(),
+        lesions,
+        memberships,
+        threshold: points.voxel_probability,
+    })
+}
+
+/// The probability inside the lesion and on its rim, 0 elsewhere, so that outlines of lesions that
+/// lie side by side do not run into each other.
+fn membership(candidate: &Candidate, probability: &Array3<f32>) -> Array3<f32> {
+    let (_, rows, columns) = probability.dim();
+    let mut values = Array3::zeros(probability.dim());
+    for &[slice, row, column] in &candidate.voxels {
+        for r in row.saturating_sub(1)..=(row + 1).min(rows - 1) {
+            for c in column.saturating_sub(1)..=(column + 1).min(columns - 1) {
+                values[[slice, r, c]] = probability[[slice, r, c]];
+            }
+        }
+    }
+    values
+}
+
+/// Why the model may not answer on this study; empty when it may.
+fn objections(manifest: &Manifest, study: &Study) -> Vec<Reason> {
+    let recipe = &manifest.recipe;
+    let mut reasons: Vec<Reason> = recipe
+        .required()
+        .into_iter()
+        .filter(|c| study.volume(*c).is_none())
+        .map(missing_contrast)
+        .collect();
+    let outside = |text: String| Reason::new("outside_validity", Fault::Data, text);
+    if let Some(b) = study.volume(Contrast::Dwi).and_then(|v| v.b_value) {
+        let [low, high] = manifest.validity.b_value;
+        if !(low..=high).contains(&b) {
+            reasons.push(outside(format!(
+                "the DWI has b = {b} s/mm², the model was made for {low} to {high}"
+            )));
+        }
+    }
+    if let Some(anchor) = study.volume(recipe.anchor) {
+        let spacing = anchor.grid.slice_step.iter().map(|v| v * v).sum::<f64>().sqrt();
+        let [low, high] = manifest.validity.slice_spacing_mm;
+        if !(low..=high).contains(&spacing) {
+            let text = format!(
+                "the {} slices are {spacing:.1} mm apart, the model was made for {low} to {high} mm",
+                recipe.anchor
+            );
+            reasons.push(outside(text));
+        }
+        let [fewest, most] = manifest.validity.slices;
+        let slices = anchor.grid.shape[0];
+        if !(fewest..=most).contains(&slices) {
+            let text = format!(
+                "the {} has {slices} slices, the model was made for {fewest} to {most}",
+                recipe.anchor
+            );
+            reasons.push(outside(text));
+        }
+    }
+    reasons
+}
+
+fn missing(manifest: &Manifest, present: impl Fn(Contrast) -> bool) -> Vec<MissingContrast> {
+    let required = manifest.recipe.required();
+    Contrast::ALL
+        .into_iter()
+        .filter(|c| !present(*c) && (required.contains(c) || manifest.optional_contrasts.contains(c)))
+        .map(|contrast| MissingContrast {
+            contrast,
+            required: required.contains(&contrast),
+        })
+        .collect()
+}
+
+/// x of the head's middle in patient millimetres: centre of mass of the tissue in the first channel.
+fn middle_of_head(input: &LocatorInput) -> f64 {
+    // Half of the mean tissue level, which the recipe maps to 0.4.
+    const TISSUE: f32 = 0.2;
+    let image = input.images.index_axis(Axis(1), 0);
+    let (mut sum, mut count) = (0.0, 0usize);
+    for ((s, r, c), value) in image.indexed_iter() {
+        if *value > TISSUE {
+            sum += input.grid.position(s as f64, r as f64, c as f64)[0];
+            count += 1;
+        }
+    }
+    if count == 0 {
+        input.grid.position(0.0, 0.0, (image.dim().2 as f64 - 1.0) / 2.0)[0]
+    } else {
+        sum / count as f64
+    }
+}
+
+/// Pictures of a study on which no model answered: the middle slice of the first axial contrast.
+fn anchorless_views(study: &Study) -> Vec<View> {
+    const PIXEL_MM: f64 = 1.875;
+    const SIZE: usize = 128;
+    let grid = Contrast::ALL
+        .into_iter()
+        .find_map(|c| study.axial_grid(c, PIXEL_MM, SIZE).ok());
+    grid.map_or_else(Vec::new, |grid| {
+        views::views(study, &grid, grid.shape[0] / 2, &[], 0.5)
+    })
+}
+
+fn blank(software_version: &str) -> Findings {
+    Findings {
+        schema: SCHEMA,
+        notice: NOTICE.to_owned(),
+        outcome: Outcome::CannotAnswer,
+        reasons: Vec::new(),
+        study: Default::default(),
+        lesions: Vec::new(),
+        contrasts: Vec::new(),
+        missing: Vec::new(),
+        refused: Vec::new(),
+        quality: Vec::new(),
+        model: None,
+        software_version: software_version.to_owned(),
+        timings: Vec::new(),
+    }
+}
+
+/// Wall time per step, by the monotonic clock.
+#[derive(Default)]
+struct Clock {
+    steps: Vec<Timing>,
+}
+
+impl Clock {
+    fn time<T>(&mut self, step: &str, work: impl FnOnce() -> T) -> T {
+        let started = Instant::now();
+        let out = work();
+        self.add(step, started);
+        out
+    }
+
+    fn add(&mut self, step: &str, started: Instant) {
+        let milliseconds = started.elapsed().as_secs_f64() * 1000.0;
+        self.steps.push(Timing {
+            step: step.to_owned(),
+            milliseconds,
+        });
+    }
+}

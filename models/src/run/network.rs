@@ -1,0 +1,138 @@
+//! One network on tract: load, check against golden vectors, run.
+
+use std::sync::Arc;
+
+use safetensors::SafeTensors;
+use tract_onnx::prelude::*;
+
+use crate::findings::{Fault, Reason};
+use crate::package::{FileHash, Package};
+
+/// A network that was loaded, optimised for this machine and checked.
+pub(super) struct Network {
+    file: String,
+    inputs: Vec<String>,
+    plan: Arc<TypedRunnableModel>,
+}
+
+/// Keeps its buffers from run to run; one per thread.
+pub(super) struct Session<'a> {
+    network: &'a Network,
+    state: TypedSimpleState,
+}
+
+impl Network {
+    /// Loads a network of a package and runs its golden vectors.
+    pub(super) fn load(package: &Package, file: &FileHash) -> Result<Network, Reason> {
+        let bytes = package.network(file)?;
+        let mut network = Self::parse(&bytes, &file.file).map_err(|e| broken(&file.file, &e))?;
+        network.file.clone_from(&file.file);
+        for golden in package.manifest.golden.iter().filter(|g| g.network == file.file) {
+            network.check(&package.vectors(golden)?, golden.tolerance)?;
+        }
+        Ok(network)
+    }
+
+    fn parse(onnx: &[u8], file: &str) -> TractResult<Network> {
+        let model = tract_onnx::onnx().model_for_read(&mut &*onnx)?;
+        let inputs = model
+            .inputs
+            .iter()
+            .map(|outlet| model.node(outlet.node).name.clone())
+            .collect();
+        Ok(Network {
+            file: file.to_owned(),
+            inputs,
+            plan: model.into_optimized()?.into_runnable()?,
+        })
+    }
+
+    /// A session of its own for the calling thread.
+    pub(super) fn session(&self) -> Result<Session<'_>, Reason> {
+        let state = self.plan.spawn().map_err(|e| broken(&self.file, &e))?;
+        Ok(Session { network: self, state })
+    }
+
+    /// Runs recorded inputs and compares the output with the recorded one.
+    fn check(&self, vectors: &[u8], tolerance: f32) -> Result<(), Reason> {
+        let recorded = SafeTensors::deserialize(vectors)
+            .map_err(|e| golden_failed(&self.file, format!("vectors are unreadable: {e}")))?;
+        let tensor = |name: &str| {
+            let view = recorded
+                .tensor(name)
+                .map_err(|e| golden_failed(&self.file, e.to_string()))?;
+            let values: Vec<f32> = view
+                .data()
+                .chunks_exact(4)
+                .map(|b| f32::from_le_bytes([b[0], b[1], b[2], b[3]]))
+                .collect();
+            Tensor::from_shape(view.shape(), &values).map_err(|e| golden_failed(&self.file, e.to_string()))
+        };
+        let inputs = self
+            .inputs
+            .iter()
+            .map(|name| tensor(name))
+            .collect::<Result<Vec<_>, _>>()?;
+        let expected = recorded
+            .names()
+            .into_iter()
+            .find(|name| !self.inputs.iter().any(|i| i == name))
+            .ok_or_else(|| golden_failed(&self.file, "no expected output recorded".into()))?;
+        let expected = tensor(expected)?;
+        let got = self.session()?.run(inputs)?;
+        let view = expected
+            .to_plain_array_view::<f32>()
+            .map_err(|e| broken(&self.file, &e))?;
+        if view.len() != got.len() {
+            return Err(golden_failed(
+                &self.file,
+                format!("{} values instead of {}", got.len(), view.len()),
+            ));
+        }
+        let worst = view
+            .iter()
+            .zip(&got)
+            .map(|(a, b)| (a - b).abs())
+            .fold(0.0f32, f32::max);
+        // A NaN anywhere makes the comparison false, and so fails the check.
+        let finite = got.iter().all(|v| v.is_finite());
+        if finite && worst <= tolerance {
+            return Ok(());
+        }
+        Err(golden_failed(
+            &self.file,
+            format!("differs by {worst}, allowed is {tolerance}"),
+        ))
+    }
+}
+
+impl Session<'_> {
+    /// Runs the network; the only output, flattened row by row.
+    pub(super) fn run(&mut self, inputs: Vec<Tensor>) -> Result<Vec<f32>, Reason> {
+        let file = &self.network.file;
+        let inputs = inputs.into_iter().map(Tensor::into_tvalue).collect();
+        let outputs = self.state.run(inputs).map_err(|e| broken(file, &e))?;
+        let view = outputs[0]
+            .to_plain_array_view::<f32>()
+            .map_err(|e| broken(file, &e))?;
+        Ok(view.iter().copied().collect())
+    }
+}
+
+/// A tensor from values in row-major order.
+pub(super) fn tensor(shape: &[usize], values: impl IntoIterator<Item = f32>) -> Result<Tensor, Reason> {
+    let values: Vec<f32> = values.into_iter().collect();
+    Tensor::from_shape(shape, &values).map_err(|e| broken("input", &e))
+}
+
+fn broken(file: &str, error: &TractError) -> Reason {
+    Reason::new("network_failed", Fault::Us, format!("{file}: {error:#}"))
+}
+
+fn golden_failed(file: &str, text: String) -> Reason {
+    Reason::new(
+        "golden_vectors",
+        Fault::Configuration,
+        format!("{file} fails its golden vectors: {text}"),
+    )
+}

@@ -1,0 +1,179 @@
+//! Real scans of four makers. They are not part of this project: `SIALOSCOPE_MR_DATA` names their
+//! folder; without it each test says that it is skipped.
+
+#![allow(clippy::unwrap_used)]
+
+use std::path::{Path, PathBuf};
+
+use models::mr::{Confidence, Contrast, Scan, scan};
+
+/// The folder of one scanner, or none, with a line that says so.
+fn folder(name: &str) -> Option<PathBuf> {
+    match std::env::var_os("SIALOSCOPE_MR_DATA") {
+        Some(root) => Some(Path::new(&root).join(name)),
+        None => {
+            eprintln!("skipped: {name} (SIALOSCOPE_MR_DATA names no folder)");
+            None
+        }
+    }
+}
+
+/// Contrast, b-value and shape of all volumes.
+fn volumes(scan: &Scan) -> Vec<(Option<Contrast>, Option<f64>, [usize; 3])> {
+    let volumes = scan.series.iter().flat_map(|s| &s.volumes);
+    volumes.map(|v| (v.contrast, v.b_value, v.grid.shape)).collect()
+}
+
+fn series_codes(scan: &Scan) -> Vec<&str> {
+    scan.series
+        .iter()
+        .flat_map(|s| &s.refused)
+        .map(|r| r.reason.code.as_str())
+        .collect()
+}
+
+fn near(a: [f64; 3], b: [f64; 3], tolerance: f64) -> bool {
+    (0..3).all(|i| (a[i] - b[i]).abs() < tolerance)
+}
+
+#[test]
+fn philips_t1_and_diffusion() {
+    let Some(folder) = folder("philips-elition-3t") else {
+        return;
+    };
+    let scan = scan(&[folder]);
+    assert_eq!(
+        volumes(&scan),
+        [
+            (Some(Contrast::T1), None, [170, 256, 256]),
+            (Some(Contrast::DwiB0), Some(0.0), [82, 128, 128]),
+            (Some(Contrast::Dwi), Some(1000.0), [82, 128, 128]),
+        ]
+    );
+    assert_eq!(scan.studies.len(), 1);
+    let t1 = &scan.series[0].volumes[0];
+    let (b0, dwi) = (&scan.series[1].volumes[0], &scan.series[1].volumes[1]);
+    assert_eq!(t1.frame_of_reference_uid, b0.frame_of_reference_uid);
+    assert!(near(t1.grid.spacing(), [1.0; 3], 1e-3));
+    assert!(near(b0.grid.spacing(), [2.0; 3], 1e-3));
+    // Sagittal slices, numbered from the patient's left; ours run along the normal.
+    assert!(
+        near(t1.grid.normal(), [-0.997, -0.039, -0.061], 2e-3),
+        "{:?}",
+        t1.grid.normal()
+    );
+    assert!(
+        near(b0.grid.normal(), [-0.061, 0.0, 0.998], 2e-3),
+        "{:?}",
+        b0.grid.normal()
+    );
+    // All four measured directions, since gradient orientations show that none is a trace.
+    assert_eq!(dwi.further_directions.len(), 3);
+    let mean = |v: &models::mr::VolumeIndex| f64::from(v.load().unwrap().voxels.mean().unwrap());
+    // Diffusion weighting takes signal away.
+    assert!(mean(dwi) < 0.5 * mean(b0));
+    assert!(mean(t1) > 100.0);
+}
+
+#[test]
+fn siemens_t1_and_mosaics() {
+    let Some(folder) = folder("siemens-prisma-3t") else {
+        return;
+    };
+    let scan = scan(&[folder]);
+    assert_eq!(volumes(&scan), [(Some(Contrast::T1), None, [35, 256, 256])]);
+    assert!(near(
+        scan.series[0].volumes[0].grid.spacing(),
+        [4.8, 1.015_625, 1.015_625],
+        1e-3
+    ));
+    assert_eq!(series_codes(&scan), ["mosaic_not_supported"]);
+}
+
+#[test]
+fn siemens_enhanced_is_refused_by_name() {
+    let Some(folder) = folder("siemens-xa30-enhanced") else {
+        return;
+    };
+    let scan = scan(&[folder]);
+    assert!(volumes(&scan).is_empty());
+    assert_eq!(series_codes(&scan), ["enhanced_not_supported"; 6]);
+}
+
+#[test]
+fn ge_t1_diffusion_and_functional() {
+    let Some(folder) = folder("ge-signa") else { return };
+    for (part, expected) in [
+        ("anatomical/001", &[(Some(Contrast::T1), None, [4, 256, 256])][..]),
+        (
+            "anatomical/001_implicit",
+            &[(Some(Contrast::T1), None, [4, 256, 256])],
+        ),
+        (
+            "dti/001",
+            &[
+                (Some(Contrast::DwiB0), Some(0.0), [4, 128, 128]),
+                (Some(Contrast::Dwi), Some(1000.0), [4, 128, 128]),
+            ],
+        ),
+        (
+            "dti/001_implicit",
+            &[
+                (Some(Contrast::DwiB0), Some(0.0), [4, 128, 128]),
+                (Some(Contrast::Dwi), Some(1000.0), [4, 128, 128]),
+            ],
+        ),
+        ("fmri/001", &[]),
+        ("fmri/001_implicit", &[]),
+    ] {
+        assert_eq!(volumes(&scan(&[folder.join(part)])), expected, "{part}");
+    }
+}
+
+#[test]
+fn broken_geometry_is_refused_each_by_its_own_reason() {
+    let Some(folder) = folder("broken-geometry") else {
+        return;
+    };
+    for (part, code) in [
+        ("gantrytilting/001", "not_mr"),
+        ("notavolume/001", "not_mr"),
+        ("sliceincrement/001", "not_mr"),
+        ("sliceincrement/002", "not_mr"),
+        ("slicecount/001", "too_few_slices"),
+        ("sliceorientation/001", "mixed_orientation"),
+    ] {
+        let scan = scan(&[folder.join(part)]);
+        assert_eq!(series_codes(&scan), [code], "{part}");
+        assert!(volumes(&scan).is_empty(), "{part}");
+    }
+}
+
+#[test]
+fn a_converted_head_is_t1_by_its_description_only() {
+    let Some(folder) = folder("studyforrest-t1") else {
+        return;
+    };
+    let scan = scan(&[folder]);
+    assert_eq!(volumes(&scan), [(Some(Contrast::T1), None, [384, 384, 274])]);
+    assert_eq!(scan.series[0].volumes[0].confidence, Confidence::Low);
+}
+
+#[test]
+fn mosaics_in_nine_encodings_are_refused_by_name() {
+    let Some(folder) = folder("nine-encodings") else {
+        return;
+    };
+    let scan = scan(&[folder]);
+    assert!(volumes(&scan).is_empty());
+    assert_eq!(series_codes(&scan), ["mosaic_not_supported"]);
+}
+
+#[test]
+fn nothing_in_the_whole_folder_panics() {
+    let Some(folder) = folder("") else { return };
+    let scan = scan(&[folder]);
+    for volume in scan.series.iter().flat_map(|s| &s.volumes) {
+        volume.voxels().unwrap();
+    }
+}

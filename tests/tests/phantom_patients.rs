@@ -1,0 +1,132 @@
+//! Sixty simulated patients that no network has seen: what First Light must hold, and the table that
+//! stands in the README.
+
+#![allow(clippy::unwrap_used)]
+
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use models::findings::{BoxMm, Findings};
+use models::mr;
+use models::run::{Model, examine};
+use models::statistics::{Estimate, proportion, roc_area};
+use phantom::{Diagnosis, Patient, Truth};
+
+/// Seeds of single patients; cohorts for training never use seeds this low.
+const SEEDS: std::ops::RangeInclusive<u64> = 1..=60;
+
+/// One patient and what the appliance's models said.
+struct Case {
+    truth: Truth,
+    findings: Findings,
+}
+
+impl Case {
+    fn has_tumour(&self) -> bool {
+        self.truth.diagnosis != Diagnosis::None
+    }
+
+    /// Number of the first reported lesion whose box overlaps a true one.
+    fn hit(&self) -> Option<usize> {
+        self.findings.lesions.iter().position(|found| {
+            self.truth.lesions.iter().any(|t| {
+                found.box_mm.overlaps(&BoxMm { min: t.box_mm.min, max: t.box_mm.max })
+            })
+        })
+    }
+
+    /// Probability of malignancy of the lesion that was hit; a tumour that was missed counts as 0.
+    fn malignant(&self) -> f64 {
+        self.hit().map_or(0.0, |n| self.probability(n, "malignancy", "malignant"))
+    }
+
+    fn probability(&self, lesion: usize, task: &str, label: &str) -> f64 {
+        let tasks = &self.findings.lesions[lesion].tasks;
+        let task = tasks.iter().find(|t| t.task == task).unwrap();
+        task.labels.iter().find(|l| l.label == label).unwrap().probability
+    }
+
+    /// The most probable subtype of the lesion that was hit.
+    fn called(&self) -> Option<&str> {
+        let tasks = &self.findings.lesions[self.hit()?].tasks;
+        let task = tasks.iter().find(|t| t.task == "subtype").unwrap();
+        let best = task.labels.iter().max_by(|a, b| a.probability.total_cmp(&b.probability))?;
+        Some(&best.label)
+    }
+}
+
+/// Twelve patients of each diagnosis, in the order of the seeds.
+fn cases() -> Vec<Case> {
+    let model = Model::load(&tests::package(), 1).unwrap();
+    let next = AtomicU64::new(*SEEDS.start());
+    let cases = Mutex::new(Vec::new());
+    let work = || {
+        loop {
+            let seed = next.fetch_add(1, Ordering::Relaxed);
+            if !SEEDS.contains(&seed) {
+                return;
+            }
+            let diagnosis = Diagnosis::ALL[(seed % 5) as usize];
+            let folder = tempfile::tempdir().unwrap();
+            let patient = Patient::draw(seed, Some(diagnosis));
+            let written = phantom::write_study(&patient, folder.path()).unwrap();
+            let answer = examine(Ok(&model), &mr::scan(&[written.dicom]), "test");
+            cases.lock().unwrap().push(Case { truth: written.truth, findings: answer.findings });
+        }
+    };
+    std::thread::scope(|scope| {
+        for _ in 0..std::thread::available_parallelism().map_or(2, usize::from) {
+            scope.spawn(work);
+        }
+    });
+    let mut cases = cases.into_inner().unwrap();
+    cases.sort_by_key(|c| c.truth.seed);
+    cases
+}
+
+fn count(cases: &[Case], of: impl Fn(&Case) -> bool, hit: impl Fn(&Case) -> bool) -> Estimate {
+    let of: Vec<&Case> = cases.iter().filter(|c| of(c)).collect();
+    proportion(of.iter().filter(|c| hit(c)).count(), of.len()).unwrap()
+}
+
+#[test]
+fn sixty_fresh_patients() {
+    let cases = cases();
+    let tumours = |c: &Case| c.has_tumour();
+    let located = count(&cases, tumours, |c| c.hit().is_some());
+    let clear = count(&cases, |c| !c.has_tumour(), |c| c.findings.lesions.is_empty());
+    let side = count(&cases, |c| c.hit().is_some(), |c| {
+        let found = c.findings.lesions[c.hit().unwrap()].side;
+        let name = format!("{found:?}");
+        c.truth.lesions.iter().any(|t| format!("{:?}", t.side) == name)
+    });
+    let scores = |malignant: bool| -> Vec<f64> {
+        cases
+            .iter()
+            .filter(|c| c.has_tumour() && (c.truth.diagnosis == Diagnosis::Malignant) == malignant)
+            .map(Case::malignant)
+            .collect()
+    };
+    let area = roc_area(&scores(false), &scores(true)).unwrap();
+    println!("| Figure | Patients | Value (95 % interval) |\n|---|---|---|");
+    println!("| Tumour located (box overlaps the true one) | 48 | {located} |");
+    println!("| Right side, of those located | {} | {side} |", cases.iter().filter(|c| c.hit().is_some()).count());
+    println!("| No finding in tumour-free patients | 12 | {clear} |");
+    println!("| Malignant against benign, area under the ROC curve | 12 / 36 | {area} |");
+    for diagnosis in Diagnosis::ALL.into_iter().filter(|d| *d != Diagnosis::None) {
+        let right = count(&cases, |c| c.truth.diagnosis == diagnosis, |c| c.called() == Some(diagnosis.name()));
+        println!("| Called {diagnosis} when it is one | 12 | {right} |");
+    }
+    for case in cases.iter().filter(|c| c.has_tumour() && c.hit().is_none()) {
+        println!("missed: seed {} {} {:?}", case.truth.seed, case.truth.diagnosis, case.truth.lesions);
+    }
+    for case in cases.iter().filter(|c| !c.has_tumour() && !c.findings.lesions.is_empty()) {
+        let l = &case.findings.lesions[0];
+        println!("false alarm: seed {} {:?} {:.2} {:.1} ml", case.truth.seed, l.side, l.detection, l.volume_ml);
+    }
+    assert!(located.value >= 0.90, "located {located}");
+    assert!(clear.value >= 0.80, "clear {clear}");
+    assert!(area.value >= 0.85, "area {area}");
+    assert!(area.value < 1.0, "the phantom is too easy: area {area}");
+    assert!(side.value >= 0.97, "side {side}");
+}

@@ -1,0 +1,27 @@
+//! Trains, evaluates and exports Sialoscope model packages.
+//!
+//! | module | owns |
+//! |---|---|
+//! | [`cohort`] | index of patients' folders, labels, hashes, split by patient |
+//! | [`dataset`] | examinations as tensors, read once |
+//! | [`augment`] | random changes of training images |
+//! | [`nets`] | U-Net, truncated ResNet-18, ROI-Align, Transformer |
+//! | [`fit`] | the loops |
+//! | [`train`] | one run from cohort to figures |
+//! | [`evaluate`], [`statistics`] | figures with intervals |
+//! | [`run_folder`], [`experiment`] | what a run is made from and leaves behind |
+//! | [`export`] | ONNX, quantization, parity, package |
+
+pub mod augment;
+pub mod cohort;
+pub mod dataset;
+pub mod error;
+pub mod evaluate;
+pub mod experiment;
+pub mod export;
+pub mod fit;
+pub mod nets;
+pub mod nifti;
+pub mod run_folder;
+pub mod statistics;
+pub mod train;

@@ -1,0 +1,226 @@
+//! `sialoscope-trainer`: the command line of the trainer.
+//!
+//! Exit codes: 0 done, 1 the work failed, 2 wrong usage or configuration. Data goes to standard output,
+//! logs and progress to standard error.
+
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand, ValueEnum};
+use models::findings::Fault;
+use trainer::cohort::{Cohort, Patient, Split};
+use trainer::error::Error;
+use trainer::evaluate::{Evaluation, examine, summarise};
+use trainer::experiment::Experiment;
+use trainer::fit::progress;
+use trainer::run_folder::RunFolder;
+use trainer::statistics::{Auc, Share};
+use trainer::train::train;
+
+/// Trains, evaluates and exports Sialoscope model packages. Research use only, not for diagnosis.
+#[derive(Parser)]
+#[command(version)]
+struct Arguments {
+    #[command(subcommand)]
+    work: Work,
+}
+
+#[derive(Subcommand)]
+enum Work {
+    /// Simulate patients as DICOM folders with truth and mask.
+    Phantom {
+        /// How many.
+        #[arg(long)]
+        patients: usize,
+        /// New folder for them.
+        #[arg(long)]
+        out: PathBuf,
+        /// Of the first patient; the others follow.
+        #[arg(long)]
+        seed: u64,
+        /// Simulated at a time.
+        #[arg(long, default_value_t = phantom::DEFAULT_THREADS)]
+        threads: usize,
+    },
+    /// Index a folder of patients and split it.
+    Index {
+        /// Folder with one folder per patient.
+        dir: PathBuf,
+        /// The cohort file to write.
+        #[arg(long)]
+        out: PathBuf,
+        /// Seed of the split.
+        #[arg(long)]
+        seed: u64,
+    },
+    /// Train all networks of an experiment.
+    Train {
+        /// The experiment file.
+        experiment: PathBuf,
+        /// The cohort file.
+        #[arg(long)]
+        cohort: PathBuf,
+        /// Folder for the run.
+        #[arg(long)]
+        out: PathBuf,
+        /// Where examinations are kept as tensors between runs [default: beside the cohort file].
+        #[arg(long)]
+        cache: Option<PathBuf>,
+    },
+    /// Evaluate a run at its own operating points.
+    Evaluate {
+        /// The run.
+        run: PathBuf,
+        /// Another cohort than the run's own, for example fresh patients; all its patients are taken.
+        #[arg(long, conflicts_with = "split")]
+        cohort: Option<PathBuf>,
+        /// Which patients of the run's own cohort.
+        #[arg(long, value_enum, default_value_t = SplitName::Test)]
+        split: SplitName,
+        /// Print JSON.
+        #[arg(long)]
+        json: bool,
+    },
+    /// Export a run as a model package; stops when torch, ONNX Runtime and tract disagree.
+    Export {
+        /// The run.
+        run: PathBuf,
+        /// Folder for the package.
+        #[arg(long)]
+        out: PathBuf,
+    },
+}
+
+#[derive(Clone, Copy, ValueEnum)]
+enum SplitName {
+    Train,
+    Validation,
+    Test,
+}
+
+impl From<SplitName> for Split {
+    fn from(name: SplitName) -> Self {
+        match name {
+            SplitName::Train => Split::Train,
+            SplitName::Validation => Split::Validation,
+            SplitName::Test => Split::Test,
+        }
+    }
+}
+
+fn main() -> ExitCode {
+    let arguments = Arguments::parse();
+    let filter = tracing_subscriber::EnvFilter::try_from_default_env()
+        .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new("info,ort=warn"));
+    tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).init();
+    match run(arguments.work) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("sialoscope-trainer: {error}");
+            ExitCode::from(if error.fault() == Fault::Configuration { 2 } else { 1 })
+        }
+    }
+}
+
+fn run(work: Work) -> Result<(), Error> {
+    match work {
+        Work::Phantom { patients, out, seed, threads } => phantoms(patients, &out, seed, threads),
+        Work::Index { dir, out, seed } => index(&dir, &out, seed),
+        Work::Train { experiment, cohort, out, cache } => {
+            let cache = cache.unwrap_or_else(|| cohort.with_extension("tensors"));
+            let (experiment, cohort) = (Experiment::open(&experiment)?, Cohort::open(&cohort)?);
+            let metrics = train(&experiment, &cohort, &cache, &out, &command_line())?;
+            print_figures("validation", &metrics.validation);
+            print_figures("test", &metrics.test);
+            Ok(())
+        }
+        Work::Evaluate { run, cohort, split, json } => evaluate(&run, cohort.as_deref(), split.into(), json),
+        Work::Export { run, out } => {
+            let report = trainer::export::export(&run, &out, &command_line())?;
+            println!("{report}");
+            Ok(())
+        }
+    }
+}
+
+/// What the user typed, without the folder of the program.
+fn command_line() -> String {
+    let typed: Vec<String> = std::env::args().skip(1).collect();
+    format!("sialoscope-trainer {}", typed.join(" "))
+}
+
+fn phantoms(patients: usize, out: &Path, seed: u64, threads: usize) -> Result<(), Error> {
+    let bar = progress(patients, "simulating");
+    phantom::write_cohort_with(threads, patients, seed, out, |_| bar.inc(1))
+        .map_err(|e| Error::Cohort(e.to_string()))?;
+    bar.finish_and_clear();
+    println!("{patients} simulated patients in {}", out.display());
+    Ok(())
+}
+
+fn index(dir: &Path, out: &Path, seed: u64) -> Result<(), Error> {
+    let bar = progress(std::fs::read_dir(dir).map_err(Error::file(dir))?.count(), "indexing");
+    let cohort = Cohort::index(dir, seed, || bar.inc(1))?;
+    bar.finish_and_clear();
+    cohort.save(out)?;
+    let count = |s| cohort.of(s).count();
+    println!(
+        "{} patients: {} for training, {} for validation, {} for testing; cohort {}",
+        cohort.patients.len(),
+        count(Split::Train),
+        count(Split::Validation),
+        count(Split::Test),
+        cohort.sha256()
+    );
+    Ok(())
+}
+
+fn evaluate(run: &Path, other: Option<&Path>, split: Split, json: bool) -> Result<(), Error> {
+    let run = RunFolder::open(run)?;
+    let metrics = run.metrics()?;
+    let networks = run.networks(tch::Device::cuda_if_available())?;
+    tch::set_num_threads(run.experiment.threads as i32);
+    let other = other.map(Cohort::open).transpose()?;
+    let (cohort, patients): (&Cohort, Vec<&Patient>) = match &other {
+        Some(other) => (other, other.patients.iter().collect()),
+        None => (&run.cohort, run.cohort.of(split).collect()),
+    };
+    let bar = progress(patients.len(), "evaluating");
+    let cases = examine(&networks, cohort, &patients, &run.experiment, || bar.inc(1))?;
+    bar.finish_and_clear();
+    let figures = summarise(&cases, &metrics.operating_points, &metrics.calibration);
+    if json {
+        let text = serde_json::to_string_pretty(&figures)
+            .map_err(|e| Error::Form { path: "standard output".into(), text: e.to_string() })?;
+        println!("{text}");
+    } else {
+        print_figures(if other.is_some() { "other cohort" } else { "own cohort" }, &figures);
+    }
+    Ok(())
+}
+
+fn print_figures(name: &str, figures: &Evaluation) {
+    let share = |what: &str, s: &Share| {
+        let [low, high] = s.interval;
+        println!("{what:38} {:.3} ({low:.3} to {high:.3}), {} of {}", s.value, s.hits, s.of);
+    };
+    let area = |what: &str, a: &Option<Auc>| match a {
+        Some(Auc { value, interval: [low, high], of: [m, n] }) => {
+            println!("{what:38} {value:.3} ({low:.3} to {high:.3}), {m} against {n}");
+        }
+        None => println!("{what:38} not known: one side is empty"),
+    };
+    println!("{name}, 95 % intervals");
+    share("tumour located", &figures.located);
+    share("no finding without tumour", &figures.no_finding);
+    println!("{:38} {:.3}", "Dice of located tumours", figures.dice);
+    area("malignant against benign, AUC", &figures.malignant_auc);
+    share("malignant, sensitivity", &figures.malignant_sensitivity);
+    share("malignant, specificity", &figures.malignant_specificity);
+    share("most probable class is right", &figures.accuracy);
+    for class in &figures.classes {
+        area(&format!("{}, AUC", class.class), &class.auc);
+        share(&format!("{}, sensitivity", class.class), &class.sensitivity);
+        share(&format!("{}, specificity", class.class), &class.specificity);
+    }
+}
