@@ -8,7 +8,7 @@ use std::net::TcpStream;
 use std::time::Duration;
 
 use common::{Ids, Station, User, config, data_set, explicit, file, files, object, status, study};
-use dicom_dictionary_std::uids;
+use dicom_dictionary_std::{tags, uids};
 use dicom_ul::pdu::{PDataValueType, Pdu};
 use firmware::appliance::Event;
 use firmware::dicom::dimse::{Command, Status};
@@ -16,7 +16,11 @@ use firmware::dicom::send::echo;
 use firmware::limits::MAX_CONFLICTS;
 use proptest::prelude::*;
 
-const IDS: Ids<'_> = Ids { study: "1.2.3", series: "1.2.3.1", sop: "1.2.3.1.1" };
+const IDS: Ids<'_> = Ids {
+    study: "1.2.3",
+    series: "1.2.3.1",
+    sop: "1.2.3.1.1",
+};
 const QUIET: f64 = 600.0;
 
 #[tokio::test(flavor = "multi_thread")]
@@ -70,7 +74,9 @@ async fn verification_is_answered() {
     let folder = tempfile::tempdir().unwrap();
     let station = Station::start(&config(folder.path(), QUIET)).await;
     let node = station.node();
-    let answer = tokio::task::spawn_blocking(move || echo(&node, "TEST")).await.unwrap();
+    let answer = tokio::task::spawn_blocking(move || echo(&node, "TEST"))
+        .await
+        .unwrap();
     assert_eq!(answer.unwrap(), Status::SUCCESS);
     station.appliance.stop().await;
 }
@@ -82,17 +88,40 @@ async fn hostile_uids_in_the_command_never_become_a_path() {
     let mut station = Station::start(&config(&data_dir, QUIET)).await;
     let before = files(folder.path());
     let long = "1.".repeat(33);
-    let hostile = ["../../../evil", "1.2.\u{e9}", "/tmp/evil", "1.2\u{0}.3", &long, "$(touch evil)", "1.2;id", "..", ""];
+    let hostile = [
+        "../../../evil",
+        "1.2.\u{e9}",
+        "/tmp/evil",
+        "1.2\u{0}.3",
+        &long,
+        "$(touch evil)",
+        "1.2;id",
+        "..",
+        "",
+    ];
     for uid in hostile.map(str::to_owned) {
         let shown = uid.clone();
-        let response = station.with_user(move |user| user.store(&uid, explicit(&object(IDS, 0)))).await;
+        let response = station
+            .with_user(move |user| user.store(&uid, explicit(&object(IDS, 0))))
+            .await;
         assert_eq!(status(&response), Status::INVALID_SOP_INSTANCE, "{shown:?}");
-        assert!(response.error_comment.is_some_and(|comment| comment.contains("UID")));
+        assert!(
+            response
+                .error_comment
+                .is_some_and(|comment| comment.contains("UID"))
+        );
         assert_eq!(response.affected_sop_instance_uid, None, "it is not repeated");
         assert_eq!(station.until_refused().await.code, "bad_uid");
     }
-    let news: Vec<_> = files(folder.path()).into_iter().filter(|path| !before.contains(path)).collect();
-    assert!(news.iter().all(|path| path.ends_with("refusals.jsonl") || path.ends_with("screen.png")), "{news:?}");
+    let news: Vec<_> = files(folder.path())
+        .into_iter()
+        .filter(|path| !before.contains(path))
+        .collect();
+    assert!(
+        news.iter()
+            .all(|path| path.ends_with("refusals.jsonl") || path.ends_with("screen.png")),
+        "{news:?}"
+    );
     station.appliance.stop().await;
 }
 
@@ -101,10 +130,19 @@ async fn hostile_uids_in_the_data_set_never_become_a_path() {
     let folder = tempfile::tempdir().unwrap();
     let mut station = Station::start(&config(&folder.path().join("data"), QUIET)).await;
     for ids in [
-        Ids { study: "../../evil", ..IDS },
+        Ids {
+            study: "../../evil",
+            ..IDS
+        },
         Ids { series: "..", ..IDS },
-        Ids { study: "1.2/../../x", ..IDS },
-        Ids { series: "1.2.`id`", ..IDS },
+        Ids {
+            study: "1.2/../../x",
+            ..IDS
+        },
+        Ids {
+            series: "1.2.`id`",
+            ..IDS
+        },
     ] {
         let bytes = explicit(&object(ids, 0));
         let response = station.with_user(move |user| user.store(IDS.sop, bytes)).await;
@@ -122,20 +160,33 @@ async fn broken_data_sets_are_refused_by_name_and_leave_nothing() {
     let whole = explicit(&object(IDS, 7));
     let truncated = whole[..whole.len() - 100].to_vec();
     let other = explicit(&object(Ids { sop: "9.9", ..IDS }, 7));
+    let mut nameless = object(IDS, 7);
+    nameless.remove_element(tags::STUDY_INSTANCE_UID);
     let cases = [
         (truncated, Status::CANNOT_UNDERSTAND, "truncated"),
-        (b"this is certainly no data set".to_vec(), Status::CANNOT_UNDERSTAND, "truncated"),
-        (vec![0; 5000], Status::DATA_SET_MISMATCH, "missing_uid"),
+        (
+            b"this is certainly no data set".to_vec(),
+            Status::CANNOT_UNDERSTAND,
+            "truncated",
+        ),
+        (explicit(&nameless), Status::DATA_SET_MISMATCH, "missing_uid"),
         (vec![], Status::DATA_SET_MISMATCH, "missing_uid"),
         (other, Status::DATA_SET_MISMATCH, "mismatch"),
     ];
     for (bytes, expected, code) in cases {
         let response = station.with_user(move |user| user.store(IDS.sop, bytes)).await;
-        assert_eq!((status(&response), station.until_refused().await.code.as_str()), (expected, code));
+        assert_eq!(
+            (status(&response), station.until_refused().await.code.as_str()),
+            (expected, code)
+        );
     }
     assert!(station.stored().is_empty());
     let response = station.with_user(move |user| user.store(IDS.sop, whole)).await;
-    assert_eq!(status(&response), Status::SUCCESS, "and the good one is taken after all");
+    assert_eq!(
+        status(&response),
+        Status::SUCCESS,
+        "and the good one is taken after all"
+    );
     station.appliance.stop().await;
 }
 
@@ -153,13 +204,19 @@ async fn an_object_beyond_the_limit_and_a_full_disk_are_out_of_resources() {
     assert_eq!(status(&response), Status::OUT_OF_RESOURCES);
     assert_eq!(station.until_refused().await.code, "too_large");
     let response = station.with_user(move |user| user.store(IDS.sop, at_limit)).await;
-    assert_ne!(status(&response), Status::OUT_OF_RESOURCES, "the limit itself is allowed");
+    assert_ne!(
+        status(&response),
+        Status::OUT_OF_RESOURCES,
+        "the limit itself is allowed"
+    );
     station.appliance.stop().await;
 
     let mut settings = config(&folder.path().join("b"), QUIET);
     settings.limits.free_mib = u64::MAX >> 20;
     let mut station = Station::start(&settings).await;
-    let response = station.with_user(|user| user.store(IDS.sop, explicit(&object(IDS, 7)))).await;
+    let response = station
+        .with_user(|user| user.store(IDS.sop, explicit(&object(IDS, 7))))
+        .await;
     assert_eq!(status(&response), Status::OUT_OF_RESOURCES);
     assert_eq!(station.until_refused().await.code, "no_space");
     station.appliance.stop().await;
@@ -176,7 +233,11 @@ async fn duplicates_are_idempotent_and_conflicts_are_kept_apart() {
     }
     assert_eq!(station.until_refused().await.code, "conflicting_duplicate");
     assert_eq!(station.stored().len(), 1);
-    assert_eq!(data_set(&station.stored()[0]), data_set(&first), "the first one is used");
+    assert_eq!(
+        data_set(&station.stored()[0]),
+        data_set(&first),
+        "the first one is used"
+    );
     let conflicts = files(&station.data_dir.join("conflicts"));
     assert_eq!(conflicts.len(), 1, "the same conflict is kept once");
     assert_eq!(data_set(&conflicts[0]), data_set(&other));
@@ -187,9 +248,16 @@ async fn duplicates_are_idempotent_and_conflicts_are_kept_apart() {
 async fn one_uid_has_a_limited_number_of_contents() {
     let folder = tempfile::tempdir().unwrap();
     let station = Station::start(&config(&folder.path().join("data"), QUIET)).await;
-    let contents: Vec<_> = (0..MAX_CONFLICTS as u16 + 2).map(|fill| explicit(&object(IDS, fill))).collect();
+    let contents: Vec<_> = (0..MAX_CONFLICTS as u16 + 2)
+        .map(|fill| explicit(&object(IDS, fill)))
+        .collect();
     let told: Vec<_> = station
-        .with_user(|user| contents.into_iter().map(|bytes| status(&user.store(IDS.sop, bytes))).collect())
+        .with_user(|user| {
+            contents
+                .into_iter()
+                .map(|bytes| status(&user.store(IDS.sop, bytes)))
+                .collect()
+        })
         .await;
     let (last, before) = told.split_last().unwrap();
     assert!(before.iter().all(|status| *status == Status::SUCCESS), "{told:?}");
@@ -204,7 +272,12 @@ async fn unknown_commands_and_foreign_sop_classes_have_their_status() {
     let station = Station::start(&config(folder.path(), QUIET)).await;
     let (unknown, class) = station
         .with_user(|user| {
-            let find = Command { field: 0x0020, message_id: Some(3), data_set_follows: true, ..Command::default() };
+            let find = Command {
+                field: 0x0020,
+                message_id: Some(3),
+                data_set_follows: true,
+                ..Command::default()
+            };
             user.value(PDataValueType::Command, find.encode(), true);
             user.value(PDataValueType::Data, vec![0; 8], true);
             let unknown = user.response();
@@ -214,8 +287,14 @@ async fn unknown_commands_and_foreign_sop_classes_have_their_status() {
             (unknown, user.response())
         })
         .await;
-    assert_eq!((status(&unknown), unknown.message_id_responded_to), (Status::UNRECOGNIZED_OPERATION, Some(3)));
-    assert_eq!((status(&class), class.message_id_responded_to), (Status::SOP_CLASS_NOT_SUPPORTED, Some(4)));
+    assert_eq!(
+        (status(&unknown), unknown.message_id_responded_to),
+        (Status::UNRECOGNIZED_OPERATION, Some(3))
+    );
+    assert_eq!(
+        (status(&class), class.message_id_responded_to),
+        (Status::SOP_CLASS_NOT_SUPPORTED, Some(4))
+    );
     station.appliance.stop().await;
 }
 
@@ -231,14 +310,25 @@ async fn violations_end_the_association_with_an_abort() {
         |user| (0..3).for_each(|_| user.value(PDataValueType::Command, vec![0; 8_000], false)),
         |user| {
             let echo = Command::echo_request(1, uids::VERIFICATION);
-            user.value(PDataValueType::Command, echo.response(Status::SUCCESS, None).encode(), true);
+            user.value(
+                PDataValueType::Command,
+                echo.response(Status::SUCCESS, None).encode(),
+                true,
+            );
         },
         // P-DATA of no length, of 4 GiB, and with a PDV longer than itself.
         |user| user.raw(&[4, 0, 0, 0, 0, 0]),
         |user| user.raw(&[4, 0, 0xFF, 0xFF, 0xFF, 0xFF]),
         |user| user.raw(&[4, 0, 0, 0, 0, 6, 0xFF, 0xFF, 0xFF, 0xFF, 1, 2]),
         // An association that is already there.
-        |user| user.raw(&[2, 0, 0, 0, 0, 80].into_iter().chain([0; 80]).collect::<Vec<u8>>()),
+        |user| {
+            user.raw(
+                &[2, 0, 0, 0, 0, 80]
+                    .into_iter()
+                    .chain([0; 80])
+                    .collect::<Vec<u8>>(),
+            )
+        },
     ];
     for (number, act) in rude.into_iter().enumerate() {
         let end = station
@@ -249,7 +339,10 @@ async fn violations_end_the_association_with_an_abort() {
             .await;
         assert!(matches!(end, Ok(Pdu::AbortRQ { .. })), "{number}: {end:?}");
         let code = station.until_refused().await.code;
-        assert!(["protocol_violation", "length", "malformed"].contains(&code.as_str()), "{number}: {code}");
+        assert!(
+            ["protocol_violation", "length", "malformed"].contains(&code.as_str()),
+            "{number}: {code}"
+        );
     }
     station.appliance.stop().await;
 }
@@ -283,8 +376,16 @@ async fn an_image_cut_off_with_its_association_leaves_nothing() {
     let mut station = Station::start(&config(folder.path(), QUIET)).await;
     station
         .with_user(|user| {
-            user.value(PDataValueType::Command, Command::store_request(1, uids::MR_IMAGE_STORAGE, IDS.sop).encode(), true);
-            user.value(PDataValueType::Data, explicit(&object(IDS, 0))[..500].to_vec(), false);
+            user.value(
+                PDataValueType::Command,
+                Command::store_request(1, uids::MR_IMAGE_STORAGE, IDS.sop).encode(),
+                true,
+            );
+            user.value(
+                PDataValueType::Data,
+                explicit(&object(IDS, 0))[..500].to_vec(),
+                false,
+            );
             user.0.inner_stream().shutdown(std::net::Shutdown::Both).unwrap();
         })
         .await;
@@ -300,15 +401,26 @@ async fn more_callers_than_allowed_are_told_so() {
     settings.limits.associations = 2;
     let mut station = Station::start(&settings).await;
     let address = station.appliance.address();
-    let users = tokio::task::spawn_blocking(move || [User::associate(address), User::associate(address)]).await.unwrap();
+    let users = tokio::task::spawn_blocking(move || [User::associate(address), User::associate(address)])
+        .await
+        .unwrap();
     let third = station.node();
-    let told = tokio::task::spawn_blocking(move || echo(&third, "TEST")).await.unwrap();
+    let told = tokio::task::spawn_blocking(move || echo(&third, "TEST"))
+        .await
+        .unwrap();
     assert!(told.unwrap_err().text.contains("local limit exceeded"));
     assert_eq!(station.until_refused().await.code, "too_many_associations");
-    tokio::task::spawn_blocking(|| users.into_iter().for_each(|user| user.0.release().unwrap())).await.unwrap();
+    tokio::task::spawn_blocking(|| users.into_iter().for_each(|user| user.0.release().unwrap()))
+        .await
+        .unwrap();
     tokio::time::sleep(Duration::from_millis(600)).await;
     let again = station.node();
-    assert!(tokio::task::spawn_blocking(move || echo(&again, "TEST")).await.unwrap().is_ok());
+    assert!(
+        tokio::task::spawn_blocking(move || echo(&again, "TEST"))
+            .await
+            .unwrap()
+            .is_ok()
+    );
     station.appliance.stop().await;
 }
 

@@ -19,7 +19,11 @@ const SOON: f64 = 0.3;
 const NEVER: f64 = 600.0;
 
 fn state(data_dir: &std::path::Path) -> State {
-    Records::open(data_dir).unwrap().state(&Uid::parse(UID).unwrap()).unwrap().unwrap()
+    Records::open(data_dir)
+        .unwrap()
+        .state(&Uid::parse(UID).unwrap())
+        .unwrap()
+        .unwrap()
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -29,10 +33,14 @@ async fn quiet_time_completes_a_study() {
     station.send(&study(folder.path(), UID, 5)).await.unwrap();
     let results = station.until_reported().await;
     assert_eq!(station.script.images_seen.load(Ordering::SeqCst), 5);
-    let findings: Findings = serde_json::from_slice(&fs::read(results.join("findings.json")).unwrap()).unwrap();
+    let findings: Findings =
+        serde_json::from_slice(&fs::read(results.join("findings.json")).unwrap()).unwrap();
     assert_eq!(findings.outcome, Outcome::Answered);
     assert_eq!(&fs::read(results.join("screen.png")).unwrap()[1..4], b"PNG");
-    assert_eq!(fs::read(results.join("screen.png")).unwrap(), fs::read(station.data_dir.join("screen.png")).unwrap());
+    assert_eq!(
+        fs::read(results.join("screen.png")).unwrap(),
+        fs::read(station.data_dir.join("screen.png")).unwrap()
+    );
     assert_eq!(state(&station.data_dir).stage, Stage::Reported);
     station.appliance.stop().await;
 }
@@ -58,7 +66,10 @@ async fn a_late_image_reopens_the_study() {
     station.until_reported().await;
     assert_eq!(station.script.images_seen.load(Ordering::SeqCst), 6);
     assert_eq!(station.script.calls.load(Ordering::SeqCst), 2);
-    assert!(results.join("superseded-1/findings.json").exists(), "nothing is deleted");
+    assert!(
+        results.join("superseded-1/findings.json").exists(),
+        "nothing is deleted"
+    );
     station.appliance.stop().await;
 }
 
@@ -69,10 +80,16 @@ async fn an_image_during_the_analysis_repeats_it() {
     *station.script.take.lock().unwrap() = Duration::from_millis(700);
     let images = study(folder.path(), UID, 6);
     station.send(&images[..5]).await.unwrap();
-    station.until(|event| matches!(event, Event::Analyzing { .. }).then_some(())).await;
+    station
+        .until(|event| matches!(event, Event::Analyzing { .. }).then_some(()))
+        .await;
     station.send(&images[5..]).await.unwrap();
     station.until_reported().await;
-    assert_eq!(station.script.calls.load(Ordering::SeqCst), 2, "the first answer was about five images");
+    assert_eq!(
+        station.script.calls.load(Ordering::SeqCst),
+        2,
+        "the first answer was about five images"
+    );
     assert_eq!(station.script.images_seen.load(Ordering::SeqCst), 6);
     station.appliance.stop().await;
 }
@@ -91,8 +108,12 @@ async fn an_analysis_that_keeps_crashing_ends_in_a_reason_and_the_intake_goes_on
     assert_eq!(reason.await.fault, common::OURS);
     assert_eq!(station.script.calls.load(Ordering::SeqCst), 3);
     let results = station.data_dir.join("studies").join(UID);
-    let findings: Findings = serde_json::from_slice(&fs::read(results.join("findings.json")).unwrap()).unwrap();
-    assert_eq!((findings.outcome, findings.reasons[0].code.as_str()), (Outcome::CannotAnswer, "internal"));
+    let findings: Findings =
+        serde_json::from_slice(&fs::read(results.join("findings.json")).unwrap()).unwrap();
+    assert_eq!(
+        (findings.outcome, findings.reasons[0].code.as_str()),
+        (Outcome::CannotAnswer, "internal")
+    );
     station.script.crash.store(false, Ordering::SeqCst);
     station.send(&images[2..]).await.unwrap();
     station.until_reported().await;
@@ -124,17 +145,38 @@ async fn a_restart_goes_on_with_every_stage() {
 
     // Cut during the analysis: it is done again.
     let uids: Vec<_> = (1..=4)
-        .map(|n| (Uid::parse("1.2.3.1").unwrap(), Uid::parse(&format!("1.2.3.1.{n}")).unwrap()))
+        .map(|n| {
+            (
+                Uid::parse("1.2.3.1").unwrap(),
+                Uid::parse(&format!("1.2.3.1.{n}")).unwrap(),
+            )
+        })
         .collect();
-    let cut = State { stage: Stage::Analyzing, attempts: 1, instances: fingerprint(&uids) };
-    Records::open(&data_dir).unwrap().keep_state(&Uid::parse(UID).unwrap(), &cut).unwrap();
+    let cut = State {
+        stage: Stage::Analyzing,
+        attempts: 1,
+        instances: fingerprint(&uids),
+    };
+    Records::open(&data_dir)
+        .unwrap()
+        .keep_state(&Uid::parse(UID).unwrap(), &cut)
+        .unwrap();
     let mut station = Station::start(&config(&data_dir, NEVER)).await;
     station.until_reported().await;
     station.appliance.stop().await;
 
     // Acknowledged in the last moment, unknown to the state: the study is reopened.
-    let seventh = common::Ids { study: UID, series: "1.2.3.1", sop: "1.2.3.1.7" };
-    let image = common::file(folder.path(), seventh, 7, dicom_dictionary_std::uids::EXPLICIT_VR_LITTLE_ENDIAN);
+    let seventh = common::Ids {
+        study: UID,
+        series: "1.2.3.1",
+        sop: "1.2.3.1.7",
+    };
+    let image = common::file(
+        folder.path(),
+        seventh,
+        7,
+        dicom_dictionary_std::uids::EXPLICIT_VR_LITTLE_ENDIAN,
+    );
     fs::copy(image, data_dir.join("spool/1.2.3/1.2.3.1/1.2.3.1.7.dcm")).unwrap();
     let mut station = Station::start(&config(&data_dir, SOON)).await;
     station.until_reported().await;

@@ -1,111 +1,171 @@
-//! Figures about answers: proportions and ROC areas with 95 % intervals.
+//! Figures about answers, each with its 95 % interval.
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
 
 /// Two-sided 95 % of a normal distribution.
-const Z_95: f64 = 1.959_963_985;
+const Z_95: f64 = 1.959_963_984_540_054;
 
-/// A figure with its 95 % interval.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Estimate {
-    /// The figure itself.
+/// A share of patients with its 95 % interval (Wilson 1927).
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct Share {
+    /// How many of them.
+    pub hits: usize,
+    /// Out of how many.
+    pub of: usize,
+    /// `hits / of`.
     pub value: f64,
     /// Lower and upper end.
     pub interval: [f64; 2],
 }
 
-impl std::fmt::Display for Estimate {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+impl Share {
+    /// `hits` of `of`; without patients nothing is known and the interval is 0 to 1.
+    pub fn new(hits: usize, of: usize) -> Self {
+        if of == 0 {
+            return Self {
+                hits,
+                of,
+                value: f64::NAN,
+                interval: [0.0, 1.0],
+            };
+        }
+        let (n, p, z2) = (of as f64, hits as f64 / of as f64, Z_95 * Z_95);
+        let centre = (p + z2 / (2.0 * n)) / (1.0 + z2 / n);
+        let reach = Z_95 / (1.0 + z2 / n) * (p * (1.0 - p) / n + z2 / (4.0 * n * n)).sqrt();
+        let interval = [(centre - reach).max(0.0), (centre + reach).min(1.0)];
+        Self {
+            hits,
+            of,
+            value: p,
+            interval,
+        }
+    }
+
+    /// The share of `true`.
+    pub fn count(of: impl IntoIterator<Item = bool>) -> Self {
+        let (hits, n) = of
+            .into_iter()
+            .fold((0, 0), |(h, n), hit| (h + usize::from(hit), n + 1));
+        Self::new(hits, n)
+    }
+}
+
+/// Area under the ROC curve with its 95 % interval (DeLong 1988, on the logit scale).
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct Auc {
+    /// Chance that a random positive scores higher than a random negative; ties count half.
+    pub value: f64,
+    /// Lower and upper end.
+    pub interval: [f64; 2],
+    /// Positives and negatives.
+    pub of: [usize; 2],
+}
+
+/// The area under the ROC curve of scores; none when one side is empty.
+pub fn auc(positive: &[f64], negative: &[f64]) -> Option<Auc> {
+    if positive.is_empty() || negative.is_empty() {
+        return None;
+    }
+    let (m, n) = (positive.len() as f64, negative.len() as f64);
+    let wins = |x: f64, others: &[f64]| {
+        let score = |o: &f64| {
+            if x > *o {
+                1.0
+            } else if x == *o {
+                0.5
+            } else {
+                0.0
+            }
+        };
+        others.iter().map(score).sum::<f64>() / others.len() as f64
+    };
+    let of_positive: Vec<f64> = positive.iter().map(|p| wins(*p, negative)).collect();
+    let of_negative: Vec<f64> = negative.iter().map(|x| 1.0 - wins(*x, positive)).collect();
+    let value = of_positive.iter().sum::<f64>() / m;
+    let variance = spread(&of_positive, value) / m + spread(&of_negative, value) / n;
+    Some(Auc {
+        value,
+        interval: logit_interval(value, variance.sqrt()),
+        of: [positive.len(), negative.len()],
+    })
+}
+
+fn spread(values: &[f64], mean: f64) -> f64 {
+    values.iter().map(|v| (v - mean).powi(2)).sum::<f64>() / (values.len() as f64 - 1.0).max(1.0)
+}
+
+/// An interval that stays inside 0 to 1; at the very ends only the value itself is known.
+fn logit_interval(value: f64, deviation: f64) -> [f64; 2] {
+    if value <= 0.0 || value >= 1.0 {
+        return [value, value];
+    }
+    let logit = (value / (1.0 - value)).ln();
+    let reach = Z_95 * deviation / (value * (1.0 - value));
+    [logit - reach, logit + reach].map(|l| 1.0 / (1.0 + (-l).exp()))
+}
+
+impl fmt::Display for Share {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let [low, high] = self.interval;
         write!(
             f,
-            "{:.2} ({:.2}–{:.2})",
-            self.value, self.interval[0], self.interval[1]
+            "{} of {} = {:.2} ({low:.2}–{high:.2})",
+            self.hits, self.of, self.value
         )
     }
 }
 
-/// `hits` of `trials` with Wilson's score interval (Wilson, JASA 1927); none without trials.
-pub fn proportion(hits: usize, trials: usize) -> Option<Estimate> {
-    if trials == 0 {
-        return None;
+impl fmt::Display for Auc {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let [low, high] = self.interval;
+        write!(f, "{:.2} ({low:.2}–{high:.2})", self.value)
     }
-    let n = trials as f64;
-    let p = hits as f64 / n;
-    let z2 = Z_95 * Z_95;
-    let centre = (p + z2 / (2.0 * n)) / (1.0 + z2 / n);
-    let reach = Z_95 / (1.0 + z2 / n) * (p * (1.0 - p) / n + z2 / (4.0 * n * n)).sqrt();
-    Some(Estimate {
-        value: p,
-        interval: [(centre - reach).max(0.0), (centre + reach).min(1.0)],
-    })
-}
-
-/// Area under the ROC curve with DeLong's interval (DeLong et al., Biometrics 1988), clipped to 0..1;
-/// none where one of the groups is empty.
-///
-/// Ties count one half. Cost is the product of the group sizes, which suits cohorts of patients.
-pub fn roc_area(negative: &[f64], positive: &[f64]) -> Option<Estimate> {
-    if negative.is_empty() || positive.is_empty() {
-        return None;
-    }
-    let wins = |p: f64, n: f64| {
-        if p > n {
-            1.0
-        } else if p == n {
-            0.5
-        } else {
-            0.0
-        }
-    };
-    let mean = |values: &[f64]| values.iter().sum::<f64>() / values.len() as f64;
-    let of_positive: Vec<f64> = positive
-        .iter()
-        .map(|p| mean(&negative.iter().map(|n| wins(*p, *n)).collect::<Vec<_>>()))
-        .collect();
-    let of_negative: Vec<f64> = negative
-        .iter()
-        .map(|n| mean(&positive.iter().map(|p| wins(*p, *n)).collect::<Vec<_>>()))
-        .collect();
-    let area = mean(&of_positive);
-    let variance = |values: &[f64]| {
-        let n = values.len() as f64;
-        values.iter().map(|v| (v - area).powi(2)).sum::<f64>() / (n - 1.0).max(1.0) / n
-    };
-    let reach = Z_95 * (variance(&of_positive) + variance(&of_negative)).sqrt();
-    Some(Estimate {
-        value: area,
-        interval: [(area - reach).max(0.0), (area + reach).min(1.0)],
-    })
 }
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    #![allow(clippy::unwrap_used)]
+
     use proptest::prelude::*;
 
-    #[test]
-    fn known_values() {
-        // 81 of 263: Newcombe, Stat Med 1998, method 3.
-        let e = proportion(81, 263).unwrap();
-        assert!(
-            (e.interval[0] - 0.2553).abs() < 5e-4 && (e.interval[1] - 0.3662).abs() < 5e-4,
-            "{e:?}"
-        );
-        assert_eq!(roc_area(&[0.1, 0.2], &[0.3, 0.4]).unwrap().value, 1.0);
-        assert_eq!(roc_area(&[0.5], &[0.5]).unwrap().value, 0.5);
-        assert!(proportion(0, 0).is_none() && roc_area(&[], &[1.0]).is_none());
-    }
+    use super::*;
 
     proptest! {
+        /// Against counting every pair.
         #[test]
-        fn mirrored_scores_mirror_the_area(
-            negative in prop::collection::vec(0u8..20, 1..30),
-            positive in prop::collection::vec(0u8..20, 1..30),
+        fn auc_counts_pairs(
+            positive in prop::collection::vec(0u8..20, 1..40),
+            negative in prop::collection::vec(0u8..20, 1..40),
         ) {
-            let up = |v: &[u8]| v.iter().map(|x| f64::from(*x)).collect::<Vec<_>>();
-            let (n, p) = (up(&negative), up(&positive));
-            let forward = roc_area(&n, &p).unwrap();
-            let backward = roc_area(&p, &n).unwrap();
-            prop_assert!((forward.value + backward.value - 1.0).abs() < 1e-9);
-            prop_assert!(forward.interval[0] <= forward.value && forward.value <= forward.interval[1]);
+            let mut twice = 0usize;
+            for p in &positive {
+                for n in &negative {
+                    twice += match p.cmp(n) {
+                        std::cmp::Ordering::Greater => 2,
+                        std::cmp::Ordering::Equal => 1,
+                        std::cmp::Ordering::Less => 0,
+                    };
+                }
+            }
+            let expected = twice as f64 / 2.0 / (positive.len() * negative.len()) as f64;
+            let floats = |v: &[u8]| v.iter().map(|x| f64::from(*x)).collect::<Vec<_>>();
+            let found = auc(&floats(&positive), &floats(&negative)).unwrap();
+            prop_assert!((found.value - expected).abs() < 1e-12);
+            prop_assert!(found.interval[0] <= found.value + 1e-12 && found.value <= found.interval[1] + 1e-12);
+        }
+    }
+
+    /// Agresti and Coull 1998 print Wilson's interval for 0 of 10 and 5 of 10 to three digits.
+    #[test]
+    fn wilson_against_known_values() {
+        for (hits, low, high) in [(0, 0.0, 0.278), (5, 0.237, 0.763), (10, 0.722, 1.0)] {
+            let [a, b] = Share::new(hits, 10).interval;
+            assert!(
+                (a - low).abs() < 1e-3 && (b - high).abs() < 1e-3,
+                "{hits}: {a} {b}"
+            );
         }
     }
 }

@@ -295,6 +295,41 @@ fn files_that_belong_to_no_series() {
 }
 
 #[test]
+fn numbers_beyond_any_scanner_are_not_believed() {
+    let beyond = (limits::MAX_POSITION_MM + 1.0).to_string();
+    let wide = (limits::MAX_STEP_MM + 1.0).to_string();
+    for (tag, values) in [
+        (tags::IMAGE_POSITION_PATIENT, strings(&["0", "0", &beyond])),
+        (tags::PIXEL_SPACING, strings(&[&wide, "1"])),
+    ] {
+        let folder = tempfile::tempdir().unwrap();
+        Slice::new(0.0, 1)
+            .set(tag, VR::DS, values)
+            .write(folder.path(), "f", EXPLICIT);
+        assert_eq!(codes(&scanned(folder.path())), ["invalid_geometry"]);
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let b = limits::MAX_B_VALUE_S_PER_MM2 + 1.0;
+    Slice::new(0.0, 1)
+        .set(tags::DIFFUSION_B_VALUE, VR::FD, b)
+        .write(folder.path(), "f", EXPLICIT);
+    assert_eq!(scanned(folder.path()).series[0].volumes[0].b_value, None);
+}
+
+#[test]
+fn more_fragments_than_the_limit_are_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut slice = Slice::new(0.0, 1);
+    slice.data.put(dicom_core::DataElement::new(
+        tags::PIXEL_DATA,
+        VR::OB,
+        dicom_core::value::PixelFragmentSequence::new(vec![], vec![vec![0u8; 2]; limits::MAX_FRAGMENTS]),
+    ));
+    slice.write(folder.path(), "f", uids::RLE_LOSSLESS);
+    assert_eq!(codes(&scanned(folder.path())), ["too_large"]);
+}
+
+#[test]
 fn more_files_than_the_limit_are_refused() {
     let paths = vec![PathBuf::from("/nowhere/at/all"); limits::MAX_FILES + 2];
     let scan = scan(&paths);

@@ -466,8 +466,8 @@ proptest! {
             slice.write(folder.path(), &format!("{i}.dcm"), EXPLICIT);
         }
         let volume = only_volume(folder.path()).load().unwrap();
-        for a in 0..3 {
-            prop_assert!((volume.grid.slice_step[a] - normal[a] * step).abs() < 1e-4);
+        for (found, along) in volume.grid.slice_step.into_iter().zip(normal) {
+            prop_assert!((found - along * step).abs() < 1e-4);
         }
         for slice in 0..6 {
             prop_assert_eq!(volume.voxels[[slice, 0, 0]], slice as f32);

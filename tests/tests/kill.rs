@@ -25,10 +25,14 @@ fn sigkill_under_load_loses_no_acknowledged_image() {
         let station = Station::start(folder.path(), 0.05);
         check(&station, &acknowledged);
         let (study, series) = (format!("1.2.{round}"), format!("1.2.{round}.1"));
-        let images: Vec<_> =
-            (1..=IMAGES_PER_ROUND).map(|number| image(folder.path(), &study, &series, number)).collect();
+        let images: Vec<_> = (1..=IMAGES_PER_ROUND)
+            .map(|number| image(folder.path(), &study, &series, number))
+            .collect();
         let paths: Vec<_> = images.iter().map(|(path, _)| path.clone()).collect();
-        let to = Node { ae_title: "SIALOSCOPE".into(), address: station.address() };
+        let to = Node {
+            ae_title: "SIALOSCOPE".into(),
+            address: station.address(),
+        };
         let (told, hear) = channel();
         let sender = std::thread::spawn(move || {
             send(&paths, &to, "KILLER", |sent| {
@@ -37,7 +41,9 @@ fn sigkill_under_load_loses_no_acknowledged_image() {
                 }
             })
         });
-        let first = hear.recv_timeout(Duration::from_secs(30)).expect("a first acknowledgement");
+        let first = hear
+            .recv_timeout(Duration::from_secs(30))
+            .expect("a first acknowledgement");
         std::thread::sleep(Duration::from_micros(moment(round)));
         station.kill();
         cut_short += usize::from(sender.join().unwrap().is_err());
@@ -52,11 +58,18 @@ fn sigkill_under_load_loses_no_acknowledged_image() {
 
     let station = Station::start(folder.path(), 0.05);
     check(&station, &acknowledged);
-    assert_eq!(fs::read_dir(station.data_dir.join("spool/.incoming")).unwrap().count(), 0);
+    assert_eq!(
+        fs::read_dir(station.data_dir.join("spool/.incoming"))
+            .unwrap()
+            .count(),
+        0
+    );
     // And it goes on: every study gets its findings, here that there is no model.
     let deadline = Instant::now() + Duration::from_secs(60);
     for round in 1..=ROUNDS {
-        let findings = station.data_dir.join(format!("studies/1.2.{round}/findings.json"));
+        let findings = station
+            .data_dir
+            .join(format!("studies/1.2.{round}/findings.json"));
         while !findings.exists() {
             assert!(Instant::now() < deadline, "no findings in round {round}");
             std::thread::sleep(Duration::from_millis(20));
@@ -64,19 +77,29 @@ fn sigkill_under_load_loses_no_acknowledged_image() {
         let findings: serde_json::Value = serde_json::from_slice(&fs::read(findings).unwrap()).unwrap();
         assert_eq!(findings["outcome"], "cannot_answer");
     }
-    eprintln!("{} images acknowledged, {cut_short} of {ROUNDS} transfers cut short, none lost", acknowledged.len());
+    eprintln!(
+        "{} images acknowledged, {cut_short} of {ROUNDS} transfers cut short, none lost",
+        acknowledged.len()
+    );
     assert!(station.terminate().success());
 }
 
 fn check(station: &Station, acknowledged: &[(PathBuf, String, String, String)]) {
     for (path, study, series, sop) in acknowledged {
-        assert_eq!(data_set(&station.stored(study, series, sop)), data_set(path), "{sop}");
+        assert_eq!(
+            data_set(&station.stored(study, series, sop)),
+            data_set(path),
+            "{sop}"
+        );
     }
 }
 
 /// Some moment within the transfer, another one in each run.
 fn moment(round: usize) -> u64 {
-    let clock = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap().subsec_nanos();
+    let clock = SystemTime::now()
+        .duration_since(SystemTime::UNIX_EPOCH)
+        .unwrap()
+        .subsec_nanos();
     let microseconds = (u64::from(clock) / 64 + round as u64 * 7919) % 150_000;
     eprintln!("round {round}: killed {microseconds} µs after the first acknowledgement");
     microseconds

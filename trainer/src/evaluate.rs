@@ -135,7 +135,8 @@ fn points(decision: &Decision, lesion_score: f32, malignant: f64) -> OperatingPo
 
 /// Chooses thresholds and temperature on validation patients.
 pub fn calibrate(cases: &[Case], decision: &Decision) -> (OperatingPoints, Calibration) {
-    let hits: Vec<f32> = cases.iter().filter(|c| c.class.is_some()).map(|c| c.hit_score).collect();
+    // No threshold brings back a tumour that has no candidate at all.
+    let hits: Vec<f32> = cases.iter().map(|c| c.hit_score).filter(|score| *score > 0.0).collect();
     let lesion_score = keeping(&hits, decision.sensitivity);
     let located = located(cases, lesion_score);
     let labelled: Vec<(Vec<Vec<f32>>, usize)> =

@@ -117,7 +117,8 @@ pub struct Decision {
     pub voxel_probability: f32,
     /// A candidate has at least this many voxels of the locator's grid.
     pub lesion_voxels: usize,
-    /// The lesion score is the highest one that still finds this share of the validation tumours.
+    /// The lesion score is the highest one that keeps this share of the validation tumours that have a
+    /// candidate at all.
     pub sensitivity: f64,
 }
 

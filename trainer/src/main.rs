@@ -66,6 +66,9 @@ enum Work {
         /// Where examinations are kept as tensors between runs [default: beside the cohort file].
         #[arg(long)]
         cache: Option<PathBuf>,
+        /// An earlier run whose locator is taken instead of fitting one.
+        #[arg(long, value_name = "RUN")]
+        locator: Option<PathBuf>,
     },
     /// Evaluate a run at its own operating points.
     Evaluate {
@@ -126,10 +129,10 @@ fn run(work: Work) -> Result<(), Error> {
     match work {
         Work::Phantom { patients, out, seed, threads } => phantoms(patients, &out, seed, threads),
         Work::Index { dir, out, seed } => index(&dir, &out, seed),
-        Work::Train { experiment, cohort, out, cache } => {
+        Work::Train { experiment, cohort, out, cache, locator } => {
             let cache = cache.unwrap_or_else(|| cohort.with_extension("tensors"));
             let (experiment, cohort) = (Experiment::open(&experiment)?, Cohort::open(&cohort)?);
-            let metrics = train(&experiment, &cohort, &cache, &out, &command_line())?;
+            let metrics = train(&experiment, &cohort, &cache, locator.as_deref(), &out, &command_line())?;
             print_figures("validation", &metrics.validation);
             print_figures("test", &metrics.test);
             Ok(())

@@ -22,6 +22,9 @@ use crate::experiment::Experiment;
 use crate::fit::Epoch;
 use crate::nets::Networks;
 
+/// File name of the weights in a run.
+pub const WEIGHTS: &str = "weights.safetensors";
+
 /// `metrics.json`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Metrics {
@@ -82,7 +85,7 @@ impl RunFolder {
 
     /// Where the weights are.
     pub fn weights(&self) -> PathBuf {
-        self.dir.join("weights.safetensors")
+        self.dir.join(WEIGHTS)
     }
 
     /// The networks with the run's weights.

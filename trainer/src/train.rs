@@ -15,10 +15,11 @@ use crate::evaluate::{calibrate, examine, summarise};
 use crate::experiment::Experiment;
 use crate::fit::{self, progress};
 use crate::nets::Networks;
-use crate::run_folder::{Metrics, RunFolder};
+use crate::run_folder::{Metrics, RunFolder, WEIGHTS};
 
 /// Fits all networks, chooses the operating points on validation patients, and looks at the test
-/// patients once. `cache` keeps examinations as tensors between runs.
+/// patients once. `cache` keeps examinations as tensors between runs; with `locator` the locator of an
+/// earlier run is taken as it is.
 ///
 /// # Errors
 /// A patient that cannot be read, or a loss that is no number any more.
@@ -26,6 +27,7 @@ pub fn train(
     experiment: &Experiment,
     cohort: &Cohort,
     cache: &Path,
+    locator: Option<&Path>,
     out: &Path,
     command: &str,
 ) -> Result<Metrics, Error> {
@@ -50,10 +52,14 @@ pub fn train(
         rng.set_stream(stage);
         rng
     };
-    let networks = Networks::new(&experiment.recipe, experiment.reader.members, device);
+    let mut networks = Networks::new(&experiment.recipe, experiment.reader.members, device);
     let mut curves = BTreeMap::new();
-    let curve = fit::locator::fit(&networks.locator, &training, &validation, experiment, &mut dice(1))?;
-    curves.insert("locator".to_owned(), curve);
+    if let Some(earlier) = locator {
+        networks.locator.store.load(earlier.join(WEIGHTS))?;
+    } else {
+        let curve = fit::locator::fit(&networks.locator, &training, &validation, experiment, &mut dice(1))?;
+        curves.insert("locator".to_owned(), curve);
+    }
     networks.save(&run.weights())?;
 
     for (n, contrast) in experiment.recipe.reader.contrasts.iter().enumerate() {

@@ -7,7 +7,7 @@ use models::run::{Answer, Model, examine};
 
 use super::inspect::scan;
 use super::table::findings_table;
-use super::{Failure, io_failure, print};
+use super::{io_failure, print};
 use crate::screen;
 
 /// What to analyze and where the files go.
@@ -30,7 +30,7 @@ pub struct Analyze {
 ///
 /// # Errors
 /// No such path, an unusable package, or an output folder that cannot be written.
-pub fn analyze(command: &Analyze) -> Result<(), Failure> {
+pub fn analyze(command: &Analyze) -> Result<(), Reason> {
     let scan = scan(&command.paths)?;
     let threads = std::thread::available_parallelism().map_or(1, usize::from);
     let model = Model::load(&command.package, threads);
@@ -43,13 +43,13 @@ pub fn analyze(command: &Analyze) -> Result<(), Failure> {
 }
 
 /// Prints the table, or the JSON.
-pub(super) fn print_findings(findings: &Findings, json: bool) -> Result<(), Failure> {
+pub(super) fn print_findings(findings: &Findings, json: bool) -> Result<(), Reason> {
     if json { print(&pretty(findings)?) } else { print(&findings_table(findings)) }
     Ok(())
 }
 
 /// Writes `findings.json` and `screen.png`.
-pub(super) fn write_files(out: &Path, findings: &Findings, views: &[View]) -> Result<(), Failure> {
+pub(super) fn write_files(out: &Path, findings: &Findings, views: &[View]) -> Result<(), Reason> {
     let failed = |e: &std::io::Error| io_failure(&format!("cannot write to {}", out.display()), e);
     std::fs::create_dir_all(out).map_err(|e| failed(&e))?;
     std::fs::write(out.join("findings.json"), pretty(findings)?).map_err(|e| failed(&e))?;
@@ -57,14 +57,14 @@ pub(super) fn write_files(out: &Path, findings: &Findings, views: &[View]) -> Re
     std::fs::write(out.join("screen.png"), frame.to_png()).map_err(|e| failed(&e))
 }
 
-fn pretty(findings: &Findings) -> Result<String, Failure> {
-    Ok(serde_json::to_string_pretty(findings).map_err(|e| Reason::new("json", Fault::Us, e.to_string()))?)
+fn pretty(findings: &Findings) -> Result<String, Reason> {
+    serde_json::to_string_pretty(findings).map_err(|e| Reason::new("json", Fault::Us, e.to_string()))
 }
 
-fn failure_of(answer: &Answer) -> Result<(), Failure> {
+fn failure_of(answer: &Answer) -> Result<(), Reason> {
     let ours = |r: &&Reason| r.fault != Fault::Data;
     match answer.findings.reasons.iter().find(ours) {
-        Some(reason) if answer.findings.outcome == Outcome::CannotAnswer => Err(Failure(reason.clone())),
+        Some(reason) if answer.findings.outcome == Outcome::CannotAnswer => Err(reason.clone()),
         _ => Ok(()),
     }
 }

@@ -17,7 +17,7 @@ use tokio::sync::broadcast::Receiver;
 use tokio::sync::broadcast::error::RecvError;
 
 use super::analyze::print_findings;
-use super::{Failure, io_failure, print};
+use super::{io_failure, print};
 use crate::analysis::{Worker, WorkerSettings};
 use crate::appliance::{Appliance, Event, Parts};
 use crate::dicom::send::{Node, files_under, send};
@@ -68,7 +68,7 @@ pub struct Shown {
 ///
 /// # Errors
 /// The disk, the sender, the worker or the model failed; an honest "cannot answer" is no failure.
-pub fn demo(demo: &Demo) -> Result<(), Failure> {
+pub fn demo(demo: &Demo) -> Result<(), Reason> {
     let (shown, frame) = play(demo, &mut |line| eprintln!("{line}"))?;
     if !demo.headless {
         let out = std::io::stdout();
@@ -87,7 +87,7 @@ pub fn demo(demo: &Demo) -> Result<(), Failure> {
 ///
 /// # Errors
 /// As [`demo`].
-pub fn play(demo: &Demo, tell: &mut dyn FnMut(&str)) -> Result<(Shown, Option<Frame>), Failure> {
+pub fn play(demo: &Demo, tell: &mut dyn FnMut(&str)) -> Result<(Shown, Option<Frame>), Reason> {
     let folder = tempfile::Builder::new()
         .prefix("sialoscope-demo-")
         .tempdir()
@@ -134,13 +134,13 @@ fn settings_below(folder: &Path) -> Config {
 }
 
 /// Sends everything; gives the moment of the last response.
-async fn send_study(with: Sender, dicom: PathBuf, to: SocketAddr) -> Result<Instant, Failure> {
+async fn send_study(with: Sender, dicom: PathBuf, to: SocketAddr) -> Result<Instant, Reason> {
     let work = move || match with {
         Sender::Own => send_own(&dicom, to),
         Sender::Storescu => send_storescu(&dicom, to),
     };
     let joined = tokio::task::spawn_blocking(work).await;
-    Ok(joined.map_err(|e| Reason::new("sender", Fault::Us, e.to_string()))??)
+    joined.map_err(|e| Reason::new("sender", Fault::Us, e.to_string()))?
 }
 
 fn send_own(dicom: &Path, to: SocketAddr) -> Result<Instant, Reason> {
@@ -186,14 +186,14 @@ fn send_storescu(dicom: &Path, to: SocketAddr) -> Result<Instant, Reason> {
 async fn follow(
     events: &mut Receiver<Event>,
     tell: &mut dyn FnMut(&str),
-) -> Result<(Arc<Findings>, PathBuf), Failure> {
+) -> Result<(Arc<Findings>, PathBuf), Reason> {
     let patience = tokio::time::sleep(ANALYSIS_DEADLINE);
     tokio::pin!(patience);
     loop {
         let event = tokio::select! {
             event = events.recv() => event,
             () = &mut patience => {
-                return Err(Failure(Reason::new("no_answer", Fault::Us, "the appliance did not answer in time")));
+                return Err(Reason::new("no_answer", Fault::Us, "the appliance did not answer in time"));
             }
         };
         match event {
@@ -202,11 +202,11 @@ async fn follow(
             }
             Ok(Event::Analyzing { .. }) => tell("appliance  analyzing"),
             Ok(Event::Reported { findings, folder, .. }) => return Ok((findings, folder)),
-            Ok(Event::Failed { reason, .. }) => return Err(Failure(reason)),
+            Ok(Event::Failed { reason, .. }) => return Err(reason),
             Ok(Event::Refused(refusal)) => tell(&format!("appliance  refused: {}", refusal.reason)),
             Ok(Event::Listening(_) | Event::InstanceStored { .. }) | Err(RecvError::Lagged(_)) => {}
             Err(RecvError::Closed) => {
-                return Err(Failure(Reason::new("no_answer", Fault::Us, "the appliance stopped")));
+                return Err(Reason::new("no_answer", Fault::Us, "the appliance stopped"));
             }
         }
     }

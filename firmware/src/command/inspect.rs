@@ -8,7 +8,7 @@ use models::findings::{Fault, Reason, RefusedInput};
 use models::mr::{self, Confidence, Contrast, Grid, Scan};
 use serde::Serialize;
 
-use super::{Failure, print};
+use super::print;
 
 /// The JSON form of `sialoscope inspect --json`.
 #[derive(Debug, Serialize)]
@@ -63,7 +63,7 @@ pub struct InspectedVolume {
 ///
 /// # Errors
 /// A path does not exist, or nothing at all was found under the paths.
-pub fn inspect(paths: &[PathBuf], json: bool) -> Result<(), Failure> {
+pub fn inspect(paths: &[PathBuf], json: bool) -> Result<(), Reason> {
     let scan = scan(paths)?;
     let inspection = Inspection::of(&scan);
     if json {
@@ -77,10 +77,10 @@ pub fn inspect(paths: &[PathBuf], json: bool) -> Result<(), Failure> {
 }
 
 /// Headers of everything under the paths.
-pub(super) fn scan(paths: &[PathBuf]) -> Result<Scan, Failure> {
+pub(super) fn scan(paths: &[PathBuf]) -> Result<Scan, Reason> {
     if let Some(path) = paths.iter().find(|p| !p.exists()) {
         let text = format!("{} does not exist", path.display());
-        return Err(Failure(Reason::new("no_such_path", Fault::Configuration, text)));
+        return Err(Reason::new("no_such_path", Fault::Configuration, text));
     }
     Ok(mr::scan(paths))
 }

@@ -127,7 +127,9 @@ impl Association<'_> {
         // An unfinished data set was never acknowledged: nothing of it may stay.
         let unfinished = self.data_set.take().is_some();
         abort(&mut self.wire, &end);
-        if unfinished || !matches!(end, End::Released | End::AbortedByPeer) {
+        // Some systems hang up without a release: bad manners, but nothing was turned away.
+        let nothing_lost = matches!(end, End::Released | End::AbortedByPeer | End::Wire(WireError::Closed));
+        if unfinished || !nothing_lost {
             report(self.provider, self.peer, Some(&self.calling), &end);
         }
         let released = matches!(end, End::Released);

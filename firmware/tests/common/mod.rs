@@ -164,12 +164,16 @@ impl Station {
         .await
     }
 
-    /// A rude user on a blocking thread.
+    /// A rude user on a blocking thread, who releases the association if there still is one.
     pub async fn with_user<T: Send + 'static>(&self, act: impl FnOnce(&mut User) -> T + Send + 'static) -> T {
         let address = self.appliance.address();
-        tokio::task::spawn_blocking(move || act(&mut User::associate(address)))
-            .await
-            .unwrap()
+        let visit = move || {
+            let mut user = User::associate(address);
+            let told = act(&mut user);
+            let _ = user.0.release();
+            told
+        };
+        tokio::task::spawn_blocking(visit).await.unwrap()
     }
 
     pub fn stored(&self) -> Vec<PathBuf> {

@@ -1,7 +1,7 @@
 //! What the makers write differently: words, private tags, numbering, which volumes share a series.
 //!
-//! After public conformance statements and files seen in public collections; where a maker's habit
-//! could not be confirmed the words are plausible rather than exact.
+//! Plausible rather than exact: tags follow the makers' documented private dictionaries as commonly
+//! known, the words were not checked against their conformance statements.
 
 use dicom_core::header::Tag;
 use dicom_core::{DataElement, PrimitiveValue, VR};

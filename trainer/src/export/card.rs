@@ -27,7 +27,11 @@ fn fill(
     whole: &Agreement,
 ) -> std::fmt::Result {
     let [training, validation, test] = metrics.patients;
-    writeln!(card, "# {} {}\n\n{}\n", manifest.name, manifest.version, manifest.intended_use)?;
+    writeln!(
+        card,
+        "# {} {}\n\n{}\n",
+        manifest.name, manifest.version, manifest.intended_use
+    )?;
     writeln!(
         card,
         "**Trained on {}. Not a medical device and not for clinical use.** How it does on real patients \
@@ -37,8 +41,15 @@ fn fill(
 
     writeln!(card, "## Data\n")?;
     writeln!(card, "| | |\n|---|---|")?;
-    writeln!(card, "| patients for training, validation, testing | {training}, {validation}, {test} |")?;
-    writeln!(card, "| cohort, SHA-256 | `{}` |", manifest.provenance.cohort_sha256)?;
+    writeln!(
+        card,
+        "| patients for training, validation, testing | {training}, {validation}, {test} |"
+    )?;
+    writeln!(
+        card,
+        "| cohort, SHA-256 | `{}` |",
+        manifest.provenance.cohort_sha256
+    )?;
     writeln!(card, "| classes | {} |", manifest.classes.join(", "))?;
     let contrasts: Vec<&str> = manifest.recipe.required().into_iter().map(|c| c.name()).collect();
     writeln!(card, "| contrasts required | {} |", contrasts.join(", "))?;
@@ -48,7 +59,11 @@ fn fill(
     writeln!(card, "| distance between slices | {low} to {high} mm |\n")?;
 
     writeln!(card, "## How it was made\n\n```")?;
-    manifest.provenance.commands.iter().try_for_each(|command| writeln!(card, "{command}"))?;
+    manifest
+        .provenance
+        .commands
+        .iter()
+        .try_for_each(|command| writeln!(card, "{command}"))?;
     writeln!(card, "```\n")?;
     writeln!(
         card,
@@ -58,18 +73,32 @@ fn fill(
     )?;
 
     writeln!(card, "## Results on the test patients\n")?;
-    writeln!(card, "The trained networks in f32, through the whole path; 95 % intervals.\n")?;
+    writeln!(
+        card,
+        "The trained networks in f32, through the whole path; 95 % intervals.\n"
+    )?;
     figures(card, &metrics.test)?;
 
     writeln!(card, "## Files\n")?;
-    writeln!(card, "| network | int8 | f32 would be | against torch on held-out patients | ")?;
+    writeln!(
+        card,
+        "| network | int8 | f32 would be | against torch on held-out patients | "
+    )?;
     writeln!(card, "|---|---|---|---|")?;
     for network in networks {
         let verified = &network.verified;
         let kb = |bytes: usize| bytes as f64 / 1000.0;
-        let last = verified.comparisons.last().map(ToString::to_string).unwrap_or_default();
+        let last = verified
+            .comparisons
+            .last()
+            .map(ToString::to_string)
+            .unwrap_or_default();
         let (int8, float) = (kb(verified.int8.len()), kb(verified.f32_bytes));
-        writeln!(card, "| {} | {int8:.0} kB | {float:.0} kB | {last} |", network.name)?;
+        writeln!(
+            card,
+            "| {} | {int8:.0} kB | {float:.0} kB | {last} |",
+            network.name
+        )?;
     }
     writeln!(
         card,
@@ -108,13 +137,24 @@ fn figures(card: &mut String, test: &Evaluation) -> std::fmt::Result {
 
 fn share(card: &mut String, what: &str, share: &Share) -> std::fmt::Result {
     let [low, high] = share.interval;
-    writeln!(card, "| {what} | {:.2} | {low:.2} to {high:.2} | {} of {} |", share.value, share.hits, share.of)
+    writeln!(
+        card,
+        "| {what} | {:.2} | {low:.2} to {high:.2} | {} of {} |",
+        share.value, share.hits, share.of
+    )
 }
 
 fn area(card: &mut String, what: &str, area: Option<&Auc>) -> std::fmt::Result {
     match area {
-        Some(Auc { value, interval: [low, high], of: [m, n] }) => {
-            writeln!(card, "| {what} | {value:.2} | {low:.2} to {high:.2} | {m} against {n} |")
+        Some(Auc {
+            value,
+            interval: [low, high],
+            of: [m, n],
+        }) => {
+            writeln!(
+                card,
+                "| {what} | {value:.2} | {low:.2} to {high:.2} | {m} against {n} |"
+            )
         }
         None => writeln!(card, "| {what} | unknown | | one side is empty |"),
     }

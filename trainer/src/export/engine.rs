@@ -47,7 +47,10 @@ impl OnnxRuntime {
         };
         match ENVIRONMENT.get_or_init(load) {
             Ok(environment) => Ok(Self(environment)),
-            Err(reason) => Err(ExportError::OnnxRuntimeUnusable { path, reason: reason.clone() }),
+            Err(reason) => Err(ExportError::OnnxRuntimeUnusable {
+                path,
+                reason: reason.clone(),
+            }),
         }
     }
 
@@ -105,10 +108,25 @@ impl TractSession {
     /// tract refuses the file.
     pub fn load(onnx: &[u8]) -> Result<Self, ExportError> {
         let model = tract_onnx::onnx().model_for_read(&mut &*onnx).map_err(tract)?;
-        let inputs = model.inputs.iter().map(|outlet| model.node(outlet.node).name.clone()).collect();
-        let outputs = model.outputs.iter().map(|outlet| model.node(outlet.node).name.clone()).collect();
-        let plan = model.into_optimized().and_then(TypedModel::into_runnable).map_err(tract)?;
-        Ok(Self { inputs, outputs, plan })
+        let inputs = model
+            .inputs
+            .iter()
+            .map(|outlet| model.node(outlet.node).name.clone())
+            .collect();
+        let outputs = model
+            .outputs
+            .iter()
+            .map(|outlet| model.node(outlet.node).name.clone())
+            .collect();
+        let plan = model
+            .into_optimized()
+            .and_then(TypedModel::into_runnable)
+            .map_err(tract)?;
+        Ok(Self {
+            inputs,
+            outputs,
+            plan,
+        })
     }
 }
 
@@ -127,7 +145,9 @@ impl Engine for TractSession {
                     reason: format!("input {name} is missing"),
                 })?;
                 let elements: Vec<f32> = values.iter().copied().collect();
-                Ok(Tensor::from_shape(values.shape(), &elements).map_err(tract)?.into_tvalue())
+                Ok(Tensor::from_shape(values.shape(), &elements)
+                    .map_err(tract)?
+                    .into_tvalue())
             })
             .collect::<Result<TVec<_>, ExportError>>()?;
         let outputs = self.plan.run(inputs).map_err(tract)?;
@@ -137,8 +157,12 @@ impl Engine for TractSession {
             .map(|(name, values)| {
                 let view = values.to_plain_array_view::<f32>().map_err(tract)?;
                 let elements = view.iter().copied().collect();
-                let array = ArrayD::from_shape_vec(IxDyn(view.shape()), elements)
-                    .map_err(|error| ExportError::Engine { engine: "tract", reason: error.to_string() })?;
+                let array = ArrayD::from_shape_vec(IxDyn(view.shape()), elements).map_err(|error| {
+                    ExportError::Engine {
+                        engine: "tract",
+                        reason: error.to_string(),
+                    }
+                })?;
                 Ok((name.clone(), array))
             })
             .collect()
@@ -146,9 +170,15 @@ impl Engine for TractSession {
 }
 
 fn onnx_runtime(error: ort::Error) -> ExportError {
-    ExportError::Engine { engine: "ONNX Runtime", reason: error.to_string() }
+    ExportError::Engine {
+        engine: "ONNX Runtime",
+        reason: error.to_string(),
+    }
 }
 
 fn tract(error: TractError) -> ExportError {
-    ExportError::Engine { engine: "tract", reason: format!("{error:#}") }
+    ExportError::Engine {
+        engine: "tract",
+        reason: format!("{error:#}"),
+    }
 }

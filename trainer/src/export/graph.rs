@@ -19,7 +19,13 @@ pub struct GraphBuilder {
 impl GraphBuilder {
     /// An empty graph.
     pub fn new(name: &str) -> Self {
-        Self { graph: GraphProto { name: name.into(), ..GraphProto::default() }, constants: BTreeSet::new() }
+        Self {
+            graph: GraphProto {
+                name: name.into(),
+                ..GraphProto::default()
+            },
+            constants: BTreeSet::new(),
+        }
     }
 
     /// Declares an f32 input of fixed shape.
@@ -85,7 +91,10 @@ impl GraphBuilder {
             producer_name: env!("CARGO_PKG_NAME").into(),
             producer_version: env!("CARGO_PKG_VERSION").into(),
             graph: Some(self.graph),
-            opset_import: vec![OperatorSetIdProto { domain: String::new(), version: OPSET }],
+            opset_import: vec![OperatorSetIdProto {
+                domain: String::new(),
+                version: OPSET,
+            }],
         }
         .encode_to_vec()
     }
@@ -93,10 +102,21 @@ impl GraphBuilder {
 
 fn port(name: &str, shape: Option<&[usize]>) -> ValueInfoProto {
     let shape = shape.map(|shape| TensorShapeProto {
-        dim: shape.iter().map(|&length| DimensionProto { dim_value: length as i64 }).collect(),
+        dim: shape
+            .iter()
+            .map(|&length| DimensionProto {
+                dim_value: length as i64,
+            })
+            .collect(),
     });
-    let tensor_type = Some(TensorTypeProto { elem_type: DataType::Float.into(), shape });
-    ValueInfoProto { name: name.into(), r#type: Some(TypeProto { tensor_type }) }
+    let tensor_type = Some(TensorTypeProto {
+        elem_type: DataType::Float.into(),
+        shape,
+    });
+    ValueInfoProto {
+        name: name.into(),
+        r#type: Some(TypeProto { tensor_type }),
+    }
 }
 
 #[cfg(test)]
@@ -120,7 +140,10 @@ mod tests {
         assert_eq!(bytes[..2], [0x08, 0x08]);
         // The initializer: two f32, little-endian, as field 9 (length-delimited) of 8 bytes.
         let raw = [0x4a, 8, 0, 0, 0x80, 0x3f, 0, 0, 0, 0xc0];
-        assert_eq!(bytes.windows(raw.len()).filter(|window| *window == raw).count(), 1);
+        assert_eq!(
+            bytes.windows(raw.len()).filter(|window| *window == raw).count(),
+            1
+        );
         // The operator set import at the end: field 8 of the model, version (field 2) 17.
         assert_eq!(bytes[bytes.len() - 4..], [0x42, 2, 0x10, 17]);
     }

@@ -1,9 +1,9 @@
 //! From the description of a network to the bytes of its ONNX file.
 //!
 //! The same walk writes both files. Without a [`Quantization`] every layer is written in f32. With
-//! one, convolutions, poolings and concatenations are written on u8 and fully connected layers with
-//! integer products; the rest stays f32, and a tensor changes its form where a layer asks for the
-//! other one.
+//! one, convolutions are written on u8 and fully connected layers with integer products, unless they
+//! ask for f32; poolings and concatenations take u8 where there is some; the rest stays f32, and a
+//! tensor changes its form where a layer asks for the other one.
 //!
 //! QLinearConv and MatMulInteger are used because the appliance's runtime, tract, computes them in
 //! integers; a QDQ graph it would compute in f32, at the cost of f32 and the conversions.
@@ -13,10 +13,11 @@ use std::collections::BTreeMap;
 use ndarray::ArrayD;
 
 use super::ExportError;
+use super::composed::{attention, constant, layer_norm, roi_align};
 use super::graph::GraphBuilder;
-use super::network::{Conv, Layer, LayerNorm, Linear, Network, Op, Precision, RoiAlign};
+use super::network::{Conv, Layer, Linear, Network, Op, Precision};
 use super::onnx::{AttributeProto, DataType};
-use super::quantize::{QuantizedWeight, Quantization, bias_steps};
+use super::quantize::{Quantization, QuantizedWeight, bias_steps};
 
 /// The additive mask of a padded slice: far below every score, and safe in every arithmetic.
 const PADDED: f32 = -1e4;
@@ -100,11 +101,14 @@ impl Lowering<'_> {
 
     /// Names of a tensor's scale and zero point.
     fn parameters(&mut self, tensor: &str) -> Result<[String; 2], ExportError> {
-        let unmeasured = || ExportError::Unmeasured { tensor: tensor.to_owned() };
+        let unmeasured = || ExportError::Unmeasured {
+            tensor: tensor.to_owned(),
+        };
         let parameters = self.quantization.ok_or_else(unmeasured)?.of(tensor)?;
         Ok([
             self.graph.scalar(&format!("{tensor}.scale"), parameters.scale),
-            self.graph.scalar(&format!("{tensor}.zero_point"), parameters.zero_point),
+            self.graph
+                .scalar(&format!("{tensor}.zero_point"), parameters.zero_point),
         ])
     }
 
@@ -112,7 +116,12 @@ impl Lowering<'_> {
     fn float(&mut self, tensor: &str) -> Result<String, ExportError> {
         if self.forms.get(tensor) == Some(&Form::U8) {
             let [scale, zero] = self.parameters(tensor)?;
-            self.graph.node("DequantizeLinear", tensor, &[&u8_name(tensor), &scale, &zero], &[]);
+            self.graph.node(
+                "DequantizeLinear",
+                tensor,
+                &[&u8_name(tensor), &scale, &zero],
+                &[],
+            );
             self.made(tensor, Form::Both);
         }
         Ok(tensor.to_owned())
@@ -123,7 +132,8 @@ impl Lowering<'_> {
         let name = u8_name(tensor);
         if self.forms.get(tensor) == Some(&Form::F32) {
             let [scale, zero] = self.parameters(tensor)?;
-            self.graph.node("QuantizeLinear", &name, &[tensor, &scale, &zero], &[]);
+            self.graph
+                .node("QuantizeLinear", &name, &[tensor, &scale, &zero], &[]);
             self.made(tensor, Form::Both);
         }
         Ok(name)
@@ -137,7 +147,7 @@ impl Lowering<'_> {
                 self.made(name, Form::U8);
                 return Ok(());
             }
-            (Op::MaxPool { .. } | Op::Concat, Some(_)) => {
+            (Op::MaxPool { .. } | Op::Concat, Some(_)) if self.any_integer(&layer.inputs) => {
                 let inputs = self.each(&layer.inputs, Self::integer)?;
                 self.moves(&u8_name(name), &inputs, &layer.op);
                 self.made(name, Form::U8);
@@ -154,6 +164,13 @@ impl Lowering<'_> {
         }
         self.made(name, Form::F32);
         Ok(())
+    }
+
+    /// Whether one of the tensors is there as u8 already.
+    fn any_integer(&self, tensors: &[String]) -> bool {
+        tensors
+            .iter()
+            .any(|tensor| matches!(self.forms.get(tensor), Some(Form::U8 | Form::Both)))
     }
 
     fn each(
@@ -176,7 +193,9 @@ impl Lowering<'_> {
             }
             Op::Linear(linear) => {
                 let weight = self.weight(name, &linear.weight);
-                let product = self.graph.node("MatMul", format!("{name}.product"), &[inputs[0], &weight], &[]);
+                let product =
+                    self.graph
+                        .node("MatMul", format!("{name}.product"), &[inputs[0], &weight], &[]);
                 self.linear_end(name, &product, linear);
             }
             Op::MaxPool { .. } | Op::Concat => {
@@ -193,35 +212,59 @@ impl Lowering<'_> {
                     AttributeProto::string("coordinate_transformation_mode", "asymmetric"),
                     AttributeProto::string("nearest_mode", "floor"),
                 ];
-                self.graph.node("Resize", name, &[inputs[0], "", &scales], &attributes);
+                self.graph
+                    .node("Resize", name, &[inputs[0], "", &scales], &attributes);
             }
             Op::Sigmoid => {
                 self.graph.node("Sigmoid", name, inputs, &[]);
             }
-            Op::RoiAlign(roi) => self.roi_align(name, inputs, roi),
+            Op::RoiAlign(roi) => roi_align(&mut self.graph, name, inputs, roi),
             Op::SpatialMean => {
-                let attributes = [AttributeProto::ints("axes", &[2, 3]), AttributeProto::int("keepdims", 0)];
+                let attributes = [
+                    AttributeProto::ints("axes", &[2, 3]),
+                    AttributeProto::int("keepdims", 0),
+                ];
                 self.graph.node("ReduceMean", name, inputs, &attributes);
             }
             Op::KeyMask => {
                 let one = self.graph.scalar("one", 1.0f32);
                 let padded = self.graph.scalar("padded", PADDED);
-                let absent = self.graph.node("Sub", format!("{name}.absent"), &[&one, inputs[0]], &[]);
+                let absent = self
+                    .graph
+                    .node("Sub", format!("{name}.absent"), &[&one, inputs[0]], &[]);
                 self.graph.node("Mul", name, &[&absent, &padded], &[]);
             }
-            Op::Attention { heads, members, slices, width } => {
-                self.attention(name, inputs, [*members, *slices, *heads, *width / *heads]);
+            Op::Attention {
+                heads,
+                members,
+                slices,
+                width,
+            } => {
+                attention(
+                    &mut self.graph,
+                    name,
+                    inputs,
+                    [*members, *slices, *heads, *width / *heads],
+                );
             }
-            Op::LayerNorm(norm) => self.layer_norm(name, inputs[0], norm),
+            Op::LayerNorm(norm) => layer_norm(&mut self.graph, name, inputs[0], norm),
             Op::MaskedMax => {
                 let shape = self.graph.vector("per_slice", &[-1i64, 1]);
-                let mask = self.graph.node("Reshape", format!("{name}.mask"), &[inputs[1], &shape], &[]);
-                let valid = self.graph.node("Add", format!("{name}.valid"), &[inputs[0], &mask], &[]);
-                let attributes = [AttributeProto::ints("axes", &[1]), AttributeProto::int("keepdims", 1)];
+                let mask = self
+                    .graph
+                    .node("Reshape", format!("{name}.mask"), &[inputs[1], &shape], &[]);
+                let valid = self
+                    .graph
+                    .node("Add", format!("{name}.valid"), &[inputs[0], &mask], &[]);
+                let attributes = [
+                    AttributeProto::ints("axes", &[1]),
+                    AttributeProto::int("keepdims", 1),
+                ];
                 self.graph.node("ReduceMax", name, &[&valid], &attributes);
             }
             Op::DropSlices => {
-                self.graph.node("Flatten", name, inputs, &[AttributeProto::int("axis", 1)]);
+                self.graph
+                    .node("Flatten", name, inputs, &[AttributeProto::int("axis", 1)]);
             }
         }
     }
@@ -229,11 +272,17 @@ impl Lowering<'_> {
     /// Operators that only move or compare values, the same on f32 and u8.
     fn moves(&mut self, name: &str, inputs: &[String], op: &Op) {
         let inputs: Vec<&str> = inputs.iter().map(String::as_str).collect();
-        if let Op::MaxPool { kernel, stride, padding } = *op {
+        if let Op::MaxPool {
+            kernel,
+            stride,
+            padding,
+        } = *op
+        {
             let attributes = window_attributes(kernel, stride, padding);
             self.graph.node("MaxPool", name, &inputs, &attributes);
         } else {
-            self.graph.node("Concat", name, &inputs, &[AttributeProto::int("axis", 1)]);
+            self.graph
+                .node("Concat", name, &inputs, &[AttributeProto::int("axis", 1)]);
         }
     }
 
@@ -246,7 +295,9 @@ impl Lowering<'_> {
         quantization: &Quantization,
     ) -> Result<(), ExportError> {
         if conv.relu && quantization.of(name)?.zero_point != 0 {
-            return Err(ExportError::ReluNotFolded { layer: name.to_owned() });
+            return Err(ExportError::ReluNotFolded {
+                layer: name.to_owned(),
+            });
         }
         let x = self.integer(input)?;
         let [x_scale, x_zero] = self.parameters(input)?;
@@ -254,13 +305,17 @@ impl Lowering<'_> {
         let (weight, weight_parameters) = self.integer_weight(name, &conv.weight);
         let [w_scale, w_zero] = &weight_parameters;
         let step = quantization.of(input)?.scale * weight.scale;
-        let steps = bias_steps(&conv.bias, step)
-            .ok_or_else(|| ExportError::BiasTooLarge { layer: name.to_owned() })?;
+        let steps = bias_steps(&conv.bias, step).ok_or_else(|| ExportError::BiasTooLarge {
+            layer: name.to_owned(),
+        })?;
         let bias = self.graph.vector(&format!("{name}.bias"), &steps);
         let w = format!("{name}.weight");
-        let inputs = [&x, &x_scale, &x_zero, &w, w_scale, w_zero, &y_scale, &y_zero, &bias];
+        let inputs = [
+            &x, &x_scale, &x_zero, &w, w_scale, w_zero, &y_scale, &y_zero, &bias,
+        ];
         let inputs = inputs.map(String::as_str);
-        self.graph.node("QLinearConv", u8_name(name), &inputs, &conv_attributes(conv));
+        self.graph
+            .node("QLinearConv", u8_name(name), &inputs, &conv_attributes(conv));
         Ok(())
     }
 
@@ -277,19 +332,25 @@ impl Lowering<'_> {
         let [_, x_zero] = self.parameters(input)?;
         let (weight, [_, w_zero]) = self.integer_weight(name, &linear.weight);
         let w = format!("{name}.weight");
-        let sums =
-            self.graph.node("MatMulInteger", format!("{name}.sums"), &[&x, &w, &x_zero, &w_zero], &[]);
+        let sums = self.graph.node(
+            "MatMulInteger",
+            format!("{name}.sums"),
+            &[&x, &w, &x_zero, &w_zero],
+            &[],
+        );
         let to = [AttributeProto::int("to", DataType::Float as i64)];
         let sums = self.graph.node("Cast", format!("{name}.steps"), &[&sums], &to);
         let step = quantization.of(input)?.scale * weight.scale;
         let step = self.graph.scalar(&format!("{name}.step"), step);
-        let product = self.graph.node("Mul", format!("{name}.product"), &[&sums, &step], &[]);
+        let product = self
+            .graph
+            .node("Mul", format!("{name}.product"), &[&sums, &step], &[]);
         self.linear_end(name, &product, linear);
         Ok(())
     }
 
     fn linear_end(&mut self, name: &str, product: &str, linear: &Linear) {
-        let bias = self.constant(&format!("{name}.bias"), &linear.bias);
+        let bias = constant(&mut self.graph, &format!("{name}.bias"), &linear.bias);
         self.then_relu(name, linear.relu, |graph, name| {
             graph.node("Add", name, &[product, &bias], &[]);
         });
@@ -307,107 +368,20 @@ impl Lowering<'_> {
     }
 
     fn weight(&mut self, layer: &str, weight: &ArrayD<f32>) -> String {
-        self.constant(&format!("{layer}.weight"), weight)
-    }
-
-    fn constant(&mut self, name: &str, values: &ArrayD<f32>) -> String {
-        let elements: Vec<f32> = values.iter().copied().collect();
-        self.graph.constant(name, values.shape(), &elements)
+        constant(&mut self.graph, &format!("{layer}.weight"), weight)
     }
 
     /// Adds `<layer>.weight` as i8 and returns it with the names of its scale and zero point.
     fn integer_weight(&mut self, layer: &str, weight: &ArrayD<f32>) -> (QuantizedWeight, [String; 2]) {
         let quantized = QuantizedWeight::new(weight);
-        self.graph.constant(&format!("{layer}.weight"), weight.shape(), &quantized.steps);
+        self.graph
+            .constant(&format!("{layer}.weight"), weight.shape(), &quantized.steps);
         let parameters = [
-            self.graph.scalar(&format!("{layer}.weight.scale"), quantized.scale),
+            self.graph
+                .scalar(&format!("{layer}.weight.scale"), quantized.scale),
             self.graph.scalar("weight.zero_point", 0i8),
         ];
         (quantized, parameters)
-    }
-
-    /// ROI-Align as `Wy · F · Wxᵀ`: row `b` of `W` is the mean over the samples of bin `b` of their
-    /// linear interpolation weights `max(0, 1 − |position − pixel|)`. tract has no RoiAlign.
-    fn roi_align(&mut self, name: &str, inputs: &[&str], roi: &RoiAlign) {
-        let rows = self.interpolation(&format!("{name}.rows"), inputs[1], roi, [1, 3]);
-        let columns = self.interpolation(&format!("{name}.columns"), inputs[1], roi, [0, 2]);
-        let swap = [AttributeProto::ints("perm", &[1, 0])];
-        let columns = self.graph.node("Transpose", format!("{name}.columns_t"), &[&columns], &swap);
-        let lines = self.graph.node("MatMul", format!("{name}.lines"), &[&rows, inputs[0]], &[]);
-        self.graph.node("MatMul", name, &[&lines, &columns], &[]);
-    }
-
-    /// W [bins, grid] of one axis, whose edges are the elements `edges` of the box.
-    fn interpolation(&mut self, name: &str, region: &str, roi: &RoiAlign, edges: [usize; 2]) -> String {
-        let samples = roi.bins * roi.samples;
-        let part = |part: &str| format!("{name}.{part}");
-        // Positions are linear in the box: (1 − f)·from + f·to, over the stride, less half a pixel.
-        let mut mix = vec![0.0f32; 4 * samples];
-        for sample in 0..samples {
-            let fraction = (sample as f32 + 0.5) / samples as f32;
-            mix[edges[0] * samples + sample] = (1.0 - fraction) / roi.stride as f32;
-            mix[edges[1] * samples + sample] = fraction / roi.stride as f32;
-        }
-        let mix = self.graph.constant(&part("mix"), &[4, samples], &mix);
-        let half = self.graph.scalar("half", 0.5f32);
-        let one = self.graph.scalar("one", 1.0f32);
-        let zero = self.graph.scalar("zero", 0.0f32);
-        let last = self.graph.scalar(&part("last"), (roi.grid - 1) as f32);
-        let pixels: Vec<f32> = (0..roi.grid).map(|pixel| pixel as f32).collect();
-        let pixels = self.graph.vector(&part("pixels"), &pixels);
-        let column = self.graph.vector(&part("column"), &[samples as i64, 1]);
-        let bins = self.graph.vector(&part("bins"), &[roi.bins, roi.samples, roi.grid].map(|n| n as i64));
-
-        let graph = &mut self.graph;
-        let at = graph.node("MatMul", part("edges"), &[region, &mix], &[]);
-        let at = graph.node("Sub", part("aligned"), &[&at, &half], &[]);
-        let at = graph.node("Clip", part("inside"), &[&at, &zero, &last], &[]);
-        let at = graph.node("Reshape", part("positions"), &[&at, &column], &[]);
-        let off = graph.node("Sub", part("offset"), &[&at, &pixels], &[]);
-        let off = graph.node("Abs", part("distance"), &[&off], &[]);
-        let near = graph.node("Sub", part("nearness"), &[&one, &off], &[]);
-        let near = graph.node("Relu", part("hat"), &[&near], &[]);
-        let near = graph.node("Reshape", part("samples"), &[&near, &bins], &[]);
-        let mean = [AttributeProto::ints("axes", &[1]), AttributeProto::int("keepdims", 0)];
-        graph.node("ReduceMean", name, &[&near], &mean)
-    }
-
-    /// softmax(Q·Kᵀ/√d + mask)·V per head, the heads side by side in the last axis.
-    fn attention(&mut self, name: &str, inputs: &[&str], shape: [usize; 4]) {
-        let [members, slices, heads, width] = shape;
-        let part = |part: &str| format!("{name}.{part}");
-        let split = self.graph.vector(&part("split"), &shape.map(|n| n as i64));
-        let joined = self.graph.vector(&part("joined"), &[members, slices, heads * width].map(|n| n as i64));
-        let root = self.graph.scalar(&part("root"), 1.0 / (width as f32).sqrt());
-        let graph = &mut self.graph;
-        let mut heads_of = |what: &str, input: &str, perm: [i64; 4]| {
-            let apart = graph.node("Reshape", part(&format!("{what}_heads")), &[input, &split], &[]);
-            graph.node("Transpose", part(what), &[&apart], &[AttributeProto::ints("perm", &perm)])
-        };
-        let query = heads_of("query", inputs[0], [0, 2, 1, 3]);
-        let key = heads_of("key", inputs[1], [0, 2, 3, 1]);
-        let value = heads_of("value", inputs[2], [0, 2, 1, 3]);
-        let scores = graph.node("MatMul", part("scores"), &[&query, &key], &[]);
-        let scores = graph.node("Mul", part("scaled"), &[&scores, &root], &[]);
-        let scores = graph.node("Add", part("masked"), &[&scores, inputs[3]], &[]);
-        let shares = graph.node("Softmax", part("shares"), &[&scores], &[AttributeProto::int("axis", -1)]);
-        let mixed = graph.node("MatMul", part("mixed"), &[&shares, &value], &[]);
-        let swap = [AttributeProto::ints("perm", &[0, 2, 1, 3])];
-        let mixed = graph.node("Transpose", part("slices"), &[&mixed], &swap);
-        graph.node("Reshape", name, &[&mixed, &joined], &[]);
-    }
-
-    /// LayerNormalization takes one scale for all members, so theirs are applied after it.
-    fn layer_norm(&mut self, name: &str, input: &str, norm: &LayerNorm) {
-        let width = norm.scale.shape()[2];
-        let unit = self.graph.vector(&format!("{name}.unit"), &vec![1.0f32; width]);
-        let scale = self.constant(&format!("{name}.gain"), &norm.scale);
-        let shift = self.constant(&format!("{name}.shift"), &norm.shift);
-        let attributes = [AttributeProto::int("axis", -1), AttributeProto::float("epsilon", norm.epsilon)];
-        let normal =
-            self.graph.node("LayerNormalization", format!("{name}.normal"), &[input, &unit], &attributes);
-        let scaled = self.graph.node("Mul", format!("{name}.scaled"), &[&normal, &scale], &[]);
-        self.graph.node("Add", name, &[&scaled, &shift], &[]);
     }
 }
 

@@ -11,7 +11,9 @@
 pub mod architecture;
 pub mod calibrate;
 mod card;
+mod composed;
 pub mod engine;
+mod error;
 pub mod graph;
 pub mod lower;
 pub mod network;
@@ -22,32 +24,33 @@ pub mod quantize;
 pub mod samples;
 pub mod torch;
 pub mod weights;
+mod whole;
 
 #[cfg(test)]
 mod tests;
 
 use std::fmt;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::Command;
 
-use models::findings::Reason;
 use models::run::Model;
-use ndarray::{ArrayD, Axis, IxDyn, concatenate};
 use tch::Device;
 
 use crate::cohort::{Cohort, Patient, Split};
 use crate::error::Error;
 use crate::run_folder::RunFolder;
-use crate::statistics::probabilities;
-use engine::{Engine, OnnxRuntime, Tensors, TractSession};
+use engine::{Engine, OnnxRuntime, Tensors};
 use lower::{Outputs, f32_file, int8_file};
 use network::Network;
 use package::{Exported, Origin};
-use parity::{Agreement, Answers, Comparison, Tolerance, compare, verify};
+use parity::{Agreement, Tolerance, verify};
 use quantize::Quantization;
-use samples::{Samples, reader_input};
+use samples::Samples;
 use torch::Torch;
 use weights::Weights;
+use whole::compare_whole;
+
+pub use error::ExportError;
 
 /// Training patients on whom activation ranges are measured.
 const CALIBRATION_PATIENTS: usize = 24;
@@ -71,11 +74,21 @@ impl fmt::Display for Report {
             let (int8, float) = (verified.int8.len() / 1000, verified.f32_bytes / 1000);
             let time = verified.tract_milliseconds;
             writeln!(f, "{name}: {int8} kB (f32 {float} kB), {time:.1} ms in tract")?;
-            verified.comparisons.iter().try_for_each(|comparison| writeln!(f, "  {comparison}"))?;
+            verified
+                .comparisons
+                .iter()
+                .try_for_each(|comparison| writeln!(f, "  {comparison}"))?;
         }
-        let Agreement { difference, correlation, same_choice } = self.whole;
+        let Agreement {
+            difference,
+            correlation,
+            same_choice,
+        } = self.whole;
         let same = 100.0 * same_choice;
-        writeln!(f, "whole: probabilities differ by {difference:.4}, correlation {correlation:.5}, same class {same:.1} %")?;
+        writeln!(
+            f,
+            "whole: probabilities differ by {difference:.4}, correlation {correlation:.5}, same class {same:.1} %"
+        )?;
         write!(f, "package: {:.2} MB", self.bytes as f64 / 1e6)
     }
 }
@@ -111,7 +124,12 @@ pub fn export(run: &Path, out: &Path, command: &str) -> Result<Report, ExportErr
     for (n, contrast) in recipe.reader.contrasts.iter().enumerate() {
         let encoder = architecture::encoder(&weights, recipe, *contrast)?;
         let torch = Torch::Encoder(&trained.encoders[n].net);
-        networks.push(pass(&encoder, torch, &calibration.encoders[n], &held_out.encoders[n])?);
+        networks.push(pass(
+            &encoder,
+            torch,
+            &calibration.encoders[n],
+            &held_out.encoders[n],
+        )?);
     }
     let reader = architecture::reader(&weights, recipe, trained.members.len())?;
     let torch = Torch::Reader(&trained.members);
@@ -133,7 +151,11 @@ pub fn export(run: &Path, out: &Path, command: &str) -> Result<Report, ExportErr
     let bytes = package::write(&partial, &run, &metrics, &origin, &networks, &whole)?;
     Model::load(&partial, 1).map_err(ExportError::Unloadable)?;
     std::fs::rename(&partial, out).map_err(Error::file(out))?;
-    Ok(Report { networks, whole, bytes })
+    Ok(Report {
+        networks,
+        whole,
+        bytes,
+    })
 }
 
 /// Quantizes a network, takes it through the gate and picks its golden vector.
@@ -151,55 +173,18 @@ fn pass(
 
     let mut golden = held_out[held_out.len() - 1].clone();
     let answer = runtime.load(&verified.int8)?.run(&golden)?;
-    let largest = answer.values().flatten().fold(1.0f32, |largest, value| largest.max(value.abs()));
+    let largest = answer
+        .values()
+        .flatten()
+        .fold(1.0f32, |largest, value| largest.max(value.abs()));
     golden.extend(answer);
     let tolerance = largest * Tolerance::SAME_INTEGERS.difference as f32;
-    Ok(Exported { name: network.name.clone(), verified, golden, tolerance })
-}
-
-/// Class probabilities of each held-out lesion, from images on, in tract against torch.
-fn compare_whole(
-    networks: &[Exported],
-    held_out: &Samples,
-    mut torch: Torch,
-    temperature: f64,
-) -> Result<Agreement, ExportError> {
-    let [_, encoders @ .., reader] = networks else { return Err(ExportError::NoMembers) };
-    let load = |network: &Exported| TractSession::load(&network.verified.int8);
-    let mut encoders = encoders.iter().map(load).collect::<Result<Vec<_>, _>>()?;
-    let mut reader = load(reader)?;
-
-    let mut ours = Answers { row: 1, values: Vec::new() };
-    let mut trained = Answers { row: 1, values: Vec::new() };
-    for (lesion, slices) in held_out.lesions.iter().enumerate() {
-        let input = &held_out.reader[lesion];
-        let mut features = ArrayD::zeros(input["features"].raw_dim());
-        for (row, slice) in slices.clone().enumerate() {
-            let mut parts = Vec::with_capacity(encoders.len());
-            for (encoder, samples) in encoders.iter_mut().zip(&held_out.encoders) {
-                parts.extend(encoder.run(&samples[slice])?.into_values());
-            }
-            let parts: Vec<_> = parts.iter().map(|part| part.index_axis(Axis(0), 0)).collect();
-            let spliced = concatenate(Axis(0), &parts).map_err(|error| ExportError::Engine {
-                engine: "tract",
-                reason: format!("features cannot be spliced: {error}"),
-            })?;
-            features.index_axis_mut(Axis(0), row).assign(&spliced);
-        }
-        let quantized = reader_input(features, input["mask"].clone());
-        for (engine, input, answers) in [
-            (&mut reader as &mut dyn Engine, &quantized, &mut ours),
-            (&mut torch as &mut dyn Engine, input, &mut trained),
-        ] {
-            let logits = engine.run(input)?.into_values().next().unwrap_or_else(|| ArrayD::zeros(IxDyn(&[0, 0])));
-            let members: Vec<Vec<f32>> = logits.outer_iter().map(|row| row.iter().copied().collect()).collect();
-            let shares = probabilities(&members, temperature);
-            answers.row = shares.len();
-            answers.values.extend(shares.into_iter().map(|share| share as f32));
-        }
-    }
-    let (left, right) = (("int8 in tract", &ours), ("torch", &trained));
-    Ok(compare("the encoders and the reader together", left, right, Tolerance::PROBABILITIES)?.agreement)
+    Ok(Exported {
+        name: network.name.clone(),
+        verified,
+        golden,
+        tolerance,
+    })
 }
 
 /// At most `count` patients of a split, spread over it.
@@ -214,8 +199,10 @@ fn all_simulated(cohort: &Cohort) -> Result<bool, ExportError> {
     for patient in &cohort.patients {
         let path = cohort.root.join(&patient.folder).join("truth.json");
         let text = std::fs::read_to_string(&path).map_err(Error::file(&path))?;
-        let truth: serde_json::Value =
-            serde_json::from_str(&text).map_err(|e| Error::Form { path, text: e.to_string() })?;
+        let truth: serde_json::Value = serde_json::from_str(&text).map_err(|e| Error::Form {
+            path,
+            text: e.to_string(),
+        })?;
         if truth["schema"] != phantom::TRUTH_SCHEMA {
             return Ok(false);
         }
@@ -226,120 +213,17 @@ fn all_simulated(cohort: &Cohort) -> Result<bool, ExportError> {
 /// Commit of the source that this program was built from, with `-dirty` after it when files differ.
 fn commit() -> String {
     Command::new("git")
-        .args(["-C", env!("CARGO_MANIFEST_DIR"), "describe", "--always", "--dirty", "--abbrev=40"])
+        .args([
+            "-C",
+            env!("CARGO_MANIFEST_DIR"),
+            "describe",
+            "--always",
+            "--dirty",
+            "--abbrev=40",
+        ])
         .output()
         .ok()
         .filter(|output| output.status.success())
         .and_then(|output| String::from_utf8(output.stdout).ok())
         .map_or_else(|| "unknown".to_owned(), |text| text.trim().to_owned())
-}
-
-/// Why there is no package.
-#[derive(Debug, thiserror::Error)]
-pub enum ExportError {
-    /// The run cannot be opened, or a patient of it.
-    #[error(transparent)]
-    Run(#[from] Error),
-    /// There is something where the package should go.
-    #[error("{} exists already", path.display())]
-    Exists {
-        /// Where.
-        path: PathBuf,
-    },
-    /// The finished package does not load.
-    #[error("the appliance would refuse this package: {0}")]
-    Unloadable(Reason),
-    /// The package is too large to ship.
-    #[error("the package has {bytes} bytes, allowed are {limit}")]
-    TooLarge {
-        /// Its size.
-        bytes: u64,
-        /// The limit.
-        limit: u64,
-    },
-    /// A file of the run cannot be read.
-    #[error("{}: {source}", path.display())]
-    Unreadable {
-        /// Which file.
-        path: PathBuf,
-        /// What libtorch says.
-        source: tch::TchError,
-    },
-    /// The run lacks a weight.
-    #[error("the run has no weight {name}: it was trained with another architecture")]
-    MissingWeight {
-        /// Which one.
-        name: String,
-    },
-    /// A weight has another shape than the architecture's.
-    #[error("weight {name} has shape {found:?} instead of {wanted:?}: the run was trained with another architecture")]
-    WrongShape {
-        /// Which one.
-        name: String,
-        /// In the run.
-        found: Vec<usize>,
-        /// In the architecture.
-        wanted: Vec<usize>,
-    },
-    /// Training diverged.
-    #[error("weight {name} holds values that are not finite: the training diverged")]
-    NotFinite {
-        /// Which one.
-        name: String,
-    },
-    /// The ensemble is empty.
-    #[error("the reader has no members")]
-    NoMembers,
-    /// Nothing to measure ranges or agreement on.
-    #[error("there are no inputs for {network}")]
-    NoSamples {
-        /// Which network.
-        network: String,
-    },
-    /// A tensor has no range; a mistake of ours.
-    #[error("tensor {tensor} has no measured range")]
-    Unmeasured {
-        /// Which one.
-        tensor: String,
-    },
-    /// A bias exceeds 32 bits: the scales before it are far too small.
-    #[error("the bias of {layer} does not fit 32 bits")]
-    BiasTooLarge {
-        /// Which layer.
-        layer: String,
-    },
-    /// A ReLU's output shares its range with a tensor that goes below 0.
-    #[error("the ReLU of {layer} cannot be folded: its tensor has no zero point 0")]
-    ReluNotFolded {
-        /// Which layer.
-        layer: String,
-    },
-    /// ONNX Runtime was not named.
-    #[error("ORT_DYLIB_PATH is not set; `trainer/libtorch` fetches the library and prints the path")]
-    NoOnnxRuntime,
-    /// ONNX Runtime cannot be loaded.
-    #[error("{} is not usable as ONNX Runtime: {reason}", path.display())]
-    OnnxRuntimeUnusable {
-        /// What `ORT_DYLIB_PATH` says.
-        path: PathBuf,
-        /// Why not.
-        reason: String,
-    },
-    /// An engine refuses a file or an input.
-    #[error("{engine}: {reason}")]
-    Engine {
-        /// Which one.
-        engine: &'static str,
-        /// What it says.
-        reason: String,
-    },
-    /// Two engines give different answers.
-    #[error("{network}: {comparison}; allowed is a difference of {} and a correlation of {}",
-        comparison.tolerance.difference, comparison.tolerance.correlation)]
-    Disagreement {
-        /// Which network.
-        network: String,
-        /// What was compared, and how far apart it was.
-        comparison: Comparison,
-    },
 }

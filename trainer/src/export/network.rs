@@ -157,19 +157,31 @@ pub struct LayerNorm {
 impl Network {
     /// A network without layers.
     pub fn new(name: impl Into<String>, inputs: Vec<Port>, output: Port) -> Self {
-        Self { name: name.into(), inputs, layers: Vec::new(), output }
+        Self {
+            name: name.into(),
+            inputs,
+            layers: Vec::new(),
+            output,
+        }
     }
 
     /// Appends a layer and returns the name of the tensor it writes.
     pub fn layer(&mut self, name: impl Into<String>, inputs: &[&str], op: Op) -> String {
         let name = name.into();
         let inputs = inputs.iter().map(|&input| input.to_owned()).collect();
-        self.layers.push(Layer { name: name.clone(), inputs, op });
+        self.layers.push(Layer {
+            name: name.clone(),
+            inputs,
+            op,
+        });
         name
     }
 
     /// Names of all tensors: inputs, then layers.
     pub fn tensors(&self) -> impl Iterator<Item = &str> {
-        self.inputs.iter().map(|port| port.name).chain(self.layers.iter().map(|layer| layer.name.as_str()))
+        self.inputs
+            .iter()
+            .map(|port| port.name)
+            .chain(self.layers.iter().map(|layer| layer.name.as_str()))
     }
 }

@@ -125,17 +125,32 @@ pub enum AttributeType {
 impl AttributeProto {
     /// A number.
     pub fn float(name: &str, value: f32) -> Self {
-        Self { name: name.into(), f: Some(value), r#type: AttributeType::Float.into(), ..Self::default() }
+        Self {
+            name: name.into(),
+            f: Some(value),
+            r#type: AttributeType::Float.into(),
+            ..Self::default()
+        }
     }
 
     /// A whole number.
     pub fn int(name: &str, value: i64) -> Self {
-        Self { name: name.into(), i: Some(value), r#type: AttributeType::Int.into(), ..Self::default() }
+        Self {
+            name: name.into(),
+            i: Some(value),
+            r#type: AttributeType::Int.into(),
+            ..Self::default()
+        }
     }
 
     /// Whole numbers.
     pub fn ints(name: &str, values: &[i64]) -> Self {
-        Self { name: name.into(), ints: values.to_vec(), r#type: AttributeType::Ints.into(), ..Self::default() }
+        Self {
+            name: name.into(),
+            ints: values.to_vec(),
+            r#type: AttributeType::Ints.into(),
+            ..Self::default()
+        }
     }
 
     /// Text.

@@ -23,8 +23,11 @@ use crate::run_folder::{Metrics, RunFolder};
 const MAX_PACKAGE_BYTES: u64 = 8_000_000;
 
 /// Acquisition that the networks saw in training (Liu 2023's protocol), with some room.
-const VALIDITY: Validity =
-    Validity { b_value: [800.0, 1200.0], slice_spacing_mm: [2.5, 6.5], slices: [12, 48] };
+const VALIDITY: Validity = Validity {
+    b_value: [800.0, 1200.0],
+    slice_spacing_mm: [2.5, 6.5],
+    slices: [12, 48],
+};
 
 /// A network that passed the gate.
 #[derive(Debug)]
@@ -69,15 +72,21 @@ pub fn write(
         let path = out.join(file);
         total += bytes.len() as u64;
         fs::write(&path, bytes).map_err(Error::file(&path))?;
-        Ok::<_, ExportError>(FileHash { file: file.to_owned(), sha256: hex_sha256(bytes) })
+        Ok::<_, ExportError>(FileHash {
+            file: file.to_owned(),
+            sha256: hex_sha256(bytes),
+        })
     };
     let (mut files, mut golden) = (Vec::new(), Vec::new());
     for network in networks {
         let file = put(&format!("{}.onnx", network.name), &network.verified.int8)?;
         let name = format!("golden/{}.safetensors", network.name);
         let path = out.join(&name);
-        let tensors: Vec<(&str, Tensor)> =
-            network.golden.iter().map(|(name, values)| (name.as_str(), tensor(values))).collect();
+        let tensors: Vec<(&str, Tensor)> = network
+            .golden
+            .iter()
+            .map(|(name, values)| (name.as_str(), tensor(values)))
+            .collect();
         Tensor::write_safetensors(&tensors, &path).map_err(Error::from)?;
         let bytes = fs::read(&path).map_err(Error::file(&path))?;
         golden.push(Golden {
@@ -89,12 +98,20 @@ pub fn write(
     }
     let networks_by_role = by_role(files)?;
     let manifest = manifest(run, metrics, origin, networks_by_role, golden);
-    let text = toml::to_string(&manifest)
-        .map_err(|error| Error::Form { path: MANIFEST.into(), text: error.to_string() })?;
+    let text = toml::to_string(&manifest).map_err(|error| Error::Form {
+        path: MANIFEST.into(),
+        text: error.to_string(),
+    })?;
     put(MANIFEST, text.as_bytes())?;
-    put("card.md", card::write(&manifest, metrics, networks, whole).as_bytes())?;
+    put(
+        "card.md",
+        card::write(&manifest, metrics, networks, whole).as_bytes(),
+    )?;
     if total > MAX_PACKAGE_BYTES {
-        return Err(ExportError::TooLarge { bytes: total, limit: MAX_PACKAGE_BYTES });
+        return Err(ExportError::TooLarge {
+            bytes: total,
+            limit: MAX_PACKAGE_BYTES,
+        });
     }
     Ok(total)
 }
@@ -106,7 +123,11 @@ fn by_role(mut files: Vec<FileHash>) -> Result<Networks, ExportError> {
         return Err(ExportError::NoMembers);
     }
     let locator = files.remove(0);
-    Ok(Networks { locator, encoders: files, reader })
+    Ok(Networks {
+        locator,
+        encoders: files,
+        reader,
+    })
 }
 
 fn manifest(
@@ -121,7 +142,11 @@ fn manifest(
     let trained_on = if origin.simulated {
         "simulated studies only".to_owned()
     } else {
-        format!("{} patients of cohort {}", metrics.patients[0], &metrics.cohort_sha256[..12])
+        format!(
+            "{} patients of cohort {}",
+            metrics.patients[0],
+            &metrics.cohort_sha256[..12]
+        )
     };
     Manifest {
         schema: SCHEMA,
@@ -133,7 +158,10 @@ fn manifest(
         ),
         trained_on,
         classes: CLASSES.map(str::to_owned).to_vec(),
-        optional_contrasts: Contrast::ALL.into_iter().filter(|c| !required.contains(c)).collect(),
+        optional_contrasts: Contrast::ALL
+            .into_iter()
+            .filter(|c| !required.contains(c))
+            .collect(),
         tasks: tasks(),
         calibration: metrics.calibration.clone(),
         operating_points: metrics.operating_points.clone(),
@@ -154,13 +182,23 @@ fn manifest(
 /// Benign or malignant, and which of the classes.
 fn tasks() -> Vec<Task> {
     let benign = (0..CLASSES.len()).filter(|class| *class != MALIGNANT).collect();
-    let label = |name: &str, classes| Label { name: name.to_owned(), classes };
-    let each = CLASSES.iter().enumerate().map(|(class, name)| label(name, vec![class])).collect();
+    let label = |name: &str, classes| Label {
+        name: name.to_owned(),
+        classes,
+    };
+    let each = CLASSES
+        .iter()
+        .enumerate()
+        .map(|(class, name)| label(name, vec![class]))
+        .collect();
     vec![
         Task {
             name: "malignancy".into(),
             labels: vec![label("benign", benign), label("malignant", vec![MALIGNANT])],
         },
-        Task { name: "subtype".into(), labels: each },
+        Task {
+            name: "subtype".into(),
+            labels: each,
+        },
     ]
 }

@@ -30,9 +30,26 @@ pub struct Range {
 }
 
 impl Range {
+    /// From the smallest to the largest value.
+    pub fn of(values: &ArrayD<f32>) -> Self {
+        let nothing = Self {
+            low: f32::INFINITY,
+            high: f32::NEG_INFINITY,
+        };
+        values.iter().fold(nothing, |range, &value| {
+            range.union(Self {
+                low: value,
+                high: value,
+            })
+        })
+    }
+
     /// Contains both.
     pub fn union(self, other: Self) -> Self {
-        Self { low: self.low.min(other.low), high: self.high.max(other.high) }
+        Self {
+            low: self.low.min(other.low),
+            high: self.high.max(other.high),
+        }
     }
 
     /// The 256 steps that cover this range and 0. Zero must be exact: it pads convolutions, and a
@@ -40,7 +57,10 @@ impl Range {
     pub fn parameters(self) -> Parameters {
         let (low, high) = (self.low.min(0.0), self.high.max(0.0));
         let scale = if high > low { (high - low) / 255.0 } else { 1.0 };
-        Parameters { scale, zero_point: (-low / scale).round() as u8 }
+        Parameters {
+            scale,
+            zero_point: (-low / scale).round() as u8,
+        }
     }
 }
 
@@ -61,19 +81,28 @@ impl Quantization {
             if matches!(layer.op, Op::MaxPool { .. } | Op::Upsample | Op::Concat) {
                 for input in &layer.inputs {
                     let (from, to) = (group[input.as_str()], group[layer.name.as_str()]);
-                    group.values_mut().filter(|name| **name == from).for_each(|name| *name = to);
+                    group
+                        .values_mut()
+                        .filter(|name| **name == from)
+                        .for_each(|name| *name = to);
                 }
             }
         }
         let mut shared: BTreeMap<&str, Range> = BTreeMap::new();
         for (&tensor, &group) in &group {
-            let range = *ranges
-                .get(tensor)
-                .ok_or_else(|| ExportError::Unmeasured { tensor: tensor.to_owned() })?;
-            shared.entry(group).and_modify(|all| *all = all.union(range)).or_insert(range);
+            let range = *ranges.get(tensor).ok_or_else(|| ExportError::Unmeasured {
+                tensor: tensor.to_owned(),
+            })?;
+            shared
+                .entry(group)
+                .and_modify(|all| *all = all.union(range))
+                .or_insert(range);
         }
         Ok(Self(
-            group.into_iter().map(|(tensor, group)| (tensor.to_owned(), shared[group].parameters())).collect(),
+            group
+                .into_iter()
+                .map(|(tensor, group)| (tensor.to_owned(), shared[group].parameters()))
+                .collect(),
         ))
     }
 
@@ -82,7 +111,12 @@ impl Quantization {
     /// # Errors
     /// The network has no such tensor.
     pub fn of(&self, tensor: &str) -> Result<Parameters, ExportError> {
-        self.0.get(tensor).copied().ok_or_else(|| ExportError::Unmeasured { tensor: tensor.to_owned() })
+        self.0
+            .get(tensor)
+            .copied()
+            .ok_or_else(|| ExportError::Unmeasured {
+                tensor: tensor.to_owned(),
+            })
     }
 }
 
@@ -98,9 +132,14 @@ pub struct QuantizedWeight {
 impl QuantizedWeight {
     /// One scale for the whole weight, from its largest magnitude.
     pub fn new(weight: &ArrayD<f32>) -> Self {
-        let largest = weight.iter().fold(0.0f32, |largest, value| largest.max(value.abs()));
+        let largest = weight
+            .iter()
+            .fold(0.0f32, |largest, value| largest.max(value.abs()));
         let scale = if largest > 0.0 { largest / 127.0 } else { 1.0 };
-        Self { steps: weight.iter().map(|value| (value / scale).round() as i8).collect(), scale }
+        Self {
+            steps: weight.iter().map(|value| (value / scale).round() as i8).collect(),
+            scale,
+        }
     }
 }
 
@@ -127,12 +166,42 @@ mod tests {
     #[test]
     fn known_ranges_give_known_parameters() {
         let of = |low, high| Range { low, high }.parameters();
-        assert_eq!(of(0.0, 25.5), Parameters { scale: 0.1, zero_point: 0 });
-        assert_eq!(of(-1.28, 1.27), Parameters { scale: 0.01, zero_point: 128 });
+        assert_eq!(
+            of(0.0, 25.5),
+            Parameters {
+                scale: 0.1,
+                zero_point: 0
+            }
+        );
+        assert_eq!(
+            of(-1.28, 1.27),
+            Parameters {
+                scale: 0.01,
+                zero_point: 128
+            }
+        );
         // Zero always lies inside, and a tensor of zeros is no division by zero.
-        assert_eq!(of(3.0, 5.1), Parameters { scale: 0.02, zero_point: 0 });
-        assert_eq!(of(-5.1, -3.0), Parameters { scale: 0.02, zero_point: 255 });
-        assert_eq!(of(0.0, 0.0), Parameters { scale: 1.0, zero_point: 0 });
+        assert_eq!(
+            of(3.0, 5.1),
+            Parameters {
+                scale: 0.02,
+                zero_point: 0
+            }
+        );
+        assert_eq!(
+            of(-5.1, -3.0),
+            Parameters {
+                scale: 0.02,
+                zero_point: 255
+            }
+        );
+        assert_eq!(
+            of(0.0, 0.0),
+            Parameters {
+                scale: 1.0,
+                zero_point: 0
+            }
+        );
     }
 
     #[test]
@@ -152,7 +221,10 @@ mod tests {
 
     #[test]
     fn layers_that_only_move_values_share_their_steps() {
-        let port = |name| Port { name, shape: vec![1, 1, 4, 4] };
+        let port = |name| Port {
+            name,
+            shape: vec![1, 1, 4, 4],
+        };
         let mut network = Network::new("test", vec![port("image")], port("join"));
         let conv = Op::Conv(Conv {
             weight: ArrayD::zeros(vec![1, 1, 1, 1]),
@@ -163,7 +235,15 @@ mod tests {
             precision: Precision::Int8,
         });
         network.layer("conv", &["image"], conv);
-        network.layer("pool", &["conv"], Op::MaxPool { kernel: 2, stride: 2, padding: 0 });
+        network.layer(
+            "pool",
+            &["conv"],
+            Op::MaxPool {
+                kernel: 2,
+                stride: 2,
+                padding: 0,
+            },
+        );
         network.layer("enlarge", &["pool"], Op::Upsample);
         network.layer("join", &["conv", "enlarge"], Op::Concat);
         let range = |name: &str, low, high| (name.to_owned(), Range { low, high });
@@ -177,7 +257,14 @@ mod tests {
         .into();
         let quantization = Quantization::new(&network, &ranges).unwrap();
         for tensor in ["conv", "pool", "enlarge", "join"] {
-            assert_eq!(quantization.of(tensor).unwrap(), Parameters { scale: 0.01, zero_point: 0 }, "{tensor}");
+            assert_eq!(
+                quantization.of(tensor).unwrap(),
+                Parameters {
+                    scale: 0.01,
+                    zero_point: 0
+                },
+                "{tensor}"
+            );
         }
         assert_eq!(quantization.of("image").unwrap().zero_point, 128);
 

@@ -42,7 +42,10 @@ impl Samples {
         patients: &[&Patient],
     ) -> Result<Self, ExportError> {
         let encoders = vec![Vec::new(); networks.encoders.len()];
-        let mut samples = Self { encoders, ..Self::default() };
+        let mut samples = Self {
+            encoders,
+            ..Self::default()
+        };
         for patient in patients {
             samples.add(run, networks, points, patient)?;
         }
@@ -56,7 +59,10 @@ impl Samples {
         points: &OperatingPoints,
         patient: &Patient,
     ) -> Result<(), ExportError> {
-        let of_patient = |reason| Error::Patient { patient: patient.folder.clone(), reason };
+        let of_patient = |reason| Error::Patient {
+            patient: patient.folder.clone(),
+            reason,
+        };
         let recipe = &run.experiment.recipe;
         let study = open_study(&run.cohort, patient)?;
         let input = recipe.locator_input(&study).map_err(of_patient)?;
@@ -70,7 +76,9 @@ impl Samples {
         }
 
         let Some(lesion) = lesion else { return Ok(()) };
-        let crop = recipe.reader_input(&study, &lesion.slice_boxes()).map_err(of_patient)?;
+        let crop = recipe
+            .reader_input(&study, &lesion.slice_boxes())
+            .map_err(of_patient)?;
         let first = self.encoders.first().map_or(0, Vec::len);
         for (contrast, samples) in self.encoders.iter_mut().enumerate() {
             for slice in 0..crop.images.dim().0 {

@@ -62,16 +62,23 @@ fn noise(shape: &[i64]) -> Tensor {
 }
 
 fn tensors(parts: &[(&str, Tensor)]) -> Tensors {
-    parts.iter().map(|(name, tensor)| ((*name).to_owned(), array(tensor).unwrap())).collect()
+    parts
+        .iter()
+        .map(|(name, tensor)| ((*name).to_owned(), array(tensor).unwrap()))
+        .collect()
 }
 
 fn locator_samples(count: usize) -> Vec<Tensors> {
-    (0..count).map(|_| tensors(&[("image", noise(&[1, 9, 128, 128]))])).collect()
+    (0..count)
+        .map(|_| tensors(&[("image", noise(&[1, 9, 128, 128]))]))
+        .collect()
 }
 
 fn encoder_samples(count: usize) -> Vec<Tensors> {
     let corners = |n: usize| Tensor::from_slice(&[20.0 + n as f32, 31.0, 77.5, 90.25]).view([1, 4]);
-    (0..count).map(|n| tensors(&[("image", noise(&[1, 1, 128, 128])), ("box", corners(n))])).collect()
+    (0..count)
+        .map(|n| tensors(&[("image", noise(&[1, 1, 128, 128])), ("box", corners(n))]))
+        .collect()
 }
 
 fn reader_samples(count: usize) -> Vec<Tensors> {
@@ -79,7 +86,13 @@ fn reader_samples(count: usize) -> Vec<Tensors> {
     (0..count)
         .map(|n| {
             let slices = 1 + (n as i64 * 5) % 16;
-            let mask = Tensor::cat(&[Tensor::ones([slices], options), Tensor::zeros([16 - slices], options)], 0);
+            let mask = Tensor::cat(
+                &[
+                    Tensor::ones([slices], options),
+                    Tensor::zeros([16 - slices], options),
+                ],
+                0,
+            );
             let features = Tensor::randn([16, 384], options).relu() * mask.unsqueeze(1);
             tensors(&[("features", features), ("mask", mask)])
         })
@@ -105,7 +118,13 @@ fn locator_agrees_in_three_engines() {
     let trained = networks(1);
     teach(&trained.locator);
     let network = architecture::locator(&weights(&trained), &Recipe::default()).unwrap();
-    check(&network, Torch::Locator(&trained.locator.net), &locator_samples(8), &locator_samples(4)).unwrap();
+    check(
+        &network,
+        Torch::Locator(&trained.locator.net),
+        &locator_samples(8),
+        &locator_samples(4),
+    )
+    .unwrap();
 }
 
 #[test]
@@ -113,14 +132,26 @@ fn encoder_agrees_in_three_engines() {
     let trained = networks(2);
     warm(&trained.encoders[1].net);
     let network = architecture::encoder(&weights(&trained), &Recipe::default(), Contrast::CeT1).unwrap();
-    check(&network, Torch::Encoder(&trained.encoders[1].net), &encoder_samples(8), &encoder_samples(6)).unwrap();
+    check(
+        &network,
+        Torch::Encoder(&trained.encoders[1].net),
+        &encoder_samples(8),
+        &encoder_samples(6),
+    )
+    .unwrap();
 }
 
 #[test]
 fn reader_agrees_in_three_engines() {
     let trained = networks(3);
     let network = architecture::reader(&weights(&trained), &Recipe::default(), MEMBERS).unwrap();
-    check(&network, Torch::Reader(&trained.members), &reader_samples(32), &reader_samples(20)).unwrap();
+    check(
+        &network,
+        Torch::Reader(&trained.members),
+        &reader_samples(32),
+        &reader_samples(20),
+    )
+    .unwrap();
 }
 
 #[test]
@@ -132,30 +163,59 @@ fn a_damaged_weight_stops_the_export() {
     let network = architecture::encoder(&damaged, &Recipe::default(), Contrast::Dwi).unwrap();
     let torch = Torch::Encoder(&trained.encoders[2].net);
     let refused = check(&network, torch, &encoder_samples(2), &encoder_samples(2)).unwrap_err();
-    assert!(matches!(&refused, ExportError::Disagreement { network, .. } if network == "encoder-dwi"), "{refused}");
+    assert!(
+        matches!(&refused, ExportError::Disagreement { network, .. } if network == "encoder-dwi"),
+        "{refused}"
+    );
 }
 
 #[test]
 fn roi_align_agrees_with_torch_inside_and_beyond_the_border() {
     tch::manual_seed(5);
-    let inputs =
-        vec![Port { name: "map", shape: vec![1, 5, 16, 16] }, Port { name: "box", shape: vec![1, 4] }];
-    let output = Port { name: "region", shape: vec![1, 5, 7, 7] };
+    let inputs = vec![
+        Port {
+            name: "map",
+            shape: vec![1, 5, 16, 16],
+        },
+        Port {
+            name: "box",
+            shape: vec![1, 4],
+        },
+    ];
+    let output = Port {
+        name: "region",
+        shape: vec![1, 5, 7, 7],
+    };
     let mut network = Network::new("roi_align", inputs, output);
-    let roi = RoiAlign { bins: 7, samples: 2, grid: 16, stride: 8 };
+    let roi = RoiAlign {
+        bins: 7,
+        samples: 2,
+        grid: 16,
+        stride: 8,
+    };
     network.layer("region", &["map", "box"], Op::RoiAlign(roi));
     let file = f32_file(&network, Outputs::Answer).unwrap();
     let mut onnx = OnnxRuntime::from_environment().unwrap().load(&file).unwrap();
     let mut tract = TractSession::load(&file).unwrap();
-    for corners in [[20.0f32, 31.5, 90.25, 77.0], [-9.0, 3.0, 140.0, 12.0], [64.0, 64.0, 65.0, 65.0]] {
+    for corners in [
+        [20.0f32, 31.5, 90.25, 77.0],
+        [-9.0, 3.0, 140.0, 12.0],
+        [64.0, 64.0, 65.0, 65.0],
+    ] {
         let map = Tensor::randn([1, 5, 16, 16], (Kind::Float, Device::Cpu));
         let region = Tensor::from_slice(&corners).view([1, 4]);
         let expected = array(&roi_align(&map, &region, 8.0, 7)).unwrap();
         let inputs = tensors(&[("map", map), ("box", region)]);
         for engine in [&mut onnx as &mut dyn Engine, &mut tract] {
             let found = engine.run(&inputs).unwrap().remove("region").unwrap();
-            let worst = (&found - &expected).iter().fold(0.0f32, |worst, value| worst.max(value.abs()));
-            assert!(worst < 1e-5, "{} differs by {worst} for {corners:?}", engine.name());
+            let worst = (&found - &expected)
+                .iter()
+                .fold(0.0f32, |worst, value| worst.max(value.abs()));
+            assert!(
+                worst < 1e-5,
+                "{} differs by {worst} for {corners:?}",
+                engine.name()
+            );
         }
     }
 }

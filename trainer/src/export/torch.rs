@@ -30,7 +30,10 @@ impl Engine for Torch<'_> {
     fn run(&mut self, inputs: &Tensors) -> Result<Tensors, ExportError> {
         let input = |name: &str| match inputs.get(name) {
             Some(values) => Ok(tensor(values)),
-            None => Err(ExportError::Engine { engine: "torch", reason: format!("input {name} is missing") }),
+            None => Err(ExportError::Engine {
+                engine: "torch",
+                reason: format!("input {name} is missing"),
+            }),
         };
         let (name, answer) = match self {
             Self::Locator(net) => {
@@ -43,12 +46,18 @@ impl Engine for Torch<'_> {
             }
             Self::Reader(members) => {
                 let (features, mask) = (input("features")?.unsqueeze(0), input("mask")?.unsqueeze(0));
-                let logits = |member: &Stored<Reader>| no_grad(|| member.net.forward(&features, &mask, false));
-                ("logits", Tensor::cat(&members.iter().map(logits).collect::<Vec<_>>(), 0))
+                let logits =
+                    |member: &Stored<Reader>| no_grad(|| member.net.forward(&features, &mask, false));
+                (
+                    "logits",
+                    Tensor::cat(&members.iter().map(logits).collect::<Vec<_>>(), 0),
+                )
             }
         };
-        let answer = array(&answer)
-            .map_err(|error| ExportError::Engine { engine: "torch", reason: error.to_string() })?;
+        let answer = array(&answer).map_err(|error| ExportError::Engine {
+            engine: "torch",
+            reason: error.to_string(),
+        })?;
         Ok(Tensors::from([(name.to_owned(), answer)]))
     }
 }

@@ -27,7 +27,10 @@ impl Weights {
     /// # Errors
     /// The file is missing or not safetensors, or a weight is not finite.
     pub fn read(path: &Path) -> Result<Self, ExportError> {
-        let unreadable = |source| ExportError::Unreadable { path: path.to_owned(), source };
+        let unreadable = |source| ExportError::Unreadable {
+            path: path.to_owned(),
+            source,
+        };
         Tensor::read_safetensors(path)
             .map_err(unreadable)?
             .into_iter()
@@ -47,7 +50,9 @@ impl Weights {
     /// # Errors
     /// It is missing or has another shape: the run was trained with another architecture.
     pub fn get(&self, name: &str, shape: &[usize]) -> Result<&ArrayD<f32>, ExportError> {
-        let weight = self.0.get(name).ok_or_else(|| ExportError::MissingWeight { name: name.to_owned() })?;
+        let weight = self.0.get(name).ok_or_else(|| ExportError::MissingWeight {
+            name: name.to_owned(),
+        })?;
         if weight.shape() == shape {
             Ok(weight)
         } else {
@@ -111,9 +116,16 @@ impl Weights {
     ) -> Result<(ArrayD<f32>, ArrayD<f32>), ExportError> {
         let weight = stacked(members, |member| {
             // torch keeps the transpose
-            Ok(self.get(&format!("{}.weight", name(member)), &[output, input])?.t().into_owned().into_dyn())
+            Ok(self
+                .get(&format!("{}.weight", name(member)), &[output, input])?
+                .t()
+                .into_owned()
+                .into_dyn())
         })?;
-        Ok((weight, self.per_member(members, |member| format!("{}.bias", name(member)), output)?))
+        Ok((
+            weight,
+            self.per_member(members, |member| format!("{}.bias", name(member)), output)?,
+        ))
     }
 
     /// The same vector of every member of an ensemble: [members, 1, length].
@@ -139,7 +151,10 @@ fn stacked(
     let parts = (0..members).map(part).collect::<Result<Vec<_>, _>>()?;
     let views: Vec<_> = parts.iter().map(|part| part.view()).collect();
     // Row-major, so that the bytes of the file are the elements in order.
-    Ok(stack(Axis(0), &views).map_err(|_| ExportError::NoMembers)?.as_standard_layout().into_owned())
+    Ok(stack(Axis(0), &views)
+        .map_err(|_| ExportError::NoMembers)?
+        .as_standard_layout()
+        .into_owned())
 }
 
 /// Copies a tensor out of libtorch.

@@ -4,7 +4,7 @@ use rand::Rng;
 use rand::seq::IndexedRandom;
 use tch::{Device, Kind, Reduction, Tensor, no_grad};
 
-use super::{Best, Descent, Epoch, mean};
+use super::{Descent, Epoch, mean};
 use crate::augment::{Augmentation, boxes, place};
 use crate::dataset::{DrawnLesion, Examination};
 use crate::error::Error;
@@ -51,7 +51,8 @@ pub fn augmented(
     (images, boxes(&edges, Device::Cpu))
 }
 
-/// Fits the encoder of one contrast and leaves the weights of the best epoch.
+/// Fits the encoder of one contrast and leaves the weights of the last epoch: the rate has fallen to
+/// nothing by then, and one slice of one contrast is too noisy a judge to pick an epoch by.
 ///
 /// # Errors
 /// The loss is no number any more, or a class has no patient.
@@ -79,7 +80,6 @@ pub fn fit(
     let stage = format!("encoder {name}");
     let mut descent =
         Descent::new(&stage, &encoder.store, settings.learning_rate, steps * settings.epochs)?;
-    let mut best = Best::new(&encoder.store);
     let mut curve = Vec::new();
     for epoch in 0..settings.epochs {
         let mut losses = Vec::new();
@@ -92,12 +92,9 @@ pub fn fit(
         }
         let validation = no_grad(|| validate(encoder, contrast, validation, experiment));
         let result = Epoch { train: mean(&losses), validation };
-        best.offer(epoch, validation, &encoder.store);
         descent.epoch_done(epoch + 1, settings.epochs, result);
         curve.push(result);
     }
-    tracing::info!(stage, epoch = best.epoch + 1, validation = best.loss, "best epoch kept");
-    best.weights.restore(&encoder.store);
     Ok(curve)
 }
 
