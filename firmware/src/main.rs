@@ -12,9 +12,9 @@ use clap::Parser as _;
 use cli::{Cli, Command};
 use firmware::analysis::{self, Worker, WorkerSettings};
 use firmware::appliance::{Absent, Analyst, Appliance, Parts};
+use firmware::command;
 use firmware::command::analyze::Analyze;
 use firmware::command::demo::{Demo, Sender};
-use firmware::command;
 use firmware::dicom::send;
 use firmware::station::config::{Config, DEFAULTS};
 use models::findings::{Fault, Reason};
@@ -31,7 +31,11 @@ const SETTINGS: &str = "/etc/sialoscope.toml";
 fn main() -> ExitCode {
     let cli = Cli::parse();
     // Who runs the appliance wants to know what it does; who asks one question wants the answer.
-    log(if matches!(cli.command, Command::Run(_) | Command::Worker(_)) { "info" } else { "warn" });
+    log(if matches!(cli.command, Command::Run(_) | Command::Worker(_)) {
+        "info"
+    } else {
+        "warn"
+    });
     let done = match cli.command {
         Command::Demo(what) => demo(what),
         Command::Inspect(what) => command::inspect::inspect(&what.paths, what.json),
@@ -45,23 +49,51 @@ fn main() -> ExitCode {
         Ok(()) => ExitCode::SUCCESS,
         Err(reason) => {
             eprintln!("sialoscope: {reason}");
-            ExitCode::from(if reason.fault == Fault::Configuration { 2 } else { 1 })
+            ExitCode::from(if reason.fault == Fault::Configuration {
+                2
+            } else {
+                1
+            })
         }
     }
 }
 
 fn demo(what: cli::Demo) -> Result<(), Reason> {
-    let cli::Demo { headless, out, seed, diagnosis, with, package } = what;
+    let cli::Demo {
+        headless,
+        out,
+        seed,
+        diagnosis,
+        with,
+        package,
+    } = what;
     let with = match with {
         cli::With::Own => Sender::Own,
         cli::With::Storescu => Sender::Storescu,
     };
-    command::demo::demo(&Demo { headless, out, seed, diagnosis, with, package: package_folder(package) })
+    command::demo::demo(&Demo {
+        headless,
+        out,
+        seed,
+        diagnosis,
+        with,
+        package: package_folder(package),
+    })
 }
 
 fn analyze(what: cli::Analyze) -> Result<(), Reason> {
-    let cli::Analyze { paths, json, out, package } = what;
-    command::analyze::analyze(&Analyze { paths, json, out, package: package_folder(package) })
+    let cli::Analyze {
+        paths,
+        json,
+        out,
+        package,
+    } = what;
+    command::analyze::analyze(&Analyze {
+        paths,
+        json,
+        out,
+        package: package_folder(package),
+    })
 }
 
 /// The package that was asked for, the installed one, or the one of the source tree that we stand in.
@@ -70,7 +102,10 @@ fn package_folder(asked: Option<PathBuf>) -> PathBuf {
     asked.unwrap_or_else(|| {
         let here = std::env::current_dir().unwrap_or_default();
         let source = here.ancestors().map(|folder| folder.join(PACKAGE_IN_SOURCE));
-        std::iter::once(installed.clone()).chain(source).find(|p| p.is_dir()).unwrap_or(installed)
+        std::iter::once(installed.clone())
+            .chain(source)
+            .find(|p| p.is_dir())
+            .unwrap_or(installed)
     })
 }
 
@@ -78,7 +113,11 @@ fn package_folder(asked: Option<PathBuf>) -> PathBuf {
 fn log(level: &str) {
     let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(level));
     let ansi = std::io::stderr().is_terminal();
-    tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_ansi(ansi).init();
+    tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr)
+        .with_ansi(ansi)
+        .init();
 }
 
 fn settings(file: Option<&Path>) -> Result<Config, Reason> {
@@ -123,7 +162,9 @@ fn appliance(config: &Config) -> Result<(), Reason> {
     done
 }
 
-async fn worker(config: &Config) -> Result<(Worker, Result<models::findings::ModelIdentity, Reason>), Reason> {
+async fn worker(
+    config: &Config,
+) -> Result<(Worker, Result<models::findings::ModelIdentity, Reason>), Reason> {
     let failed = |error: std::io::Error| Reason::new("worker_start", Fault::Us, error.to_string());
     Worker::start(WorkerSettings::new(&config.model.package).map_err(failed)?).await
 }
@@ -133,7 +174,11 @@ fn send_files(what: &cli::Send) -> Result<(), Reason> {
     let (mut stored, mut failed) = (0_usize, 0_usize);
     let told = send::send(&files, &what.to, &what.from, |sent| {
         let path = sent.path.display();
-        if sent.is_stored() { stored += 1 } else { failed += 1 }
+        if sent.is_stored() {
+            stored += 1
+        } else {
+            failed += 1
+        }
         match sent.outcome {
             Ok(status) => println!("{status} {path}"),
             Err(reason) => println!("---- {path}: {reason}"),
@@ -143,7 +188,11 @@ fn send_files(what: &cli::Send) -> Result<(), Reason> {
     told?;
     match failed {
         0 => Ok(()),
-        _ => Err(Reason::new("not_stored", Fault::Peer, format!("{failed} files were not stored"))),
+        _ => Err(Reason::new(
+            "not_stored",
+            Fault::Peer,
+            format!("{failed} files were not stored"),
+        )),
     }
 }
 
@@ -153,7 +202,9 @@ fn check(what: &cli::ConfigCheck) -> Result<(), Reason> {
         return Ok(());
     };
     let config = Config::read(file)?;
-    let text = config.to_toml().map_err(|error| Reason::new("toml", Fault::Us, error.to_string()))?;
+    let text = config
+        .to_toml()
+        .map_err(|error| Reason::new("toml", Fault::Us, error.to_string()))?;
     print!("{text}");
     if config.is_open() {
         eprintln!("note: no [[peer]] is listed: everybody on the network may send");

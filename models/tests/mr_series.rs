@@ -424,6 +424,7 @@ fn axes([a, b, c]: [f64; 3]) -> [[f64; 3]; 3] {
 }
 
 proptest! {
+    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
     #[test]
     fn index_of_is_the_inverse_of_position(
         angles in prop::array::uniform3(-3.2f64..3.2),
@@ -450,7 +451,7 @@ proptest! {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(24))]
+    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::with_cases(24) })]
     #[test]
     fn any_orientation_and_order_of_files_gives_the_same_volume(
         angles in prop::array::uniform3(-3.2f64..3.2),

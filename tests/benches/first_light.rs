@@ -23,7 +23,10 @@ fn main() {
         let scanner = folder.path().join(format!("scanner-{seed}"));
         let written = phantom::write_study(&Patient::draw(seed, None), &scanner).expect("a simulated study");
         let files = files_under(&[written.dicom]).expect("its files");
-        let node = Node { ae_title: "SIALOSCOPE".into(), address: station.address() };
+        let node = Node {
+            ae_title: "SIALOSCOPE".into(),
+            address: station.address(),
+        };
         let mut last = Instant::now();
         send(&files, &node, "BENCH", |sent| {
             last = Instant::now();
@@ -31,14 +34,20 @@ fn main() {
         })
         .expect("an association");
         let studies = station.data_dir.join("studies");
-        let done = wait_for_picture(&studies, SEEDS.iter().position(|s| *s == seed).map_or(1, |n| n + 1));
+        let done = wait_for_picture(
+            &studies,
+            SEEDS.iter().position(|s| *s == seed).map_or(1, |n| n + 1),
+        );
         let latency = done.duration_since(last);
         slowest = slowest.max(latency);
         println!("| {seed} | {} | {} |", files.len(), latency.as_millis());
     }
     println!("\nslowest: {} ms", slowest.as_millis());
     let (appliance, worker) = station.peak_memory_mib();
-    println!("peak resident memory: {} MiB = appliance {appliance} + worker {worker}", appliance + worker);
+    println!(
+        "peak resident memory: {} MiB = appliance {appliance} + worker {worker}",
+        appliance + worker
+    );
 }
 
 /// The moment at which the `count`-th study has its picture.
@@ -46,7 +55,11 @@ fn wait_for_picture(studies: &Path, count: usize) -> Instant {
     let started = Instant::now();
     loop {
         let pictures = std::fs::read_dir(studies)
-            .map(|all| all.flatten().filter(|s| s.path().join("screen.png").exists()).count())
+            .map(|all| {
+                all.flatten()
+                    .filter(|s| s.path().join("screen.png").exists())
+                    .count()
+            })
             .unwrap_or(0);
         if pictures >= count {
             return Instant::now();

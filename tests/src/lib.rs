@@ -1,5 +1,7 @@
 //! What the whole-system tests share.
 
+pub mod station;
+
 use std::path::{Path, PathBuf};
 
 /// The model package that this repository ships.
@@ -7,20 +9,32 @@ pub fn package() -> PathBuf {
     root().join("models/packages/parotid")
 }
 
-/// The `sialoscope` binary that was built along with the tests: it lies beside the folder of the
-/// running test's own binary.
+/// The `sialoscope` binary that was built along with the tests, in a folder above the running one's.
 ///
 /// # Panics
-/// When it was not built; `cargo nextest run --release --workspace` builds it.
+/// When it was not built; `cargo build --release --workspace` builds it.
 pub fn sialoscope() -> PathBuf {
     let own = std::env::current_exe().expect("a test knows its own path");
-    let binary = own.ancestors().nth(2).map(|target| target.join("sialoscope"));
-    binary
-        .filter(|path| path.is_file())
-        .unwrap_or_else(|| panic!("no sialoscope binary beside {}: build the whole workspace", own.display()))
+    let found = own
+        .ancestors()
+        .map(|folder| folder.join("sialoscope"))
+        .find(|path| path.is_file());
+    found.unwrap_or_else(|| {
+        panic!(
+            "no sialoscope binary above {}: build the whole workspace",
+            own.display()
+        )
+    })
+}
+
+/// A package that is not there, for tests in which no model is wanted.
+pub fn no_package() -> &'static Path {
+    Path::new("/nonexistent")
 }
 
 /// The root of the workspace.
 fn root() -> &'static Path {
-    Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("tests/ lies in the workspace")
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+        .parent()
+        .expect("tests/ lies in the workspace")
 }

@@ -33,16 +33,24 @@ impl Said {
             .arg(tests::package())
             .output()
             .unwrap();
-        let mut left: Vec<String> =
-            fs::read_dir(out.path()).unwrap().map(|e| e.unwrap().file_name().into_string().unwrap()).collect();
+        let mut left: Vec<String> = fs::read_dir(out.path())
+            .unwrap()
+            .map(|e| e.unwrap().file_name().into_string().unwrap())
+            .collect();
         left.sort();
         assert_eq!(left, ["findings.json", "screen.png"]);
         let findings: Value = serde_json::from_slice(&done.stdout).unwrap();
-        let written: Value = serde_json::from_slice(&fs::read(out.path().join("findings.json")).unwrap()).unwrap();
+        let written: Value =
+            serde_json::from_slice(&fs::read(out.path().join("findings.json")).unwrap()).unwrap();
         assert_eq!(findings, written);
         let log = String::from_utf8(done.stderr).unwrap();
         assert!(!log.contains("panicked"), "{log}");
-        Said { findings, log, picture: fs::read(out.path().join("screen.png")).unwrap(), code: done.status.code().unwrap() }
+        Said {
+            findings,
+            log,
+            picture: fs::read(out.path().join("screen.png")).unwrap(),
+            code: done.status.code().unwrap(),
+        }
     }
 
     /// The outcome is `cannot_answer`, without any lesion, and the code stands in JSON and log.
@@ -50,8 +58,16 @@ impl Said {
         assert_eq!(self.findings["outcome"], "cannot_answer");
         assert_eq!(self.findings["lesions"], Value::Array(vec![]));
         assert_eq!(self.code, 0, "an honest refusal is work done: {}", self.log);
-        let reasons = self.findings["reasons"].as_array().unwrap().iter().map(|r| &r["code"]);
-        let refused = self.findings["refused"].as_array().unwrap().iter().map(|r| &r["reason"]["code"]);
+        let reasons = self.findings["reasons"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|r| &r["code"]);
+        let refused = self.findings["refused"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|r| &r["reason"]["code"]);
         let codes: Vec<&Value> = reasons.chain(refused).collect();
         assert!(codes.iter().any(|c| *c == code), "no {code} in {codes:?}");
         assert!(self.log.contains(code), "no {code} in the log: {}", self.log);
@@ -84,7 +100,12 @@ fn series(dicom: &Path, is: impl Fn(&DefaultDicomObject) -> bool) -> Vec<PathBuf
 fn is_t2(image: &DefaultDicomObject) -> bool {
     let te: f64 = image.element(tags::ECHO_TIME).unwrap().to_float64().unwrap();
     let b = image.element_opt(tags::DIFFUSION_B_VALUE).unwrap();
-    let sequence = image.element(tags::SCANNING_SEQUENCE).unwrap().to_str().unwrap().into_owned();
+    let sequence = image
+        .element(tags::SCANNING_SEQUENCE)
+        .unwrap()
+        .to_str()
+        .unwrap()
+        .into_owned();
     b.is_none() && te > 60.0 && !sequence.contains("EP")
 }
 
@@ -123,7 +144,12 @@ fn a_missing_required_contrast_is_named() {
     said.refuses_with("missing_contrast");
     assert_eq!(said.findings["missing"][0]["contrast"], "T2");
     assert_eq!(said.findings["missing"][0]["required"], true);
-    assert!(said.findings["reasons"][0]["text"].as_str().unwrap().contains("T2"));
+    assert!(
+        said.findings["reasons"][0]["text"]
+            .as_str()
+            .unwrap()
+            .contains("T2")
+    );
 }
 
 #[test]
@@ -132,7 +158,11 @@ fn a_ct_series() {
     for path in files(&dicom) {
         rewrite(&path, |image| {
             image.put(DataElement::new(tags::MODALITY, VR::CS, "CT"));
-            image.put(DataElement::new(tags::SOP_CLASS_UID, VR::UI, uids::CT_IMAGE_STORAGE));
+            image.put(DataElement::new(
+                tags::SOP_CLASS_UID,
+                VR::UI,
+                uids::CT_IMAGE_STORAGE,
+            ));
             image.meta_mut().media_storage_sop_class_uid = uids::CT_IMAGE_STORAGE.into();
         });
     }
@@ -144,7 +174,11 @@ fn a_uid_that_climbs_out_of_its_folder() {
     let (keep, dicom) = study();
     for path in series(&dicom, is_t2) {
         rewrite(&path, |image| {
-            image.put(DataElement::new(tags::SERIES_INSTANCE_UID, VR::UI, "../../escaped"));
+            image.put(DataElement::new(
+                tags::SERIES_INSTANCE_UID,
+                VR::UI,
+                "../../escaped",
+            ));
         });
     }
     Said::analyze(&dicom).refuses_with("invalid_uid");

@@ -1,13 +1,11 @@
 //! The tools of dcmtk, which half of the world tests with, against `sialoscope run`.
 #![allow(clippy::unwrap_used)]
 
-mod station;
-
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
 use dicom_dictionary_std::uids;
-use station::{Station, data_set, image};
+use tests::station::{Station, data_set, image};
 
 fn tool(name: &str, arguments: &[&str], files: &[PathBuf]) -> Output {
     let output = Command::new(name).args(arguments).args(files).output();
@@ -38,7 +36,7 @@ fn images(folder: &Path, study: &str) -> Vec<(PathBuf, String)> {
 #[test]
 fn echoscu_is_answered() {
     let folder = tempfile::tempdir().unwrap();
-    let station = Station::start(folder.path(), 600.0);
+    let station = Station::start(folder.path(), 600.0, tests::no_package());
     succeeds(
         "echoscu",
         &["-v", "-aec", "SIALOSCOPE", "127.0.0.1", &station.port.to_string()],
@@ -63,7 +61,7 @@ fn echoscu_is_answered() {
 #[test]
 fn storescu_and_dcmsend_store_what_they_send() {
     let folder = tempfile::tempdir().unwrap();
-    let station = Station::start(folder.path(), 600.0);
+    let station = Station::start(folder.path(), 600.0, tests::no_package());
     let port = station.port.to_string();
     for (name, study) in [("storescu", "1.2.1"), ("dcmsend", "1.2.2")] {
         let images = images(folder.path(), study);
@@ -88,7 +86,7 @@ fn storescu_and_dcmsend_store_what_they_send() {
 #[test]
 fn compressed_images_are_stored_as_they_are() {
     let folder = tempfile::tempdir().unwrap();
-    let station = Station::start(folder.path(), 600.0);
+    let station = Station::start(folder.path(), 600.0, tests::no_package());
     let port = station.port.to_string();
     let (plain, sop) = image(folder.path(), "1.2.3", "1.2.3.1", 1);
     for (compress, propose) in [("dcmcjpeg", "-xs"), ("dcmcrle", "-xr")] {
@@ -111,7 +109,7 @@ fn compressed_images_are_stored_as_they_are() {
 #[test]
 fn storescu_hears_why_a_hostile_uid_is_refused() {
     let folder = tempfile::tempdir().unwrap();
-    let station = Station::start(folder.path(), 600.0);
+    let station = Station::start(folder.path(), 600.0, tests::no_package());
     let (good, _) = image(folder.path(), "1.2.4", "1.2.4.1", 1);
     let mut bytes = std::fs::read(&good).unwrap();
     let series = bytes

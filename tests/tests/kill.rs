@@ -1,8 +1,6 @@
 //! Killed with SIGKILL at any moment and started again, `run` loses no acknowledged image and goes on.
 #![allow(clippy::unwrap_used)]
 
-mod station;
-
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::PathBuf;
@@ -10,7 +8,7 @@ use std::sync::mpsc::channel;
 use std::time::{Duration, Instant, SystemTime};
 
 use firmware::dicom::send::{Node, send};
-use station::{Station, data_set, image};
+use tests::station::{Station, data_set, image};
 
 const ROUNDS: usize = 10;
 const IMAGES_PER_ROUND: usize = 60;
@@ -22,7 +20,7 @@ fn sigkill_under_load_loses_no_acknowledged_image() {
     let mut cut_short = 0;
     for round in 1..=ROUNDS {
         // Short quiet time, so that kills also hit studies that are being completed and analyzed.
-        let station = Station::start(folder.path(), 0.05);
+        let station = Station::start(folder.path(), 0.05, tests::no_package());
         check(&station, &acknowledged);
         let (study, series) = (format!("1.2.{round}"), format!("1.2.{round}.1"));
         let images: Vec<_> = (1..=IMAGES_PER_ROUND)
@@ -56,7 +54,7 @@ fn sigkill_under_load_loses_no_acknowledged_image() {
     }
     assert!(cut_short > 0, "no kill hit a transfer: it proves nothing");
 
-    let station = Station::start(folder.path(), 0.05);
+    let station = Station::start(folder.path(), 0.05, tests::no_package());
     check(&station, &acknowledged);
     assert_eq!(
         fs::read_dir(station.data_dir.join("spool/.incoming"))

@@ -40,8 +40,12 @@ pub struct Placement {
 
 impl Placement {
     /// Changes nothing.
-    pub const IDENTITY: Placement =
-        Placement { theta: [1.0, 0.0, 0.0, 0.0, 1.0, 0.0], mirrored: false, scale: 1.0, shift: [0.0; 2] };
+    pub const IDENTITY: Placement = Placement {
+        theta: [1.0, 0.0, 0.0, 0.0, 1.0, 0.0],
+        mirrored: false,
+        scale: 1.0,
+        shift: [0.0; 2],
+    };
 
     /// Where a box (edges x0, y0, x1, y1 in pixels of an image of `size`) comes to lie, when the image
     /// was turned about `centre` as [`Augmentation::placement`] was told. Its size changes by the scale
@@ -54,7 +58,12 @@ impl Placement {
             ((at + 0.5) * size) as f32
         };
         let (a, b) = (moved(edges[0], 0, sign), moved(edges[2], 0, sign));
-        [a.min(b), moved(edges[1], 1, 1.0), a.max(b), moved(edges[3], 1, 1.0)]
+        [
+            a.min(b),
+            moved(edges[1], 1, 1.0),
+            a.max(b),
+            moved(edges[3], 1, 1.0),
+        ]
     }
 }
 
@@ -78,14 +87,24 @@ impl Augmentation {
             cos,
             2.0 * (sin * offset[0] + cos * offset[1] + centre[1]),
         ];
-        Placement { theta, mirrored, scale, shift }
+        Placement {
+            theta,
+            mirrored,
+            scale,
+            shift,
+        }
     }
 
     /// Moves every edge of a box by up to `box_jitter` of its width or height.
     pub fn jitter_box(&self, edges: [f32; 4], rng: &mut impl Rng) -> [f32; 4] {
         let (width, height) = (edges[2] - edges[0], edges[3] - edges[1]);
         let mut by = |length: f32| symmetric(self.box_jitter, rng) as f32 * length;
-        [edges[0] + by(width), edges[1] + by(height), edges[2] + by(width), edges[3] + by(height)]
+        [
+            edges[0] + by(width),
+            edges[1] + by(height),
+            edges[2] + by(width),
+            edges[3] + by(height),
+        ]
     }
 
     /// Changes brightness and noise of images (N, channels, H, W). Channels repeat every `contrasts`; all
@@ -94,11 +113,18 @@ impl Augmentation {
         let size = images.size();
         let (n, repeats) = (size[0], size[1] / contrasts);
         let mut draw = |centre: f64, reach: f64| {
-            let values: Vec<f32> =
-                (0..n * contrasts).map(|_| (centre + symmetric(reach, rng)) as f32).collect();
-            Tensor::from_slice(&values).view([n, 1, contrasts, 1, 1]).to_device(images.device())
+            let values: Vec<f32> = (0..n * contrasts)
+                .map(|_| (centre + symmetric(reach, rng)) as f32)
+                .collect();
+            Tensor::from_slice(&values)
+                .view([n, 1, contrasts, 1, 1])
+                .to_device(images.device())
         };
-        let (gain, offset, gamma) = (draw(1.0, self.gain), draw(0.0, self.offset), draw(1.0, self.gamma));
+        let (gain, offset, gamma) = (
+            draw(1.0, self.gain),
+            draw(0.0, self.offset),
+            draw(1.0, self.gamma),
+        );
         let noise = draw(0.0, self.noise);
         let x = images.view([n, repeats, contrasts, size[2], size[3]]);
         // Normalised images run from 0 to 2; the exponent keeps 1 where it is.
@@ -110,8 +136,14 @@ impl Augmentation {
 
 /// Images (N, C, H, W) at their new places; zero comes in from outside.
 pub fn place(images: &Tensor, placements: &[Placement]) -> Tensor {
-    let theta: Vec<f32> = placements.iter().flat_map(|p| p.theta).map(|v| v as f32).collect();
-    let theta = Tensor::from_slice(&theta).view([-1, 2, 3]).to_device(images.device());
+    let theta: Vec<f32> = placements
+        .iter()
+        .flat_map(|p| p.theta)
+        .map(|v| v as f32)
+        .collect();
+    let theta = Tensor::from_slice(&theta)
+        .view([-1, 2, 3])
+        .to_device(images.device());
     let size = images.size();
     let grid = Tensor::affine_grid_generator(&theta, size.as_slice(), false);
     // 0, 0: bilinear, zeros outside.
@@ -120,7 +152,10 @@ pub fn place(images: &Tensor, placements: &[Placement]) -> Tensor {
 
 /// Boxes as a tensor (N, 4).
 pub fn boxes(edges: &[[f32; 4]], device: Device) -> Tensor {
-    Tensor::from_slice(edges.as_flattened()).view([-1, 4]).to_kind(Kind::Float).to_device(device)
+    Tensor::from_slice(edges.as_flattened())
+        .view([-1, 4])
+        .to_kind(Kind::Float)
+        .to_device(device)
 }
 
 fn symmetric(reach: f64, rng: &mut impl Rng) -> f64 {

@@ -100,7 +100,11 @@ impl Cohort {
         }
         refuse_duplicates(&patients)?;
         split(&mut patients, seed);
-        Ok(Cohort { seed, patients, root: root.to_owned() })
+        Ok(Cohort {
+            seed,
+            patients,
+            root: root.to_owned(),
+        })
     }
 
     /// Reads a cohort file; [`Cohort::root`] becomes relative to the working folder.
@@ -109,8 +113,10 @@ impl Cohort {
     /// Unreadable, of another form, or with one person in two splits.
     pub fn open(path: &Path) -> Result<Cohort, Error> {
         let text = std::fs::read_to_string(path).map_err(Error::file(path))?;
-        let mut cohort: Cohort = toml::from_str(&text)
-            .map_err(|e| Error::Form { path: path.to_owned(), text: e.to_string() })?;
+        let mut cohort: Cohort = toml::from_str(&text).map_err(|e| Error::Form {
+            path: path.to_owned(),
+            text: e.to_string(),
+        })?;
         refuse_duplicates(&cohort.patients)?;
         cohort.root = path.parent().unwrap_or(Path::new("")).join(&cohort.root);
         Ok(cohort)
@@ -126,8 +132,10 @@ impl Cohort {
         let root = std::path::absolute(&self.root).map_err(Error::file(&self.root))?;
         let parent = absolute.parent().unwrap_or(Path::new("/"));
         stored.root = root.strip_prefix(parent).map_or(root.clone(), Path::to_owned);
-        let text = toml::to_string(&stored)
-            .map_err(|e| Error::Form { path: path.to_owned(), text: e.to_string() })?;
+        let text = toml::to_string(&stored).map_err(|e| Error::Form {
+            path: path.to_owned(),
+            text: e.to_string(),
+        })?;
         std::fs::write(path, text).map_err(Error::file(path))
     }
 
@@ -138,23 +146,35 @@ impl Cohort {
 
     /// SHA-256 over every patient's hash, label and split: what a model was trained on.
     pub fn sha256(&self) -> String {
-        let lines: Vec<String> =
-            self.patients.iter().map(|p| format!("{} {} {:?}\n", p.sha256, p.diagnosis, p.split)).collect();
+        let lines: Vec<String> = self
+            .patients
+            .iter()
+            .map(|p| format!("{} {} {:?}\n", p.sha256, p.diagnosis, p.split))
+            .collect();
         hex_sha256(lines.concat().as_bytes())
     }
 }
 
 fn read_patient(folder: &Path) -> Result<Patient, Error> {
-    let name = folder.file_name().unwrap_or_default().to_string_lossy().into_owned();
+    let name = folder
+        .file_name()
+        .unwrap_or_default()
+        .to_string_lossy()
+        .into_owned();
     let complain = |code: &str, text: String| Error::Patient {
         patient: name.clone(),
         reason: Reason::new(code, Fault::Data, text),
     };
     let path = folder.join("truth.json");
     let text = std::fs::read_to_string(&path).map_err(Error::file(&path))?;
-    let truth: Truth = serde_json::from_str(&text).map_err(|e| complain("label", format!("truth.json: {e}")))?;
+    let truth: Truth =
+        serde_json::from_str(&text).map_err(|e| complain("label", format!("truth.json: {e}")))?;
     if truth.diagnosis != NO_TUMOUR && !CLASSES.contains(&truth.diagnosis.as_str()) {
-        let text = format!("“{}” is no class: {} or {NO_TUMOUR}", truth.diagnosis, CLASSES.join(", "));
+        let text = format!(
+            "“{}” is no class: {} or {NO_TUMOUR}",
+            truth.diagnosis,
+            CLASSES.join(", ")
+        );
         return Err(complain("label", text));
     }
     let scan: Scan = models::mr::scan(&[folder.join("dicom")]);
@@ -178,13 +198,21 @@ fn hash_folder(folder: &Path) -> Result<String, Error> {
     while let Some(dir) = open.pop() {
         for entry in std::fs::read_dir(&dir).map_err(Error::file(&dir))? {
             let path = entry.map_err(Error::file(&dir))?.path();
-            if path.is_dir() { open.push(path) } else { files.push(path) }
+            if path.is_dir() {
+                open.push(path)
+            } else {
+                files.push(path)
+            }
         }
     }
     files.sort();
     let mut hasher = Sha256::new();
     for file in files {
-        let name = file.strip_prefix(folder).unwrap_or(&file).to_string_lossy().into_owned();
+        let name = file
+            .strip_prefix(folder)
+            .unwrap_or(&file)
+            .to_string_lossy()
+            .into_owned();
         let bytes = std::fs::read(&file).map_err(Error::file(&file))?;
         hasher.update((name.len() as u64).to_le_bytes());
         hasher.update(name);

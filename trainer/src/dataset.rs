@@ -52,7 +52,10 @@ pub fn open_study(cohort: &Cohort, patient: &Patient) -> Result<Study, Error> {
     Study::assemble(&scan).map_err(|failed| {
         let unknown = || Reason::new("unassembled", Fault::Data, "the examination cannot be assembled");
         let reason = failed.reasons.first().cloned().unwrap_or_else(unknown);
-        Error::Patient { patient: patient.folder.clone(), reason }
+        Error::Patient {
+            patient: patient.folder.clone(),
+            reason,
+        }
     })
 }
 
@@ -61,10 +64,18 @@ pub fn open_study(cohort: &Cohort, patient: &Patient) -> Result<Study, Error> {
 /// # Errors
 /// The mask cannot be read.
 pub fn open_truth(cohort: &Cohort, patient: &Patient, grid: &Grid) -> Result<Array3<f32>, Error> {
-    let of_patient = |reason| Error::Patient { patient: patient.folder.clone(), reason };
+    let of_patient = |reason| Error::Patient {
+        patient: patient.folder.clone(),
+        reason,
+    };
     let mask = read_mask(&cohort.root.join(&patient.folder).join("mask.nii")).map_err(of_patient)?;
     // The mask goes through the same interpolation as the images.
-    let volume = Volume { contrast: Contrast::T2, b_value: None, grid: mask.grid, voxels: mask.voxels };
+    let volume = Volume {
+        contrast: Contrast::T2,
+        b_value: None,
+        grid: mask.grid,
+        voxels: mask.voxels,
+    };
     let drawn = Study {
         identity: Default::default(),
         volumes: [(Contrast::T2, volume)].into(),
@@ -94,7 +105,9 @@ pub fn load(
     let work = || -> Result<(), Error> {
         loop {
             let n = next.fetch_add(1, Ordering::Relaxed);
-            let Some(patient) = patients.get(n) else { return Ok(()) };
+            let Some(patient) = patients.get(n) else {
+                return Ok(());
+            };
             let key = hex_sha256(format!("{} {recipe_text}", patient.sha256).as_bytes());
             let file = cache.join(format!("{}.safetensors", &key[..32]));
             let examination = match restore(&file, patient) {
@@ -114,7 +127,9 @@ pub fn load(
     };
     std::thread::scope(|scope| {
         let workers: Vec<_> = (0..threads.max(1)).map(|_| scope.spawn(work)).collect();
-        workers.into_iter().try_for_each(|w| w.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)))
+        workers
+            .into_iter()
+            .try_for_each(|w| w.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)))
     })?;
     let mut done = done.into_inner().unwrap_or_default();
     done.sort_by_key(|(n, _)| *n);
@@ -122,17 +137,26 @@ pub fn load(
 }
 
 fn read(cohort: &Cohort, patient: &Patient, recipe: &Recipe) -> Result<Examination, Error> {
-    let of_patient = |reason| Error::Patient { patient: patient.folder.clone(), reason };
+    let of_patient = |reason| Error::Patient {
+        patient: patient.folder.clone(),
+        reason,
+    };
     let study = open_study(cohort, patient)?;
     let LocatorInput { grid, images, .. } = recipe.locator_input(&study).map_err(of_patient)?;
     let truth = open_truth(cohort, patient, &grid)?;
     let mut lesions = Vec::new();
     for drawn in drawn_lesions(&truth) {
-        let input = recipe.reader_input(&study, &drawn.slice_boxes()).map_err(of_patient)?;
+        let input = recipe
+            .reader_input(&study, &drawn.slice_boxes())
+            .map_err(of_patient)?;
         lesions.push(DrawnLesion::new(input));
     }
     if patient.class().is_some() == lesions.is_empty() {
-        let text = format!("labelled “{}”, but the mask holds {} tumours", patient.diagnosis, lesions.len());
+        let text = format!(
+            "labelled “{}”, but the mask holds {} tumours",
+            patient.diagnosis,
+            lesions.len()
+        );
         return Err(of_patient(Reason::new("label_against_mask", Fault::Data, text)));
     }
     let (slices, contrasts, rows, columns) = images.dim();
@@ -151,9 +175,17 @@ const STRAY_VOXELS: usize = 6;
 pub fn drawn_lesions(truth: &Array3<f32>) -> Vec<models::run::Candidate> {
     let highest = truth.iter().copied().fold(0.0, f32::max);
     // A tumour thinner than a pixel never fills half of one.
-    let inside = if highest >= INSIDE { INSIDE } else { highest.max(f32::MIN_POSITIVE) };
-    let points =
-        OperatingPoints { voxel_probability: inside, lesion_score: 0.0, lesion_voxels: 1, malignant: 0.5 };
+    let inside = if highest >= INSIDE {
+        INSIDE
+    } else {
+        highest.max(f32::MIN_POSITIVE)
+    };
+    let points = OperatingPoints {
+        voxel_probability: inside,
+        lesion_score: 0.0,
+        lesion_voxels: 1,
+        malignant: 0.5,
+    };
     let mut lesions = candidates(truth, &points);
     lesions.sort_by_key(|l| std::cmp::Reverse(l.voxels.len()));
     let largest = lesions.first().map_or(0, |l| l.voxels.len());
@@ -165,7 +197,12 @@ impl DrawnLesion {
     fn new(input: ReaderInput) -> Self {
         let (slices, contrasts, rows, columns) = input.images.dim();
         let images = tensor(input.images.iter(), &[slices, contrasts, rows, columns]).to_kind(Kind::Half);
-        let boxes = input.boxes.rows().into_iter().map(|b| [b[0], b[1], b[2], b[3]]).collect();
+        let boxes = input
+            .boxes
+            .rows()
+            .into_iter()
+            .map(|b| [b[0], b[1], b[2], b[3]])
+            .collect();
         Self { images, boxes }
     }
 }
@@ -196,5 +233,10 @@ fn restore(file: &PathBuf, patient: &Patient) -> Option<Examination> {
         lesions.push(DrawnLesion { images, boxes });
     }
     let (slices, truth) = (tensors.remove("slices")?, tensors.remove("truth")?);
-    Some(Examination { patient: patient.clone(), slices, truth, lesions })
+    Some(Examination {
+        patient: patient.clone(),
+        slices,
+        truth,
+        lesions,
+    })
 }

@@ -37,7 +37,9 @@ pub enum Error {
     #[error("the cohort cannot be used: {0}")]
     Cohort(String),
     /// The loss is no number any more.
-    #[error("{stage}: the loss became {loss} in epoch {epoch}; lower the learning rate or use precision = \"f32\"")]
+    #[error(
+        "{stage}: the loss became {loss} in epoch {epoch}; lower the learning rate or use precision = \"f32\""
+    )]
     Diverged {
         /// Which network.
         stage: String,
@@ -75,7 +77,10 @@ impl From<ExportError> for Error {
 impl Error {
     /// For `map_err` on file operations.
     pub fn file(path: &Path) -> impl FnOnce(std::io::Error) -> Error + '_ {
-        move |source| Error::File { path: path.to_owned(), source }
+        move |source| Error::File {
+            path: path.to_owned(),
+            source,
+        }
     }
 
     /// Whose fault.

@@ -92,7 +92,10 @@ fn examine_one(
     patient: &Patient,
     experiment: &Experiment,
 ) -> Result<Case, Error> {
-    let of_patient = |reason| Error::Patient { patient: patient.folder.clone(), reason };
+    let of_patient = |reason| Error::Patient {
+        patient: patient.folder.clone(),
+        reason,
+    };
     let recipe = &experiment.recipe;
     let study = open_study(cohort, patient)?;
     let input = recipe.locator_input(&study).map_err(of_patient)?;
@@ -118,8 +121,14 @@ fn examine_one(
         }
     }
     if let Some(first) = found.first() {
-        let crop = recipe.reader_input(&study, &first.slice_boxes()).map_err(of_patient)?;
-        case.logits = networks.read(&crop).outer_iter().map(|row| row.to_vec()).collect();
+        let crop = recipe
+            .reader_input(&study, &first.slice_boxes())
+            .map_err(of_patient)?;
+        case.logits = networks
+            .read(&crop)
+            .outer_iter()
+            .map(|row| row.to_vec())
+            .collect();
     }
     Ok(case)
 }
@@ -136,14 +145,23 @@ fn points(decision: &Decision, lesion_score: f32, malignant: f64) -> OperatingPo
 /// Chooses thresholds and temperature on validation patients.
 pub fn calibrate(cases: &[Case], decision: &Decision) -> (OperatingPoints, Calibration) {
     // No threshold brings back a tumour that has no candidate at all.
-    let hits: Vec<f32> = cases.iter().map(|c| c.hit_score).filter(|score| *score > 0.0).collect();
+    let hits: Vec<f32> = cases
+        .iter()
+        .map(|c| c.hit_score)
+        .filter(|score| *score > 0.0)
+        .collect();
     let lesion_score = keeping(&hits, decision.sensitivity);
     let located = located(cases, lesion_score);
-    let labelled: Vec<(Vec<Vec<f32>>, usize)> =
-        located.iter().filter_map(|c| Some((c.logits.clone(), c.class?))).collect();
+    let labelled: Vec<(Vec<Vec<f32>>, usize)> = located
+        .iter()
+        .filter_map(|c| Some((c.logits.clone(), c.class?)))
+        .collect();
     let temperature = temperature(&labelled);
     let (malignant, benign) = by_malignancy(&located, temperature);
-    (points(decision, lesion_score, youden(&malignant, &benign)), Calibration { temperature })
+    (
+        points(decision, lesion_score, youden(&malignant, &benign)),
+        Calibration { temperature },
+    )
 }
 
 /// Figures at given thresholds.
@@ -214,7 +232,14 @@ mod tests {
     fn case(class: Option<usize>, top_score: f32, hit_score: f32, favours: usize) -> Case {
         let mut logits = vec![0.0f32; CLASSES.len()];
         logits[favours] = 2.0;
-        Case { folder: String::new(), class, top_score, hit_score, dice: 0.8, logits: vec![logits] }
+        Case {
+            folder: String::new(),
+            class,
+            top_score,
+            hit_score,
+            dice: 0.8,
+            logits: vec![logits],
+        }
     }
 
     #[test]
@@ -227,7 +252,11 @@ mod tests {
             case(None, 0.1, 0.0, 2),
             case(None, 0.7, 0.0, 2),
         ];
-        let decision = Decision { voxel_probability: 0.5, lesion_voxels: 4, sensitivity: 0.75 };
+        let decision = Decision {
+            voxel_probability: 0.5,
+            lesion_voxels: 4,
+            sensitivity: 0.75,
+        };
         let (points, calibration) = calibrate(&cases, &decision);
         assert_eq!(points.lesion_score, 0.8);
         let e = summarise(&cases, &points, &calibration);
@@ -236,7 +265,16 @@ mod tests {
         assert_eq!((e.accuracy.hits, e.accuracy.of), (2, 3));
         assert_eq!(e.confusion[0], [1, 0, 0, 1]);
         assert_eq!(e.malignant_auc.map(|a| a.value), Some(0.75));
-        assert_eq!((e.classes[0].sensitivity.hits, e.classes[0].sensitivity.of), (1, 2));
-        assert_eq!((e.classes[MALIGNANT].specificity.hits, e.classes[MALIGNANT].specificity.of), (1, 2));
+        assert_eq!(
+            (e.classes[0].sensitivity.hits, e.classes[0].sensitivity.of),
+            (1, 2)
+        );
+        assert_eq!(
+            (
+                e.classes[MALIGNANT].specificity.hits,
+                e.classes[MALIGNANT].specificity.of
+            ),
+            (1, 2)
+        );
     }
 }

@@ -129,6 +129,9 @@ impl Experiment {
     /// Unreadable, or a key is missing, unknown or of the wrong type.
     pub fn open(path: &Path) -> Result<Self, Error> {
         let text = std::fs::read_to_string(path).map_err(Error::file(path))?;
-        toml::from_str(&text).map_err(|e| Error::Form { path: path.to_owned(), text: e.to_string() })
+        toml::from_str(&text).map_err(|e| Error::Form {
+            path: path.to_owned(),
+            text: e.to_string(),
+        })
     }
 }

@@ -115,29 +115,59 @@ fn main() -> ExitCode {
     let arguments = Arguments::parse();
     let filter = tracing_subscriber::EnvFilter::try_from_default_env()
         .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new("info,ort=warn"));
-    tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).init();
+    tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr)
+        .init();
     match run(arguments.work) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("sialoscope-trainer: {error}");
-            ExitCode::from(if error.fault() == Fault::Configuration { 2 } else { 1 })
+            ExitCode::from(if error.fault() == Fault::Configuration {
+                2
+            } else {
+                1
+            })
         }
     }
 }
 
 fn run(work: Work) -> Result<(), Error> {
     match work {
-        Work::Phantom { patients, out, seed, threads } => phantoms(patients, &out, seed, threads),
+        Work::Phantom {
+            patients,
+            out,
+            seed,
+            threads,
+        } => phantoms(patients, &out, seed, threads),
         Work::Index { dir, out, seed } => index(&dir, &out, seed),
-        Work::Train { experiment, cohort, out, cache, locator } => {
+        Work::Train {
+            experiment,
+            cohort,
+            out,
+            cache,
+            locator,
+        } => {
             let cache = cache.unwrap_or_else(|| cohort.with_extension("tensors"));
             let (experiment, cohort) = (Experiment::open(&experiment)?, Cohort::open(&cohort)?);
-            let metrics = train(&experiment, &cohort, &cache, locator.as_deref(), &out, &command_line())?;
+            let metrics = train(
+                &experiment,
+                &cohort,
+                &cache,
+                locator.as_deref(),
+                &out,
+                &command_line(),
+            )?;
             print_figures("validation", &metrics.validation);
             print_figures("test", &metrics.test);
             Ok(())
         }
-        Work::Evaluate { run, cohort, split, json } => evaluate(&run, cohort.as_deref(), split.into(), json),
+        Work::Evaluate {
+            run,
+            cohort,
+            split,
+            json,
+        } => evaluate(&run, cohort.as_deref(), split.into(), json),
         Work::Export { run, out } => {
             let report = trainer::export::export(&run, &out, &command_line())?;
             println!("{report}");
@@ -162,7 +192,10 @@ fn phantoms(patients: usize, out: &Path, seed: u64, threads: usize) -> Result<()
 }
 
 fn index(dir: &Path, out: &Path, seed: u64) -> Result<(), Error> {
-    let bar = progress(std::fs::read_dir(dir).map_err(Error::file(dir))?.count(), "indexing");
+    let bar = progress(
+        std::fs::read_dir(dir).map_err(Error::file(dir))?.count(),
+        "indexing",
+    );
     let cohort = Cohort::index(dir, seed, || bar.inc(1))?;
     bar.finish_and_clear();
     cohort.save(out)?;
@@ -193,11 +226,20 @@ fn evaluate(run: &Path, other: Option<&Path>, split: Split, json: bool) -> Resul
     bar.finish_and_clear();
     let figures = summarise(&cases, &metrics.operating_points, &metrics.calibration);
     if json {
-        let text = serde_json::to_string_pretty(&figures)
-            .map_err(|e| Error::Form { path: "standard output".into(), text: e.to_string() })?;
+        let text = serde_json::to_string_pretty(&figures).map_err(|e| Error::Form {
+            path: "standard output".into(),
+            text: e.to_string(),
+        })?;
         println!("{text}");
     } else {
-        print_figures(if other.is_some() { "other cohort" } else { "own cohort" }, &figures);
+        print_figures(
+            if other.is_some() {
+                "other cohort"
+            } else {
+                "own cohort"
+            },
+            &figures,
+        );
     }
     Ok(())
 }
@@ -205,10 +247,17 @@ fn evaluate(run: &Path, other: Option<&Path>, split: Split, json: bool) -> Resul
 fn print_figures(name: &str, figures: &Evaluation) {
     let share = |what: &str, s: &Share| {
         let [low, high] = s.interval;
-        println!("{what:38} {:.3} ({low:.3} to {high:.3}), {} of {}", s.value, s.hits, s.of);
+        println!(
+            "{what:38} {:.3} ({low:.3} to {high:.3}), {} of {}",
+            s.value, s.hits, s.of
+        );
     };
     let area = |what: &str, a: &Option<Auc>| match a {
-        Some(Auc { value, interval: [low, high], of: [m, n] }) => {
+        Some(Auc {
+            value,
+            interval: [low, high],
+            of: [m, n],
+        }) => {
             println!("{what:38} {value:.3} ({low:.3} to {high:.3}), {m} against {n}");
         }
         None => println!("{what:38} not known: one side is empty"),

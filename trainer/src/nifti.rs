@@ -26,8 +26,13 @@ pub struct Mask {
 /// # Errors
 /// Codes `mask_unreadable` and `mask_form`.
 pub fn read_mask(path: &Path) -> Result<Mask, Reason> {
-    let bytes = std::fs::read(path)
-        .map_err(|e| Reason::new("mask_unreadable", Fault::Data, format!("the mask cannot be read: {e}")))?;
+    let bytes = std::fs::read(path).map_err(|e| {
+        Reason::new(
+            "mask_unreadable",
+            Fault::Data,
+            format!("the mask cannot be read: {e}"),
+        )
+    })?;
     parse(&bytes).ok_or_else(|| {
         let text = "the mask is no little-endian NIfTI-1 file with one volume and an sform";
         Reason::new("mask_form", Fault::Data, text)
@@ -62,7 +67,9 @@ fn parse(bytes: &[u8]) -> Option<Mask> {
         _ => return None,
     };
     let voxels = data.get(..count.checked_mul(width)?)?;
-    let inside = voxels.chunks(width).map(|v| if v.iter().any(|b| *b != 0) { 1.0 } else { 0.0 });
+    let inside = voxels
+        .chunks(width)
+        .map(|v| if v.iter().any(|b| *b != 0) { 1.0 } else { 0.0 });
     let voxels = Array3::from_shape_vec((slices, rows, columns), inside.collect()).ok()?;
 
     let affine = |row: usize, column: usize| f32_at(280 + 16 * row + 4 * column).map(f64::from);
@@ -71,7 +78,13 @@ fn parse(bytes: &[u8]) -> Option<Mask> {
         *vector = [-affine(0, column)?, -affine(1, column)?, affine(2, column)?];
     }
     let [column_step, row_step, slice_step, origin] = columns_lps;
-    let grid = Grid { origin, slice_step, row_step, column_step, shape: [slices, rows, columns] };
+    let grid = Grid {
+        origin,
+        slice_step,
+        row_step,
+        column_step,
+        shape: [slices, rows, columns],
+    };
     Some(Mask { grid, voxels })
 }
 
@@ -90,7 +103,11 @@ mod tests {
         bytes[70..72].copy_from_slice(&2i16.to_le_bytes());
         bytes[108..112].copy_from_slice(&352f32.to_le_bytes());
         bytes[254..256].copy_from_slice(&1i16.to_le_bytes());
-        let rows = [[-2.0f32, 0.0, 0.0, 10.0], [0.0, -3.0, 0.0, 20.0], [0.0, 0.0, 4.0, 30.0]];
+        let rows = [
+            [-2.0f32, 0.0, 0.0, 10.0],
+            [0.0, -3.0, 0.0, 20.0],
+            [0.0, 0.0, 4.0, 30.0],
+        ];
         for (i, v) in rows.as_flattened().iter().enumerate() {
             bytes[280 + 4 * i..284 + 4 * i].copy_from_slice(&v.to_le_bytes());
         }
@@ -105,7 +122,10 @@ mod tests {
         let mask = parse(&file()).unwrap();
         assert_eq!(mask.voxels.sum(), 1.0);
         assert_eq!(mask.voxels[[1, 2, 1]], 1.0);
-        assert_eq!(mask.grid.position(1.0, 2.0, 1.0), [-10.0 + 2.0, -20.0 + 6.0, 34.0]);
+        assert_eq!(
+            mask.grid.position(1.0, 2.0, 1.0),
+            [-10.0 + 2.0, -20.0 + 6.0, 34.0]
+        );
     }
 
     #[test]

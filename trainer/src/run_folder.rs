@@ -66,11 +66,17 @@ impl RunFolder {
     pub fn create(dir: &Path, experiment: &Experiment, cohort: &Cohort) -> Result<Self, Error> {
         std::fs::create_dir_all(dir).map_err(Error::file(dir))?;
         let path = dir.join("experiment.toml");
-        let text = toml::to_string(experiment)
-            .map_err(|e| Error::Form { path: path.clone(), text: e.to_string() })?;
+        let text = toml::to_string(experiment).map_err(|e| Error::Form {
+            path: path.clone(),
+            text: e.to_string(),
+        })?;
         std::fs::write(&path, text).map_err(Error::file(&path))?;
         cohort.save(&dir.join("cohort.toml"))?;
-        Ok(Self { dir: dir.to_owned(), experiment: experiment.clone(), cohort: cohort.clone() })
+        Ok(Self {
+            dir: dir.to_owned(),
+            experiment: experiment.clone(),
+            cohort: cohort.clone(),
+        })
     }
 
     /// Opens a finished run.
@@ -80,7 +86,11 @@ impl RunFolder {
     pub fn open(dir: &Path) -> Result<Self, Error> {
         let experiment = Experiment::open(&dir.join("experiment.toml"))?;
         let cohort = Cohort::open(&dir.join("cohort.toml"))?;
-        Ok(Self { dir: dir.to_owned(), experiment, cohort })
+        Ok(Self {
+            dir: dir.to_owned(),
+            experiment,
+            cohort,
+        })
     }
 
     /// Where the weights are.
@@ -105,7 +115,10 @@ impl RunFolder {
     pub fn metrics(&self) -> Result<Metrics, Error> {
         let path = self.dir.join("metrics.json");
         let text = std::fs::read_to_string(&path).map_err(Error::file(&path))?;
-        serde_json::from_str(&text).map_err(|e| Error::Form { path, text: e.to_string() })
+        serde_json::from_str(&text).map_err(|e| Error::Form {
+            path,
+            text: e.to_string(),
+        })
     }
 
     /// Writes `metrics.json`.
@@ -126,8 +139,10 @@ impl RunFolder {
 
     fn write_json(&self, name: &str, value: &impl Serialize) -> Result<(), Error> {
         let path = self.dir.join(name);
-        let text = serde_json::to_string_pretty(value)
-            .map_err(|e| Error::Form { path: path.clone(), text: e.to_string() })?;
+        let text = serde_json::to_string_pretty(value).map_err(|e| Error::Form {
+            path: path.clone(),
+            text: e.to_string(),
+        })?;
         std::fs::write(&path, text).map_err(Error::file(&path))
     }
 }

@@ -33,9 +33,14 @@ pub fn probabilities(logits: &[Vec<f32>], temperature: f64) -> Vec<f64> {
     let mut sum = vec![0.0; classes];
     for member in logits {
         let highest = member.iter().copied().fold(f32::NEG_INFINITY, f32::max);
-        let powers: Vec<f64> = member.iter().map(|l| (f64::from(l - highest) / temperature).exp()).collect();
+        let powers: Vec<f64> = member
+            .iter()
+            .map(|l| (f64::from(l - highest) / temperature).exp())
+            .collect();
         let total: f64 = powers.iter().sum();
-        sum.iter_mut().zip(&powers).for_each(|(s, p)| *s += p / total / logits.len() as f64);
+        sum.iter_mut()
+            .zip(&powers)
+            .for_each(|(s, p)| *s += p / total / logits.len() as f64);
     }
     sum
 }

@@ -41,10 +41,22 @@ pub fn train(
     let load = |split| {
         let patients = of(split);
         let bar = progress(patients.len(), "reading");
-        dataset::load(cohort, &patients, &experiment.recipe, cache, experiment.threads, || bar.inc(1))
+        dataset::load(
+            cohort,
+            &patients,
+            &experiment.recipe,
+            cache,
+            experiment.threads,
+            || bar.inc(1),
+        )
     };
     let (training, validation) = (load(Split::Train)?, load(Split::Validation)?);
-    tracing::info!(training = training.len(), validation = validation.len(), ?device, "examinations read");
+    tracing::info!(
+        training = training.len(),
+        validation = validation.len(),
+        ?device,
+        "examinations read"
+    );
 
     // A stage's random numbers do not depend on how many another stage drew.
     let dice = |stage: u64| {
@@ -57,7 +69,13 @@ pub fn train(
     if let Some(earlier) = locator {
         networks.locator.store.load(earlier.join(WEIGHTS))?;
     } else {
-        let curve = fit::locator::fit(&networks.locator, &training, &validation, experiment, &mut dice(1))?;
+        let curve = fit::locator::fit(
+            &networks.locator,
+            &training,
+            &validation,
+            experiment,
+            &mut dice(1),
+        )?;
         curves.insert("locator".to_owned(), curve);
     }
     networks.save(&run.weights())?;

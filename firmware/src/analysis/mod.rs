@@ -80,11 +80,22 @@ impl Worker {
     /// The process does not start or does not report in time.
     pub async fn start(settings: WorkerSettings) -> Result<(Worker, Result<ModelIdentity, Reason>), Reason> {
         let (running, hello) = spawn(&settings).await?;
-        let Hello { model, reason, contrasts } = hello;
+        let Hello {
+            model,
+            reason,
+            contrasts,
+        } = hello;
         let model = model.ok_or_else(|| {
             reason.unwrap_or_else(|| fault("worker_start", "the worker has neither model nor reason"))
         });
-        Ok((Worker { settings, contrasts, running: Mutex::new(Some(running)) }, model))
+        Ok((
+            Worker {
+                settings,
+                contrasts,
+                running: Mutex::new(Some(running)),
+            },
+            model,
+        ))
     }
 
     /// Answers about the study in a folder.
@@ -117,13 +128,20 @@ impl Worker {
         };
         let exchange = async {
             let line = wire::line(request)?;
-            running.requests.write_all(&line).await.map_err(|e| crashed(&e.to_string()))?;
+            running
+                .requests
+                .write_all(&line)
+                .await
+                .map_err(|e| crashed(&e.to_string()))?;
             let reply = read_line(&mut running.replies, MAX_ANSWER_BYTES).await?;
             serde_json::from_slice(&reply).map_err(|e| crashed(&format!("its answer is no answer: {e}")))
         };
         let answer = timeout(self.settings.longest, exchange).await.map_err(|_| {
             let seconds = self.settings.longest.as_secs();
-            fault("worker_timeout", &format!("the analysis took longer than {seconds} s and was stopped"))
+            fault(
+                "worker_timeout",
+                &format!("the analysis took longer than {seconds} s and was stopped"),
+            )
         })??;
         *slot = Some(running);
         Ok(answer)
@@ -158,13 +176,24 @@ async fn spawn(settings: &WorkerSettings) -> Result<(Running, Hello), Reason> {
         .map_err(|_| fault("worker_start", "the worker process did not get ready in time"))??;
     let hello = serde_json::from_slice(&hello)
         .map_err(|e| fault("worker_start", &format!("the worker process greets wrongly: {e}")))?;
-    Ok((Running { child, requests, replies }, hello))
+    Ok((
+        Running {
+            child,
+            requests,
+            replies,
+        },
+        hello,
+    ))
 }
 
 /// One line without its end; more than `limit` bytes or no line at all is a crash.
 async fn read_line(replies: &mut BufReader<ChildStdout>, limit: u64) -> Result<Vec<u8>, Reason> {
     let mut line = Vec::new();
-    replies.take(limit).read_until(b'\n', &mut line).await.map_err(|e| crashed(&e.to_string()))?;
+    replies
+        .take(limit)
+        .read_until(b'\n', &mut line)
+        .await
+        .map_err(|e| crashed(&e.to_string()))?;
     if line.pop() != Some(b'\n') {
         return Err(crashed("its answer stops in the middle"));
     }

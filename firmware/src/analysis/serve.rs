@@ -22,7 +22,9 @@ pub fn serve(package: &Path, threads: usize) -> Result<(), Reason> {
     let hello = Hello {
         model: model.as_ref().ok().map(|m| m.package().identity()),
         reason: model.as_ref().err().cloned(),
-        contrasts: model.as_ref().map_or_else(|_| Vec::new(), |m| m.package().manifest.contrasts()),
+        contrasts: model
+            .as_ref()
+            .map_or_else(|_| Vec::new(), |m| m.package().manifest.contrasts()),
     };
     let mut out = stdout().lock();
     send(&mut out, &line(&hello)?)?;
@@ -32,9 +34,11 @@ pub fn serve(package: &Path, threads: usize) -> Result<(), Reason> {
             .map_err(|e| Reason::new("worker_wire", Fault::Us, format!("not a request: {e}")))?;
         let reply = match request {
             Request::Contrasts(folder) => line(&promised(&folder)),
-            Request::Answer(folder) => {
-                line(&examine(model.as_ref(), &mr::scan(&[folder]), env!("CARGO_PKG_VERSION")))
-            }
+            Request::Answer(folder) => line(&examine(
+                model.as_ref(),
+                &mr::scan(&[folder]),
+                env!("CARGO_PKG_VERSION"),
+            )),
         };
         send(&mut out, &reply?)?;
     }
@@ -44,8 +48,12 @@ pub fn serve(package: &Path, threads: usize) -> Result<(), Reason> {
 /// The contrasts that the headers promise.
 fn promised(folder: &Path) -> Vec<Contrast> {
     let scan = mr::scan(&[folder.to_owned()]);
-    let mut all: Vec<Contrast> =
-        scan.series.iter().flat_map(|s| &s.volumes).filter_map(|v| v.contrast).collect();
+    let mut all: Vec<Contrast> = scan
+        .series
+        .iter()
+        .flat_map(|s| &s.volumes)
+        .filter_map(|v| v.contrast)
+        .collect();
     all.sort();
     all.dedup();
     all
@@ -54,16 +62,25 @@ fn promised(folder: &Path) -> Vec<Contrast> {
 /// An allocation beyond the limit then fails here, and the kernel need not choose a victim.
 fn limit_memory() {
     let hard = getrlimit(Resource::As).maximum;
-    let wanted = Rlimit { current: Some(WORKER_MEMORY_BYTES), maximum: hard };
+    let wanted = Rlimit {
+        current: Some(WORKER_MEMORY_BYTES),
+        maximum: hard,
+    };
     if let Err(e) = setrlimit(Resource::As, wanted) {
         tracing::warn!(error = %e, "the worker runs without a memory limit");
     }
 }
 
 fn send(out: &mut impl Write, bytes: &[u8]) -> Result<(), Reason> {
-    out.write_all(bytes).and_then(|()| out.flush()).map_err(broken_pipe)
+    out.write_all(bytes)
+        .and_then(|()| out.flush())
+        .map_err(broken_pipe)
 }
 
 fn broken_pipe(error: std::io::Error) -> Reason {
-    Reason::new("worker_wire", Fault::Us, format!("the pipe to the appliance broke: {error}"))
+    Reason::new(
+        "worker_wire",
+        Fault::Us,
+        format!("the pipe to the appliance broke: {error}"),
+    )
 }

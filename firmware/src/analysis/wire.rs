@@ -28,8 +28,13 @@ pub(super) enum Request {
 
 /// A value as one line.
 pub(super) fn line(value: &impl Serialize) -> Result<Vec<u8>, Reason> {
-    let mut bytes = serde_json::to_vec(value)
-        .map_err(|e| Reason::new("worker_wire", Fault::Us, format!("cannot be written as JSON: {e}")))?;
+    let mut bytes = serde_json::to_vec(value).map_err(|e| {
+        Reason::new(
+            "worker_wire",
+            Fault::Us,
+            format!("cannot be written as JSON: {e}"),
+        )
+    })?;
     bytes.push(b'\n');
     Ok(bytes)
 }

@@ -44,7 +44,11 @@ pub fn analyze(command: &Analyze) -> Result<(), Reason> {
 
 /// Prints the table, or the JSON.
 pub(super) fn print_findings(findings: &Findings, json: bool) -> Result<(), Reason> {
-    if json { print(&pretty(findings)?) } else { print(&findings_table(findings)) }
+    if json {
+        print(&pretty(findings)?)
+    } else {
+        print(&findings_table(findings))
+    }
     Ok(())
 }
 

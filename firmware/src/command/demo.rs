@@ -79,7 +79,10 @@ pub fn demo(demo: &Demo) -> Result<(), Reason> {
     }
     print_findings(&shown.findings, false)?;
     print(&format!("Simulated truth: {}", truth_line(&shown.truth)));
-    print(&format!("From the last C-STORE response to the finished picture: {} ms", shown.latency.as_millis()));
+    print(&format!(
+        "From the last C-STORE response to the finished picture: {} ms",
+        shown.latency.as_millis()
+    ));
     Ok(())
 }
 
@@ -104,7 +107,10 @@ pub fn play(demo: &Demo, tell: &mut dyn FnMut(&str)) -> Result<(Shown, Option<Fr
         let settings = WorkerSettings::new(&demo.package).map_err(|e| io_failure("the worker", &e))?;
         let (worker, model) = Worker::start(settings).await?;
         let model = model?;
-        tell(&format!("appliance  model {} {}, trained on {}", model.name, model.version, model.trained_on));
+        tell(&format!(
+            "appliance  model {} {}, trained on {}",
+            model.name, model.version, model.trained_on
+        ));
         let parts = Parts::new(Arc::new(worker), Ok(model), Box::new(page.clone()));
         let mut events = parts.events.subscribe();
         let appliance = Appliance::start(&settings_below(folder.path()), parts).await?;
@@ -118,9 +124,16 @@ pub fn play(demo: &Demo, tell: &mut dyn FnMut(&str)) -> Result<(Shown, Option<Fr
     })?;
     if let Some(out) = &demo.out {
         keep(&results, out).map_err(|e| io_failure(&format!("cannot write to {}", out.display()), &e))?;
-        tell(&format!("appliance  findings.json and screen.png in {}", out.display()));
+        tell(&format!(
+            "appliance  findings.json and screen.png in {}",
+            out.display()
+        ));
     }
-    let shown = Shown { findings: (*findings).clone(), truth: written.truth, latency };
+    let shown = Shown {
+        findings: (*findings).clone(),
+        truth: written.truth,
+        latency,
+    };
     Ok((shown, page.take()))
 }
 
@@ -144,7 +157,10 @@ async fn send_study(with: Sender, dicom: PathBuf, to: SocketAddr) -> Result<Inst
 }
 
 fn send_own(dicom: &Path, to: SocketAddr) -> Result<Instant, Reason> {
-    let node = Node { ae_title: Config::default().station.ae_title, address: to.to_string() };
+    let node = Node {
+        ae_title: Config::default().station.ae_title,
+        address: to.to_string(),
+    };
     let files = files_under(&[dicom.to_owned()])?;
     let mut refused = None;
     let mut last = Instant::now();
@@ -161,7 +177,11 @@ fn send_own(dicom: &Path, to: SocketAddr) -> Result<Instant, Reason> {
                 Ok(status) => format!("status {:04X}", status.0),
                 Err(reason) => reason.to_string(),
             };
-            Err(Reason::new("not_stored", Fault::Us, format!("an image was not stored: {why}")))
+            Err(Reason::new(
+                "not_stored",
+                Fault::Us,
+                format!("an image was not stored: {why}"),
+            ))
         }
     }
 }
@@ -175,11 +195,21 @@ fn send_storescu(dicom: &Path, to: SocketAddr) -> Result<Instant, Reason> {
         .arg(dicom)
         .stdout(std::process::Stdio::null())
         .status()
-        .map_err(|e| Reason::new("storescu", Fault::Configuration, format!("storescu does not start: {e}")))?;
+        .map_err(|e| {
+            Reason::new(
+                "storescu",
+                Fault::Configuration,
+                format!("storescu does not start: {e}"),
+            )
+        })?;
     if status.success() {
         return Ok(Instant::now());
     }
-    Err(Reason::new("storescu", Fault::Peer, format!("storescu ended with {status}")))
+    Err(Reason::new(
+        "storescu",
+        Fault::Peer,
+        format!("storescu ended with {status}"),
+    ))
 }
 
 /// Tells what happens until the study has its page.
@@ -226,7 +256,11 @@ fn truth_line(truth: &Truth) -> String {
         .iter()
         .map(|l| format!("{:?} side, {:.0} mm", l.side, l.long_axis_mm).to_lowercase())
         .collect();
-    if lesions.is_empty() { truth.diagnosis.to_string() } else { format!("{}, {}", truth.diagnosis, lesions.join("; ")) }
+    if lesions.is_empty() {
+        truth.diagnosis.to_string()
+    } else {
+        format!("{}, {}", truth.diagnosis, lesions.join("; "))
+    }
 }
 
 /// A display that keeps the last page.

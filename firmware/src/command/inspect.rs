@@ -110,13 +110,27 @@ impl Inspection {
                 refused: s.refused.clone(),
             })
             .collect();
-        Self { series, refused: scan.refused.clone() }
+        Self {
+            series,
+            refused: scan.refused.clone(),
+        }
     }
 
     fn table(&self) -> String {
         let mut table = Table::new();
-        table.load_style(presets::UTF8_HORIZONTAL_ONLY).set_content_arrangement(ContentArrangement::Dynamic);
-        table.set_header(["Series", "Files", "Contrast", "b", "Shape", "Spacing mm", "Orientation", "Why"]);
+        table
+            .load_style(presets::UTF8_HORIZONTAL_ONLY)
+            .set_content_arrangement(ContentArrangement::Dynamic);
+        table.set_header([
+            "Series",
+            "Files",
+            "Contrast",
+            "b",
+            "Shape",
+            "Spacing mm",
+            "Orientation",
+            "Why",
+        ]);
         for series in &self.series {
             let number = series.number.map_or_else(|| "–".to_owned(), |n| n.to_string());
             let mut name = format!("{number} {} ({})", series.description, series.modality);
@@ -136,7 +150,11 @@ impl Inspection {
                 ]);
             }
             for refused in &series.refused {
-                table.add_row(refusal_row(std::mem::take(&mut name), std::mem::take(&mut files), refused));
+                table.add_row(refusal_row(
+                    std::mem::take(&mut name),
+                    std::mem::take(&mut files),
+                    refused,
+                ));
             }
         }
         for refused in &self.refused {
@@ -147,9 +165,22 @@ impl Inspection {
 }
 
 fn refusal_row(name: String, files: String, refused: &RefusedInput) -> [String; 8] {
-    let why = if name == refused.input { refused.reason.text.clone() } else { format!("{}: {}", refused.input, refused.reason.text) };
+    let why = if name == refused.input {
+        refused.reason.text.clone()
+    } else {
+        format!("{}: {}", refused.input, refused.reason.text)
+    };
     let none = String::new;
-    [name, files, "refused".to_owned(), none(), none(), none(), none(), format!("{why} [{}]", refused.reason.code)]
+    [
+        name,
+        files,
+        "refused".to_owned(),
+        none(),
+        none(),
+        none(),
+        none(),
+        format!("{why} [{}]", refused.reason.code),
+    ]
 }
 
 fn length(v: [f64; 3]) -> f64 {
@@ -164,6 +195,8 @@ fn orientation(grid: &Grid) -> &'static str {
         (c[2] * r[0] - c[0] * r[2]).abs(),
         (c[0] * r[1] - c[1] * r[0]).abs(),
     ];
-    let largest = (0..3).max_by(|a, b| normal[*a].total_cmp(&normal[*b])).unwrap_or(2);
+    let largest = (0..3)
+        .max_by(|a, b| normal[*a].total_cmp(&normal[*b]))
+        .unwrap_or(2);
     ["sagittal", "coronal", "axial"][largest]
 }

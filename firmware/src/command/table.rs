@@ -7,7 +7,9 @@ use models::findings::{Findings, Lesion, Outcome, Side};
 /// The findings in words; never a number when there is no answer.
 pub(super) fn findings_table(findings: &Findings) -> String {
     let mut table = Table::new();
-    table.load_style(presets::UTF8_HORIZONTAL_ONLY).set_content_arrangement(ContentArrangement::Dynamic);
+    table
+        .load_style(presets::UTF8_HORIZONTAL_ONLY)
+        .set_content_arrangement(ContentArrangement::Dynamic);
     let mut row = |name: &str, value: String| {
         table.add_row([name.to_owned(), value]);
     };
@@ -19,7 +21,10 @@ pub(super) fn findings_table(findings: &Findings) -> String {
             }
         }
         Outcome::Answered if findings.lesions.is_empty() => row("Outcome", "no tumour found".into()),
-        Outcome::Answered => row("Outcome", format!("{} found", count(findings.lesions.len(), "lesion"))),
+        Outcome::Answered => row(
+            "Outcome",
+            format!("{} found", count(findings.lesions.len(), "lesion")),
+        ),
     }
     for lesion in &findings.lesions {
         row(&format!("Lesion {}", lesion.number), place(lesion));
@@ -30,7 +35,13 @@ pub(super) fn findings_table(findings: &Findings) -> String {
                 .map(|l| {
                     let percent = |p: f64| (p * 100.0).round();
                     let [low, high] = l.interval;
-                    format!("{:>3} % ({}–{} %)  {}", percent(l.probability), percent(low), percent(high), l.label)
+                    format!(
+                        "{:>3} % ({}–{} %)  {}",
+                        percent(l.probability),
+                        percent(low),
+                        percent(high),
+                        l.label
+                    )
                 })
                 .collect();
             row(&format!("  {}", task.task), lines.join("\n"));
@@ -40,11 +51,25 @@ pub(super) fn findings_table(findings: &Findings) -> String {
         .contrasts
         .iter()
         .map(|c| {
-            let b = c.b_value.filter(|b| *b > 0.0).map_or_else(String::new, |b| format!(" b={b:.0}"));
-            format!("{}{b}{}", c.contrast, if c.used_by_model { "" } else { " (shown only)" })
+            let b = c
+                .b_value
+                .filter(|b| *b > 0.0)
+                .map_or_else(String::new, |b| format!(" b={b:.0}"));
+            format!(
+                "{}{b}{}",
+                c.contrast,
+                if c.used_by_model { "" } else { " (shown only)" }
+            )
         })
         .collect();
-    row("Contrasts", if used.is_empty() { "none".into() } else { used.join(", ") });
+    row(
+        "Contrasts",
+        if used.is_empty() {
+            "none".into()
+        } else {
+            used.join(", ")
+        },
+    );
     if !findings.missing.is_empty() {
         let missing: Vec<String> = findings
             .missing
@@ -70,10 +95,19 @@ pub(super) fn findings_table(findings: &Findings) -> String {
         row("Not used", lines.join("\n"));
     }
     if let Some(model) = &findings.model {
-        row("Model", format!("{} {} – trained on {}", model.name, model.version, model.trained_on));
+        row(
+            "Model",
+            format!(
+                "{} {} – trained on {}",
+                model.name, model.version, model.trained_on
+            ),
+        );
     }
-    let steps: Vec<String> =
-        findings.timings.iter().map(|t| format!("{} {:.0} ms", t.step, t.milliseconds)).collect();
+    let steps: Vec<String> = findings
+        .timings
+        .iter()
+        .map(|t| format!("{} {:.0} ms", t.step, t.milliseconds))
+        .collect();
     if !steps.is_empty() {
         row("Time", steps.join(", "));
     }
@@ -86,8 +120,13 @@ fn place(lesion: &Lesion) -> String {
         Side::Left => "left",
         Side::Right => "right",
     };
-    let adc = lesion.mean_adc.map_or_else(String::new, |a| format!(", mean ADC {a:.2} × 10⁻³ mm²/s"));
-    format!("{side} parotid, {:.0} mm, {:.1} ml{adc}", lesion.long_axis_mm, lesion.volume_ml)
+    let adc = lesion
+        .mean_adc
+        .map_or_else(String::new, |a| format!(", mean ADC {a:.2} × 10⁻³ mm²/s"));
+    format!(
+        "{side} parotid, {:.0} mm, {:.1} ml{adc}",
+        lesion.long_axis_mm, lesion.volume_ml
+    )
 }
 
 fn count(n: usize, noun: &str) -> String {

@@ -128,7 +128,10 @@ impl Association<'_> {
         let unfinished = self.data_set.take().is_some();
         abort(&mut self.wire, &end);
         // Some systems hang up without a release: bad manners, but nothing was turned away.
-        let nothing_lost = matches!(end, End::Released | End::AbortedByPeer | End::Wire(WireError::Closed));
+        let nothing_lost = matches!(
+            end,
+            End::Released | End::AbortedByPeer | End::Wire(WireError::Closed)
+        );
         if unfinished || !nothing_lost {
             report(self.provider, self.peer, Some(&self.calling), &end);
         }

@@ -138,10 +138,8 @@ impl Candidate {
                     row as f64 + half(2),
                     column as f64 + half(4),
                 );
-                for a in 0..3 {
-                    out.min[a] = out.min[a].min(p[a]);
-                    out.max[a] = out.max[a].max(p[a]);
-                }
+                out.min = std::array::from_fn(|a| out.min[a].min(p[a]));
+                out.max = std::array::from_fn(|a| out.max[a].max(p[a]));
             }
         }
         out

@@ -182,6 +182,7 @@ pub fn examine(model: Result<&Model, &Reason>, scan: &Scan, software_version: &s
             findings.missing = missing.unwrap_or_default();
             findings.model = model.ok().map(|m| m.package.identity());
             findings.timings = clock.steps;
+            log(&findings);
             return Answer {
                 findings,
                 views: Vec::new(),
@@ -239,9 +240,25 @@ pub fn examine(model: Result<&Model, &Reason>, scan: &Scan, software_version: &s
         }
     }
     findings.timings = clock.steps;
+    log(&findings);
     Answer {
         findings,
         views: pictures,
+    }
+}
+
+/// Every reason goes to the log, with its code and without patient data.
+fn log(findings: &Findings) {
+    for reason in findings.reasons.iter().chain(&findings.quality) {
+        tracing::warn!(code = reason.code, "{}", reason.text);
+    }
+    for refused in &findings.refused {
+        tracing::warn!(
+            code = refused.reason.code,
+            "not used: {}: {}",
+            refused.input,
+            refused.reason.text
+        );
     }
 }
 

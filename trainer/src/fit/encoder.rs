@@ -31,7 +31,11 @@ pub fn augmented(
         let at = lesion.boxes[*slice];
         let middle = |a: f32, b: f32| f64::from(a + b) / 2.0 / size - 0.5;
         // All slices of a lesion turn about one point, the middle of its crop.
-        let centre = if alike { [0.0; 2] } else { [middle(at[0], at[2]), middle(at[1], at[3])] };
+        let centre = if alike {
+            [0.0; 2]
+        } else {
+            [middle(at[0], at[2]), middle(at[1], at[3])]
+        };
         let placement = match placements.first() {
             Some(first) if alike && n > 0 => *first,
             _ => augment.placement(centre, rng),
@@ -44,7 +48,9 @@ pub fn augmented(
     let images = if alike {
         // One scan: the same change for all slices, as channels of one image.
         let whole = placed.flatten(0, 1).unsqueeze(0);
-        augment.intensities(&whole, channels, rng).view(placed.size().as_slice())
+        augment
+            .intensities(&whole, channels, rng)
+            .view(placed.size().as_slice())
     } else {
         augment.intensities(&placed, channels, rng)
     };
@@ -72,14 +78,21 @@ pub fn fit(
         }
     }
     if let Some(empty) = by_class.iter().position(Vec::is_empty) {
-        return Err(Error::Cohort(format!("no training patient has “{}”", CLASSES[empty])));
+        return Err(Error::Cohort(format!(
+            "no training patient has “{}”",
+            CLASSES[empty]
+        )));
     }
     let drawn: usize = by_class.iter().map(Vec::len).sum::<usize>() * settings.slices;
     let steps = drawn.div_ceil(settings.batch);
     let name = experiment.recipe.reader.contrasts[contrast].name();
     let stage = format!("encoder {name}");
-    let mut descent =
-        Descent::new(&stage, &encoder.store, settings.learning_rate, steps * settings.epochs)?;
+    let mut descent = Descent::new(
+        &stage,
+        &encoder.store,
+        settings.learning_rate,
+        steps * settings.epochs,
+    )?;
     let mut curve = Vec::new();
     for epoch in 0..settings.epochs {
         let mut losses = Vec::new();
@@ -91,7 +104,10 @@ pub fn fit(
             losses.push(descent.step(&logits.cross_entropy_for_logits(&labels), epoch)?);
         }
         let validation = no_grad(|| validate(encoder, contrast, validation, experiment));
-        let result = Epoch { train: mean(&losses), validation };
+        let result = Epoch {
+            train: mean(&losses),
+            validation,
+        };
         descent.epoch_done(epoch + 1, settings.epochs, result);
         curve.push(result);
     }
@@ -108,7 +124,9 @@ fn draw<'a>(
     let mut classes = Vec::with_capacity(batch);
     for n in 0..batch {
         let class = n % by_class.len();
-        let lesion = by_class[class].choose(rng).and_then(|examination| examination.lesions.choose(rng));
+        let lesion = by_class[class]
+            .choose(rng)
+            .and_then(|examination| examination.lesions.choose(rng));
         let slices: Vec<usize> = lesion.map(|l| (0..l.boxes.len()).collect()).unwrap_or_default();
         if let (Some(lesion), Some(slice)) = (lesion, slices.choose(rng)) {
             picked.push((lesion, *slice));
@@ -140,11 +158,23 @@ fn validate(
 ) -> f64 {
     let mut losses = Vec::new();
     for examination in validation {
-        let Some(class) = examination.patient.class() else { continue };
+        let Some(class) = examination.patient.class() else {
+            continue;
+        };
         for lesion in &examination.lesions {
             let images = lesion.images.narrow(1, contrast as i64, 1).to_kind(Kind::Float);
-            let logits = forward(encoder, &images, &boxes(&lesion.boxes, Device::Cpu), experiment, false);
-            let labels = Tensor::full([lesion.boxes.len() as i64], class as i64, (Kind::Int64, logits.device()));
+            let logits = forward(
+                encoder,
+                &images,
+                &boxes(&lesion.boxes, Device::Cpu),
+                experiment,
+                false,
+            );
+            let labels = Tensor::full(
+                [lesion.boxes.len() as i64],
+                class as i64,
+                (Kind::Int64, logits.device()),
+            );
             let loss = logits.cross_entropy_loss(&labels, None::<Tensor>, Reduction::Mean, -100, 0.0);
             losses.push(loss.double_value(&[]));
         }

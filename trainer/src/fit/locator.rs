@@ -25,7 +25,10 @@ pub fn fit(
 ) -> Result<Vec<Epoch>, Error> {
     let settings = &experiment.locator;
     let tumour: Vec<Vec<usize>> = train.iter().map(tumour_slices).collect();
-    let steps = draw(train, &tumour, experiment, rng).len().div_ceil(settings.batch) * settings.epochs;
+    let steps = draw(train, &tumour, experiment, rng)
+        .len()
+        .div_ceil(settings.batch)
+        * settings.epochs;
     let mut descent = Descent::new("locator", &locator.store, settings.learning_rate, steps)?;
     let mut best = Best::new(&locator.store);
     let mut curve = Vec::new();
@@ -34,11 +37,16 @@ pub fn fit(
         for batch in draw(train, &tumour, experiment, rng).chunks(settings.batch) {
             let (images, truth) = augmented(train, batch, experiment, rng);
             let images = channels_last(&images.to_device(locator.store.device()));
-            let logits = locator.net.forward(&images.to_kind(experiment.precision.kind()), true);
+            let logits = locator
+                .net
+                .forward(&images.to_kind(experiment.precision.kind()), true);
             losses.push(descent.step(&loss(&logits, &truth.to_device(logits.device())), epoch)?);
         }
         let validation = no_grad(|| validate(locator, validation, experiment));
-        let result = Epoch { train: mean(&losses), validation };
+        let result = Epoch {
+            train: mean(&losses),
+            validation,
+        };
         best.offer(epoch, validation, &locator.store);
         descent.epoch_done(epoch + 1, settings.epochs, result);
         curve.push(result);
@@ -61,7 +69,10 @@ pub fn loss(logits: &Tensor, truth: &Tensor) -> Tensor {
 /// Slices with tumour.
 fn tumour_slices(examination: &Examination) -> Vec<usize> {
     let highest = examination.truth.amax([1i64, 2].as_slice(), false);
-    (0..highest.size()[0]).filter(|s| highest.double_value(&[*s]) >= 0.5).map(|s| s as usize).collect()
+    (0..highest.size()[0])
+        .filter(|s| highest.double_value(&[*s]) >= 0.5)
+        .map(|s| s as usize)
+        .collect()
 }
 
 /// (patient, slice) of one epoch, shuffled.
@@ -88,9 +99,15 @@ fn draw(
 fn stack(examination: &Examination, slice: usize, neighbours: usize) -> Tensor {
     let last = examination.slices.size()[0] - 1;
     let (slice, reach) = (slice as i64, neighbours as i64);
-    let rows: Vec<i64> = (slice - reach..=slice + reach).map(|s| s.clamp(0, last)).collect();
+    let rows: Vec<i64> = (slice - reach..=slice + reach)
+        .map(|s| s.clamp(0, last))
+        .collect();
     let rows = Tensor::from_slice(&rows);
-    examination.slices.index_select(0, &rows).flatten(0, 1).to_kind(Kind::Float)
+    examination
+        .slices
+        .index_select(0, &rows)
+        .flatten(0, 1)
+        .to_kind(Kind::Float)
 }
 
 fn augmented(
@@ -105,7 +122,11 @@ fn augmented(
         .iter()
         .map(|(patient, slice)| {
             let examination = &train[*patient];
-            let truth = examination.truth.get(*slice as i64).unsqueeze(0).to_kind(Kind::Float);
+            let truth = examination
+                .truth
+                .get(*slice as i64)
+                .unsqueeze(0)
+                .to_kind(Kind::Float);
             Tensor::cat(&[stack(examination, *slice, neighbours), truth], 0)
         })
         .collect();
@@ -126,8 +147,14 @@ fn validate(locator: &Stored<UNet>, validation: &[Examination], experiment: &Exp
             let slices = 0..examination.slices.size()[0] as usize;
             let stacks: Vec<Tensor> = slices.map(|s| stack(examination, s, neighbours)).collect();
             let images = channels_last(&Tensor::stack(&stacks, 0).to_device(locator.store.device()));
-            let logits = locator.net.forward(&images.to_kind(experiment.precision.kind()), false);
-            let truth = examination.truth.unsqueeze(1).to_kind(Kind::Float).to_device(logits.device());
+            let logits = locator
+                .net
+                .forward(&images.to_kind(experiment.precision.kind()), false);
+            let truth = examination
+                .truth
+                .unsqueeze(1)
+                .to_kind(Kind::Float)
+                .to_device(logits.device());
             loss(&logits, &truth).double_value(&[])
         })
         .collect();
@@ -171,7 +198,7 @@ mod tests {
         let text = include_str!("../../experiments/first-light.toml");
         let mut experiment: Experiment = toml::from_str(text).unwrap();
         experiment.locator.batch = 4;
-        experiment.locator.epochs = 12;
+        experiment.locator.epochs = 40;
         experiment.locator.learning_rate = 5e-3;
         experiment.precision = crate::experiment::Precision::F32;
         experiment
@@ -201,7 +228,11 @@ mod tests {
             column_step: [1.0, 0.0, 0.0],
             shape: [7, 32, 32],
         };
-        let input = LocatorInput { grid, images, neighbours: 1 };
+        let input = LocatorInput {
+            grid,
+            images,
+            neighbours: 1,
+        };
         for slice in 0..7 {
             let expected = input.stack(slice);
             let ours: Vec<f32> = Vec::try_from(stack(&examination, slice, 1).flatten(0, -1)).unwrap();
@@ -234,6 +265,9 @@ mod tests {
         let networks = Networks::new(&experiment.recipe, 1, Device::Cpu);
         let mut rng = ChaCha8Rng::seed_from_u64(6);
         let error = fit(&networks.locator, &train, &train, &experiment, &mut rng).unwrap_err();
-        assert!(error.to_string().starts_with("locator: the loss became"), "{error}");
+        assert!(
+            error.to_string().starts_with("locator: the loss became"),
+            "{error}"
+        );
     }
 }

@@ -40,14 +40,25 @@ impl Descent {
     fn new(stage: &str, store: &VarStore, learning_rate: f64, steps: usize) -> Result<Self, Error> {
         let optimizer = Adam::default().build(store, learning_rate)?;
         let bar = progress(steps, stage);
-        Ok(Self { stage: stage.to_owned(), optimizer, start: learning_rate, steps, done: 0, bar })
+        Ok(Self {
+            stage: stage.to_owned(),
+            optimizer,
+            start: learning_rate,
+            steps,
+            done: 0,
+            bar,
+        })
     }
 
     /// One step down a loss; the loss.
     fn step(&mut self, loss: &Tensor, epoch: usize) -> Result<f64, Error> {
         let value = loss.f_double_value(&[])?;
         if !value.is_finite() {
-            return Err(Error::Diverged { stage: self.stage.clone(), epoch: epoch + 1, loss: value });
+            return Err(Error::Diverged {
+                stage: self.stage.clone(),
+                epoch: epoch + 1,
+                loss: value,
+            });
         }
         let turn = std::f64::consts::PI * self.done as f64 / self.steps.max(1) as f64;
         self.optimizer.set_lr(self.start * 0.5 * (1.0 + turn.cos()));
@@ -59,7 +70,9 @@ impl Descent {
 
     fn epoch_done(&self, number: usize, of: usize, epoch: Epoch) {
         let Epoch { train, validation } = epoch;
-        self.bar.set_message(format!("epoch {number}/{of} train {train:.4} validation {validation:.4}"));
+        self.bar.set_message(format!(
+            "epoch {number}/{of} train {train:.4} validation {validation:.4}"
+        ));
         tracing::info!(stage = self.stage, epoch = number, of, train, validation, "epoch");
     }
 }
@@ -68,7 +81,9 @@ impl Descent {
 pub fn progress(steps: usize, name: &str) -> ProgressBar {
     let form = "{prefix:14} {bar:32} {pos}/{len} {per_sec} {eta} left  {msg}";
     let style = ProgressStyle::with_template(form).unwrap_or_else(|_| ProgressStyle::default_bar());
-    let bar = ProgressBar::new(steps as u64).with_style(style).with_prefix(name.to_owned());
+    let bar = ProgressBar::new(steps as u64)
+        .with_style(style)
+        .with_prefix(name.to_owned());
     bar.enable_steady_tick(Duration::from_millis(500));
     bar
 }
@@ -78,7 +93,13 @@ struct Snapshot(HashMap<String, Tensor>);
 
 impl Snapshot {
     fn take(store: &VarStore) -> Self {
-        Self(store.variables().into_iter().map(|(name, t)| (name, t.detach().copy())).collect())
+        Self(
+            store
+                .variables()
+                .into_iter()
+                .map(|(name, t)| (name, t.detach().copy()))
+                .collect(),
+        )
     }
 
     fn restore(&self, store: &VarStore) {
@@ -101,12 +122,20 @@ struct Best {
 
 impl Best {
     fn new(store: &VarStore) -> Self {
-        Self { loss: f64::INFINITY, epoch: 0, weights: Snapshot::take(store) }
+        Self {
+            loss: f64::INFINITY,
+            epoch: 0,
+            weights: Snapshot::take(store),
+        }
     }
 
     fn offer(&mut self, epoch: usize, loss: f64, store: &VarStore) {
         if loss < self.loss {
-            *self = Self { loss, epoch, weights: Snapshot::take(store) };
+            *self = Self {
+                loss,
+                epoch,
+                weights: Snapshot::take(store),
+            };
         }
     }
 }

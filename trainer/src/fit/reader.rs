@@ -36,20 +36,32 @@ pub fn sequences(
     let bar = progress(lesions * copies, "features");
     let mut all = Vec::with_capacity(lesions);
     for (patient, examination) in examinations.iter().enumerate() {
-        let Some(class) = examination.patient.class() else { continue };
+        let Some(class) = examination.patient.class() else {
+            continue;
+        };
         for lesion in &examination.lesions {
             let made = (0..copies).map(|copy| {
                 let (images, boxes) = if copy == 0 {
-                    (lesion.images.to_kind(Kind::Float), boxes(&lesion.boxes, networks.device()))
+                    (
+                        lesion.images.to_kind(Kind::Float),
+                        boxes(&lesion.boxes, networks.device()),
+                    )
                 } else {
                     let picked: Vec<_> = (0..lesion.boxes.len()).map(|slice| (lesion, slice)).collect();
                     super::encoder::augmented(&picked, None, &experiment.encoder.augment, true, rng)
                 };
                 bar.inc(1);
-                let (images, boxes) = (images.to_device(networks.device()), boxes.to_device(networks.device()));
+                let (images, boxes) = (
+                    images.to_device(networks.device()),
+                    boxes.to_device(networks.device()),
+                );
                 no_grad(|| networks.spliced(&images, &boxes))
             });
-            all.push(Sequences { patient, class: class as i64, copies: made.collect() });
+            all.push(Sequences {
+                patient,
+                class: class as i64,
+                copies: made.collect(),
+            });
         }
     }
     bar.finish();
@@ -86,16 +98,26 @@ pub fn fit(
         rand::seq::SliceRandom::shuffle(order.as_mut_slice(), rng);
         let mut losses = Vec::new();
         for batch in order.chunks(settings.batch) {
-            let drawn: Vec<Tensor> =
-                batch.iter().map(|n| thinned(&train[*n], settings.slice_dropout, rng)).collect();
+            let drawn: Vec<Tensor> = batch
+                .iter()
+                .map(|n| thinned(&train[*n], settings.slice_dropout, rng))
+                .collect();
             let classes: Vec<i64> = batch.iter().map(|n| train[*n].class).collect();
             let (features, mask) = padded(&drawn, longest);
             let logits = member.net.forward(&features, &mask, true);
             let classes = Tensor::from_slice(&classes).to_device(logits.device());
             losses.push(descent.step(&logits.cross_entropy_for_logits(&classes), epoch)?);
         }
-        let loss = no_grad(|| member.net.forward(&features, &mask, false).cross_entropy_for_logits(&labels));
-        let result = Epoch { train: mean(&losses), validation: loss.double_value(&[]) };
+        let loss = no_grad(|| {
+            member
+                .net
+                .forward(&features, &mask, false)
+                .cross_entropy_for_logits(&labels)
+        });
+        let result = Epoch {
+            train: mean(&losses),
+            validation: loss.double_value(&[]),
+        };
         best.offer(epoch, result.validation, &member.store);
         curve.push(result);
         if epoch >= best.epoch + settings.patience {
@@ -103,7 +125,14 @@ pub fn fit(
         }
     }
     if let Some(last) = curve.last() {
-        descent.epoch_done(best.epoch + 1, curve.len(), Epoch { train: last.train, validation: best.loss });
+        descent.epoch_done(
+            best.epoch + 1,
+            curve.len(),
+            Epoch {
+                train: last.train,
+                validation: best.loss,
+            },
+        );
     }
     best.weights.restore(&member.store);
     Ok(curve)
@@ -116,7 +145,13 @@ fn bootstrap(train: &[Sequences], rng: &mut impl Rng) -> Vec<usize> {
     let mut drawn = Vec::with_capacity(train.len());
     for _ in 0..patients.len() {
         let patient = patients[rng.random_range(0..patients.len())];
-        drawn.extend(train.iter().enumerate().filter(|(_, s)| s.patient == patient).map(|(n, _)| n));
+        drawn.extend(
+            train
+                .iter()
+                .enumerate()
+                .filter(|(_, s)| s.patient == patient)
+                .map(|(n, _)| n),
+        );
     }
     drawn
 }

@@ -21,7 +21,12 @@ use transformer::Reader;
 use unet::UNet;
 
 /// The tumour classes of the reader, in the order of its outputs (Liu 2023, Table I and IV).
-pub const CLASSES: [&str; 4] = ["pleomorphic adenoma", "Warthin tumour", "basal cell adenoma", "malignant"];
+pub const CLASSES: [&str; 4] = [
+    "pleomorphic adenoma",
+    "Warthin tumour",
+    "basal cell adenoma",
+    "malignant",
+];
 
 /// Index of the malignant class in [`CLASSES`].
 pub const MALIGNANT: usize = 3;
@@ -61,15 +66,18 @@ impl Networks {
     pub fn new(recipe: &Recipe, members: usize, device: Device) -> Self {
         let channels = recipe.locator.contrasts.len() * (2 * recipe.locator.neighbours + 1);
         let contrasts = &recipe.reader.contrasts;
-        let encoder = |name: String| {
-            Stored::new(device, |vs| SliceEncoder::new(vs.sub("encoder").sub(name)))
-        };
+        let encoder = |name: String| Stored::new(device, |vs| SliceEncoder::new(vs.sub("encoder").sub(name)));
         let member = |n: usize| {
-            Stored::new(device, |vs| Reader::new(vs.sub("reader").sub(n), contrasts.len() as i64))
+            Stored::new(device, |vs| {
+                Reader::new(vs.sub("reader").sub(n), contrasts.len() as i64)
+            })
         };
         Self {
             locator: Stored::new(device, |vs| UNet::new(vs.sub("locator"), channels as i64)),
-            encoders: contrasts.iter().map(|c| encoder(c.name().to_lowercase())).collect(),
+            encoders: contrasts
+                .iter()
+                .map(|c| encoder(c.name().to_lowercase()))
+                .collect(),
             members: (0..members).map(member).collect(),
             device,
             longest: recipe.reader.max_slices,
@@ -92,8 +100,11 @@ impl Networks {
     /// # Errors
     /// The file cannot be written.
     pub fn save(&self, file: &File) -> Result<(), TchError> {
-        let mut tensors: Vec<(String, Tensor)> =
-            self.stores().flat_map(|s| s.variables()).map(|(n, t)| (n, t.to_device(Device::Cpu))).collect();
+        let mut tensors: Vec<(String, Tensor)> = self
+            .stores()
+            .flat_map(|s| s.variables())
+            .map(|(n, t)| (n, t.to_device(Device::Cpu)))
+            .collect();
         tensors.sort_by(|a, b| a.0.cmp(&b.0));
         Tensor::write_safetensors(&tensors, file)
     }
@@ -141,7 +152,9 @@ impl Networks {
     /// spliced in the order of the contrasts.
     pub fn spliced(&self, images: &Tensor, boxes: &Tensor) -> Tensor {
         let each = self.encoders.iter().enumerate().map(|(c, encoder)| {
-            encoder.net.features(&channels_last(&images.narrow(1, c as i64, 1)), boxes, false)
+            encoder
+                .net
+                .features(&channels_last(&images.narrow(1, c as i64, 1)), boxes, false)
         });
         Tensor::cat(&each.collect::<Vec<_>>(), 1)
     }
@@ -155,7 +168,10 @@ pub fn padded(sequences: &[Tensor], longest: usize) -> (Tensor, Tensor) {
         let t = t.narrow(0, 0, t.size()[0].min(longest));
         let rest = longest - t.size()[0];
         let mask = Tensor::ones([t.size()[0]], (Kind::Float, t.device()));
-        (t.constant_pad_nd([0, 0, 0, rest]), mask.constant_pad_nd([0, rest]))
+        (
+            t.constant_pad_nd([0, 0, 0, rest]),
+            mask.constant_pad_nd([0, rest]),
+        )
     };
     let (features, masks): (Vec<_>, Vec<_>) = sequences.iter().map(pad).unzip();
     (Tensor::stack(&features, 0), Tensor::stack(&masks, 0))
@@ -170,7 +186,10 @@ pub fn tensor<'a>(values: impl Iterator<Item = &'a f32>, shape: &[usize]) -> Ten
 /// Copies a tensor's values in row-major order.
 fn copy_into<'a>(from: &Tensor, to: impl Iterator<Item = &'a mut f32>) {
     let mut values = vec![0f32; from.numel()];
-    single(from).to_device(Device::Cpu).contiguous().copy_data(&mut values, from.numel());
+    single(from)
+        .to_device(Device::Cpu)
+        .contiguous()
+        .copy_data(&mut values, from.numel());
     for (to, value) in to.zip(values) {
         *to = value;
     }
@@ -191,7 +210,10 @@ impl ConvNorm {
     /// neither).
     pub fn new(conv: Path, norm: Path, input: i64, output: i64, kernel: i64, stride: i64) -> Self {
         let deviation = (2.0 / (output * kernel * kernel) as f64).sqrt();
-        let init = Init::Randn { mean: 0.0, stdev: deviation };
+        let init = Init::Randn {
+            mean: 0.0,
+            stdev: deviation,
+        };
         Self {
             weight: conv.var("weight", &[output, input, kernel, kernel], init),
             norm: BatchNorm::new(norm, output),
@@ -248,8 +270,20 @@ impl BatchNorm {
 /// A fully connected layer with PyTorch's initialisation, uniform within 1/√inputs.
 pub fn linear(vs: Path, input: i64, output: i64) -> nn::Linear {
     let bound = 1.0 / (input as f64).sqrt();
-    let init = Init::Uniform { lo: -bound, up: bound };
-    nn::linear(vs, input, output, nn::LinearConfig { ws_init: init, bs_init: Some(init), bias: true })
+    let init = Init::Uniform {
+        lo: -bound,
+        up: bound,
+    };
+    nn::linear(
+        vs,
+        input,
+        output,
+        nn::LinearConfig {
+            ws_init: init,
+            bs_init: Some(init),
+            bias: true,
+        },
+    )
 }
 
 /// The same (N, C, H, W) values, laid out with the channels innermost: the order in which the CPU kernels

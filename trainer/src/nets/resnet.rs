@@ -48,7 +48,10 @@ impl BasicBlock {
     fn forward(&self, x: &Tensor, train: bool) -> Tensor {
         let y = self.first.forward(x, train).relu();
         let y = self.second.forward(&y, train);
-        let x = self.shortcut.as_ref().map_or_else(|| x.shallow_clone(), |s| s.forward(x, train));
+        let x = self
+            .shortcut
+            .as_ref()
+            .map_or_else(|| x.shallow_clone(), |s| s.forward(x, train));
         (y + x).relu()
     }
 }
@@ -71,7 +74,11 @@ impl SliceEncoder {
 
     /// The feature map (N, 128, H/8, W/8) of crops (N, 1, H, W), in the precision of the input.
     pub fn map(&self, images: &Tensor, train: bool) -> Tensor {
-        let x = self.stem.forward(images, train).relu().max_pool2d([3, 3], [2, 2], [1, 1], [1, 1], false);
+        let x = self
+            .stem
+            .forward(images, train)
+            .relu()
+            .max_pool2d([3, 3], [2, 2], [1, 1], [1, 1], false);
         self.blocks.iter().fold(x, |x, block| block.forward(&x, train))
     }
 
@@ -99,7 +106,9 @@ mod tests {
         let vs = VarStore::new(Device::Cpu);
         let net = SliceEncoder::new(vs.root());
         let images = Tensor::randn([3, 1, 128, 128], (Kind::Float, Device::Cpu));
-        let boxes = Tensor::from_slice(&[30.0f32, 40.0, 80.0, 90.0]).view([1, 4]).repeat([3, 1]);
+        let boxes = Tensor::from_slice(&[30.0f32, 40.0, 80.0, 90.0])
+            .view([1, 4])
+            .repeat([3, 1]);
         assert_eq!(net.map(&images, true).size(), [3, 128, 16, 16]);
         let features = net.features(&images, &boxes, true);
         assert_eq!(features.size(), [3, 128]);

@@ -20,7 +20,9 @@ pub fn roi_align(features: &Tensor, boxes: &Tensor, stride: f64, bins: i64) -> T
     let (height, width) = (size[2], size[3]);
     let wy = weights(&boxes.select(1, 1), &boxes.select(1, 3), stride, bins, height);
     let wx = weights(&boxes.select(1, 0), &boxes.select(1, 2), stride, bins, width);
-    wy.unsqueeze(1).matmul(features).matmul(&wx.unsqueeze(1).transpose(2, 3))
+    wy.unsqueeze(1)
+        .matmul(features)
+        .matmul(&wx.unsqueeze(1).transpose(2, 3))
 }
 
 /// (N, bins, length): how much each feature row or column counts in each bin.
@@ -33,7 +35,9 @@ fn weights(from: &Tensor, to: &Tensor, stride: f64, bins: i64, length: i64) -> T
     let position = position.clamp(0.0, (length - 1) as f64);
     let grid = Tensor::arange(length, options);
     let hat: Tensor = 1.0 - (position.unsqueeze(2) - grid).abs();
-    hat.relu().view([-1, bins, SAMPLES, length]).mean_dim([2i64].as_slice(), false, Kind::Float)
+    hat.relu()
+        .view([-1, bins, SAMPLES, length])
+        .mean_dim([2i64].as_slice(), false, Kind::Float)
 }
 
 #[cfg(test)]
@@ -49,7 +53,10 @@ mod tests {
     fn bilinear_mean(map: &Array2<f32>, roi: [f64; 4], stride: f64, bins: usize) -> Array2<f32> {
         let (height, width) = map.dim();
         let value = |y: f64, x: f64| {
-            let (y, x) = (y.clamp(0.0, height as f64 - 1.0), x.clamp(0.0, width as f64 - 1.0));
+            let (y, x) = (
+                y.clamp(0.0, height as f64 - 1.0),
+                x.clamp(0.0, width as f64 - 1.0),
+            );
             let (y0, x0) = (y.floor() as usize, x.floor() as usize);
             let (y1, x1) = ((y0 + 1).min(height - 1), (x0 + 1).min(width - 1));
             let (fy, fx) = (y - y0 as f64, x - x0 as f64);
@@ -76,7 +83,11 @@ mod tests {
         let map = Tensor::randn([1, 1, 16, 12], (Kind::Float, Device::Cpu));
         let values: Vec<f32> = Vec::try_from(map.flatten(0, -1)).unwrap();
         let array = Array2::from_shape_vec((16, 12), values).unwrap();
-        for roi in [[20.0, 24.0, 70.0, 100.0], [3.0, 1.0, 9.0, 5.0], [-12.0, -9.0, 101.0, 140.0]] {
+        for roi in [
+            [20.0, 24.0, 70.0, 100.0],
+            [3.0, 1.0, 9.0, 5.0],
+            [-12.0, -9.0, 101.0, 140.0],
+        ] {
             let boxes = Tensor::from_slice(&roi.map(|e| e as f32)).view([1, 4]);
             let ours: Vec<f32> = Vec::try_from(roi_align(&map, &boxes, 8.0, 7).flatten(0, -1)).unwrap();
             let expected = bilinear_mean(&array, roi, 8.0, 7);
@@ -104,7 +115,10 @@ mod tests {
             };
             let slope = (nudged(1e-2) - nudged(-1e-2)) / 2e-2;
             let ours = gradient.double_value(&[0, c, y, x]);
-            assert!((slope - ours).abs() < 1e-3 * (1.0 + slope.abs()), "{slope} against {ours}");
+            assert!(
+                (slope - ours).abs() < 1e-3 * (1.0 + slope.abs()),
+                "{slope} against {ours}"
+            );
         }
     }
 }

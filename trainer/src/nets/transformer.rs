@@ -81,7 +81,8 @@ impl Reader {
         let scores = q.matmul(&k.transpose(2, 3)) / (width as f64).sqrt();
         let weights = (scores + absent.view([batch, 1, 1, length])).softmax(-1, Kind::Float);
         let mixed = weights.dropout(LAYER_DROPOUT, train).matmul(&v);
-        self.out.forward(&mixed.transpose(1, 2).reshape([batch, length, WIDTH]))
+        self.out
+            .forward(&mixed.transpose(1, 2).reshape([batch, length, WIDTH]))
     }
 }
 
@@ -115,7 +116,10 @@ mod tests {
         let vs = VarStore::new(Device::Cpu);
         let _reader = Reader::new(vs.root().sub("reader").sub(0), 3);
         let dense = |i: i64, o: i64| i * o + o;
-        let expected = dense(384, 128) + 4 * dense(128, 128) + dense(128, 256) + dense(256, 128)
+        let expected = dense(384, 128)
+            + 4 * dense(128, 128)
+            + dense(128, 256)
+            + dense(256, 128)
             + 2 * 2 * 128
             + dense(128, 4);
         let counted: i64 = vs.trainable_variables().iter().map(|t| t.numel() as i64).sum();

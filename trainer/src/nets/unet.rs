@@ -42,7 +42,13 @@ impl UNet {
     /// `channels` of the input: contrasts × slices seen at once.
     pub fn new(vs: Path, channels: i64) -> Self {
         let [fine, mid, coarse] = WIDTHS;
-        let head = nn::ConvConfig { ws_init: nn::Init::Randn { mean: 0.0, stdev: 0.1 }, ..Default::default() };
+        let head = nn::ConvConfig {
+            ws_init: nn::Init::Randn {
+                mean: 0.0,
+                stdev: 0.1,
+            },
+            ..Default::default()
+        };
         Self {
             down: [
                 Block::new(vs.sub("down0"), channels, fine),

@@ -1,7 +1,8 @@
-//! Sixty simulated patients that no network has seen: what First Light must hold, and the table that
-//! stands in the README.
+//! Sixty simulated patients that no network has seen: the table that stands in the README.
+//!
+//! `cargo bench -p tests --bench phantom_patients`
 
-#![allow(clippy::unwrap_used)]
+#![allow(clippy::unwrap_used, reason = "a benchmark fails by panicking")]
 
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -30,14 +31,18 @@ impl Case {
     fn hit(&self) -> Option<usize> {
         self.findings.lesions.iter().position(|found| {
             self.truth.lesions.iter().any(|t| {
-                found.box_mm.overlaps(&BoxMm { min: t.box_mm.min, max: t.box_mm.max })
+                found.box_mm.overlaps(&BoxMm {
+                    min: t.box_mm.min,
+                    max: t.box_mm.max,
+                })
             })
         })
     }
 
     /// Probability of malignancy of the lesion that was hit; a tumour that was missed counts as 0.
     fn malignant(&self) -> f64 {
-        self.hit().map_or(0.0, |n| self.probability(n, "malignancy", "malignant"))
+        self.hit()
+            .map_or(0.0, |n| self.probability(n, "malignancy", "malignant"))
     }
 
     fn probability(&self, lesion: usize, task: &str, label: &str) -> f64 {
@@ -50,7 +55,10 @@ impl Case {
     fn called(&self) -> Option<&str> {
         let tasks = &self.findings.lesions[self.hit()?].tasks;
         let task = tasks.iter().find(|t| t.task == "subtype").unwrap();
-        let best = task.labels.iter().max_by(|a, b| a.probability.total_cmp(&b.probability))?;
+        let best = task
+            .labels
+            .iter()
+            .max_by(|a, b| a.probability.total_cmp(&b.probability))?;
         Some(&best.label)
     }
 }
@@ -71,7 +79,10 @@ fn cases() -> Vec<Case> {
             let patient = Patient::draw(seed, Some(diagnosis));
             let written = phantom::write_study(&patient, folder.path()).unwrap();
             let answer = examine(Ok(&model), &mr::scan(&[written.dicom]), "test");
-            cases.lock().unwrap().push(Case { truth: written.truth, findings: answer.findings });
+            cases.lock().unwrap().push(Case {
+                truth: written.truth,
+                findings: answer.findings,
+            });
         }
     };
     std::thread::scope(|scope| {
@@ -88,17 +99,20 @@ fn count(cases: &[Case], of: impl Fn(&Case) -> bool, hit: impl Fn(&Case) -> bool
     Share::count(cases.iter().filter(|c| of(c)).map(hit))
 }
 
-#[test]
-fn sixty_fresh_patients() {
+fn main() {
     let cases = cases();
     let tumours = |c: &Case| c.has_tumour();
     let located = count(&cases, tumours, |c| c.hit().is_some());
     let clear = count(&cases, |c| !c.has_tumour(), |c| c.findings.lesions.is_empty());
-    let side = count(&cases, |c| c.hit().is_some(), |c| {
-        let found = c.findings.lesions[c.hit().unwrap()].side;
-        let name = format!("{found:?}");
-        c.truth.lesions.iter().any(|t| format!("{:?}", t.side) == name)
-    });
+    let side = count(
+        &cases,
+        |c| c.hit().is_some(),
+        |c| {
+            let found = c.findings.lesions[c.hit().unwrap()].side;
+            let name = format!("{found:?}");
+            c.truth.lesions.iter().any(|t| format!("{:?}", t.side) == name)
+        },
+    );
     let scores = |malignant: bool| -> Vec<f64> {
         cases
             .iter()
@@ -113,19 +127,27 @@ fn sixty_fresh_patients() {
     println!("| No finding in tumour-free patients | {clear} |");
     println!("| Malignant against benign, area under the ROC curve | {area} |");
     for diagnosis in Diagnosis::ALL.into_iter().filter(|d| *d != Diagnosis::None) {
-        let right = count(&cases, |c| c.truth.diagnosis == diagnosis, |c| c.called() == Some(diagnosis.name()));
+        let right = count(
+            &cases,
+            |c| c.truth.diagnosis == diagnosis,
+            |c| c.called() == Some(diagnosis.name()),
+        );
         println!("| {diagnosis} called {diagnosis} | {right} |");
     }
     for case in cases.iter().filter(|c| c.has_tumour() && c.hit().is_none()) {
-        println!("missed: seed {} {} {:?}", case.truth.seed, case.truth.diagnosis, case.truth.lesions);
+        println!(
+            "missed: seed {} {} {:?}",
+            case.truth.seed, case.truth.diagnosis, case.truth.lesions
+        );
     }
-    for case in cases.iter().filter(|c| !c.has_tumour() && !c.findings.lesions.is_empty()) {
+    for case in cases
+        .iter()
+        .filter(|c| !c.has_tumour() && !c.findings.lesions.is_empty())
+    {
         let l = &case.findings.lesions[0];
-        println!("false alarm: seed {} {:?} {:.2} {:.1} ml", case.truth.seed, l.side, l.detection, l.volume_ml);
+        println!(
+            "false alarm: seed {} {:?} {:.2} {:.1} ml",
+            case.truth.seed, l.side, l.detection, l.volume_ml
+        );
     }
-    assert!(located.value >= 0.90, "located {located}");
-    assert!(clear.value >= 0.80, "clear {clear}");
-    assert!(area.value >= 0.85, "area {area}");
-    assert!(area.value < 1.0, "the phantom is too easy: area {area}");
-    assert!(side.value >= 0.97, "side {side}");
 }

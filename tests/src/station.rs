@@ -2,8 +2,7 @@
 #![allow(
     clippy::unwrap_used,
     missing_docs,
-    dead_code,
-    reason = "shared by several test crates"
+    reason = "a part of tests: it fails by panicking"
 )]
 
 use std::fs::{self, File};
@@ -27,18 +26,18 @@ pub struct Station {
 
 impl Station {
     /// Starts it on a free port and waits until it listens.
-    pub fn start(folder: &Path, quiet_seconds: f64) -> Self {
+    pub fn start(folder: &Path, quiet_seconds: f64, package: &Path) -> Self {
         let data_dir = folder.join("data");
         let (settings, log, port_file) = (folder.join("s.toml"), folder.join("log"), data_dir.join("port"));
         let text = format!(
             "[station]\nbind = \"127.0.0.1\"\nport = 0\ndata_dir = {data_dir:?}\n\
              [study]\nquiet_seconds = {quiet_seconds}\n[limits]\nfree_mib = 1\n\
-             [model]\npackage = \"/nonexistent\"\n"
+             [model]\npackage = {package:?}\n"
         );
         fs::write(&settings, text).unwrap();
         let _ = fs::remove_file(&port_file);
         let log_file = File::options().create(true).append(true).open(&log).unwrap();
-        let mut child = Command::new(binary())
+        let mut child = Command::new(crate::sialoscope())
             .args(["run", "--config"])
             .arg(&settings)
             .stdin(Stdio::null())
@@ -66,6 +65,21 @@ impl Station {
             );
             std::thread::sleep(Duration::from_millis(5));
         }
+    }
+
+    /// Highest resident memory so far of the appliance and of its worker, MiB.
+    pub fn peak_memory_mib(&self) -> (u64, u64) {
+        let own = self.child.id();
+        // The worker is started from another thread of the appliance: ask every thread.
+        let tasks = fs::read_dir(format!("/proc/{own}/task")).unwrap();
+        let workers: u64 = tasks
+            .map(|task| fs::read_to_string(task.unwrap().path().join("children")).unwrap_or_default())
+            .flat_map(|list| list.split_whitespace().map(str::to_owned).collect::<Vec<_>>())
+            .collect::<std::collections::BTreeSet<_>>()
+            .iter()
+            .map(|worker| high_water_mib(worker))
+            .sum();
+        (high_water_mib(&own.to_string()), workers)
     }
 
     pub fn address(&self) -> String {
@@ -103,15 +117,14 @@ impl Drop for Station {
     }
 }
 
-/// The binary that was built beside the tests.
-fn binary() -> PathBuf {
-    let test = std::env::current_exe().unwrap();
-    let folder = test
-        .ancestors()
-        .find(|folder| folder.join("sialoscope").is_file());
-    folder
-        .expect("target/…/sialoscope is not there: build it first (cargo build --release -p firmware)")
-        .join("sialoscope")
+/// VmHWM of a process, MiB; 0 when it is gone.
+fn high_water_mib(process: &str) -> u64 {
+    let status = fs::read_to_string(format!("/proc/{process}/status")).unwrap_or_default();
+    let line = status
+        .lines()
+        .find_map(|line| line.strip_prefix("VmHWM:"))
+        .unwrap_or("0 kB");
+    line.trim().trim_end_matches(" kB").parse::<u64>().unwrap() / 1024
 }
 
 /// An MR image of 128 × 128 pixels as a file.
