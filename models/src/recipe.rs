@@ -131,7 +131,7 @@ impl Recipe {
     pub fn locator_input(&self, study: &Study) -> Result<LocatorInput, Reason> {
         let recipe = &self.locator;
         let grid = study.axial_grid(self.anchor, recipe.pixel_mm, recipe.size)?;
-        let images = normalised(study, &recipe.contrasts, &grid)?;
+        let images = normalised(study, &channels(study, &recipe.contrasts)?, &grid)?;
         Ok(LocatorInput {
             grid,
             images,
@@ -148,6 +148,7 @@ impl Recipe {
     pub fn reader_input(&self, study: &Study, lesion: &[SliceBox]) -> Result<ReaderInput, Reason> {
         let recipe = &self.reader;
         let whole = study.axial_grid(self.anchor, self.locator.pixel_mm, self.locator.size)?;
+        let channels = channels(study, &recipe.contrasts)?;
         let lesion = spread(lesion, recipe.max_slices);
         let (cx, cy) = middle(&lesion);
         let scale = self.locator.pixel_mm / recipe.pixel_mm;
@@ -157,7 +158,7 @@ impl Recipe {
         let mut boxes = Array2::zeros((lesion.len(), 4));
         for (n, part) in lesion.iter().enumerate() {
             let square = square_around(&whole, part.slice, cx, cy, recipe);
-            let image = normalised(study, &recipe.contrasts, &square)?;
+            let image = normalised(study, &channels, &square)?;
             images
                 .index_axis_mut(Axis(0), n)
                 .assign(&image.index_axis(Axis(0), 0));
@@ -188,18 +189,33 @@ impl LocatorInput {
     }
 }
 
-/// (slice, contrast, row, column) of several contrasts on one grid.
-fn normalised(study: &Study, contrasts: &[Contrast], grid: &Grid) -> Result<Array4<f32>, Reason> {
-    let [slices, rows, columns] = grid.shape;
-    let mut out = Array4::zeros((slices, contrasts.len(), rows, columns));
-    for (channel, contrast) in contrasts.iter().enumerate() {
+/// A contrast and what its signals are multiplied by.
+struct Channel {
+    contrast: Contrast,
+    gain: f32,
+}
+
+fn channels(study: &Study, contrasts: &[Contrast]) -> Result<Vec<Channel>, Reason> {
+    let channel = |contrast: &Contrast| {
         let volume = study
             .volume(*contrast)
             .ok_or_else(|| missing_contrast(*contrast))?;
-        let gain = 1.0 / tissue_level(volume);
-        let mut image = study.resample(*contrast, grid)?;
-        image.mapv_inplace(|v| (v * gain).clamp(0.0, MAX_TISSUE_LEVELS) / MAX_TISSUE_LEVELS * 2.0);
-        out.index_axis_mut(Axis(1), channel).assign(&image);
+        Ok(Channel {
+            contrast: *contrast,
+            gain: 1.0 / tissue_level(volume),
+        })
+    };
+    contrasts.iter().map(channel).collect()
+}
+
+/// (slice, contrast, row, column) of several contrasts on one grid.
+fn normalised(study: &Study, channels: &[Channel], grid: &Grid) -> Result<Array4<f32>, Reason> {
+    let [slices, rows, columns] = grid.shape;
+    let mut out = Array4::zeros((slices, channels.len(), rows, columns));
+    for (n, channel) in channels.iter().enumerate() {
+        let mut image = study.resample(channel.contrast, grid)?;
+        image.mapv_inplace(|v| (v * channel.gain).clamp(0.0, MAX_TISSUE_LEVELS) / MAX_TISSUE_LEVELS * 2.0);
+        out.index_axis_mut(Axis(1), n).assign(&image);
     }
     Ok(out)
 }

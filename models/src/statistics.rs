@@ -14,20 +14,20 @@ pub struct Share {
     pub hits: usize,
     /// Out of how many.
     pub of: usize,
-    /// `hits / of`.
-    pub value: f64,
-    /// Lower and upper end.
+    /// `hits / of`; none of none is not known.
+    pub value: Option<f64>,
+    /// Lower and upper end; 0 to 1 when nothing is known.
     pub interval: [f64; 2],
 }
 
 impl Share {
-    /// `hits` of `of`; without patients nothing is known and the interval is 0 to 1.
+    /// `hits` of `of`.
     pub fn new(hits: usize, of: usize) -> Self {
         if of == 0 {
             return Self {
                 hits,
                 of,
-                value: f64::NAN,
+                value: None,
                 interval: [0.0, 1.0],
             };
         }
@@ -38,7 +38,7 @@ impl Share {
         Self {
             hits,
             of,
-            value: p,
+            value: Some(p),
             interval,
         }
     }
@@ -109,11 +109,14 @@ fn logit_interval(value: f64, deviation: f64) -> [f64; 2] {
 impl fmt::Display for Share {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let [low, high] = self.interval;
-        write!(
-            f,
-            "{} of {} = {:.2} ({low:.2}–{high:.2})",
-            self.hits, self.of, self.value
-        )
+        match self.value {
+            Some(value) => write!(
+                f,
+                "{} of {} = {value:.2} ({low:.2}–{high:.2})",
+                self.hits, self.of
+            ),
+            None => write!(f, "not known, no patients"),
+        }
     }
 }
 
@@ -155,6 +158,14 @@ mod tests {
             prop_assert!((found.value - expected).abs() < 1e-12);
             prop_assert!(found.interval[0] <= found.value + 1e-12 && found.value <= found.interval[1] + 1e-12);
         }
+    }
+
+    #[test]
+    fn nothing_is_known_of_nobody() {
+        let nobody = Share::count([]);
+        assert_eq!((nobody.value, nobody.interval), (None, [0.0, 1.0]));
+        let text = serde_json::to_string(&nobody).unwrap();
+        assert_eq!(serde_json::from_str::<Share>(&text).unwrap(), nobody);
     }
 
     /// Agresti and Coull 1998 print Wilson's interval for 0 of 10 and 5 of 10 to three digits.

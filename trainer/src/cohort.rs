@@ -40,6 +40,8 @@ pub enum Split {
 pub struct Cohort {
     /// Seed of the split.
     pub seed: u64,
+    /// The commands that made it.
+    pub commands: Vec<String>,
     /// In the order of their folders' names.
     #[serde(rename = "patient")]
     pub patients: Vec<Patient>,
@@ -78,13 +80,17 @@ struct Truth {
     diagnosis: String,
 }
 
+/// In a simulated cohort's folder: the command that made it.
+pub const MADE_BY: &str = "made-by.txt";
+
 impl Cohort {
-    /// Walks `root`, reads every patient's headers and labels, and splits.
+    /// Walks `root`, reads every patient's headers and labels, and splits; `command` is the one that asks
+    /// for it.
     ///
     /// # Errors
     /// A folder without an examination, a label of no known class, or one person, examination or file
     /// set in two folders.
-    pub fn index(root: &Path, seed: u64, each: impl Fn()) -> Result<Cohort, Error> {
+    pub fn index(root: &Path, seed: u64, command: &str, each: impl Fn()) -> Result<Cohort, Error> {
         let mut folders: Vec<PathBuf> = Vec::new();
         for entry in std::fs::read_dir(root).map_err(Error::file(root))? {
             let path = entry.map_err(Error::file(root))?.path();
@@ -100,8 +106,16 @@ impl Cohort {
         }
         refuse_duplicates(&patients)?;
         split(&mut patients, seed);
+        let mut commands = Vec::new();
+        let simulated = root.join(MADE_BY);
+        if simulated.exists() {
+            let text = std::fs::read_to_string(&simulated).map_err(Error::file(&simulated))?;
+            commands.extend(text.lines().map(str::to_owned));
+        }
+        commands.push(command.to_owned());
         Ok(Cohort {
             seed,
+            commands,
             patients,
             root: root.to_owned(),
         })

@@ -72,7 +72,7 @@ pub struct LocatorFit {
     pub augment: Augmentation,
 }
 
-/// Training of each slice encoder.
+/// Training of the slice encoders.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct EncoderFit {

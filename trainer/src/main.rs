@@ -8,7 +8,7 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand, ValueEnum};
 use models::findings::Fault;
-use trainer::cohort::{Cohort, Patient, Split};
+use trainer::cohort::{Cohort, MADE_BY, Patient, Split};
 use trainer::error::Error;
 use trainer::evaluate::{Evaluation, examine, summarise};
 use trainer::experiment::Experiment;
@@ -186,6 +186,8 @@ fn phantoms(patients: usize, out: &Path, seed: u64, threads: usize) -> Result<()
     let bar = progress(patients, "simulating");
     phantom::write_cohort_with(threads, patients, seed, out, |_| bar.inc(1))
         .map_err(|e| Error::Cohort(e.to_string()))?;
+    let made_by = out.join(MADE_BY);
+    std::fs::write(&made_by, command_line() + "\n").map_err(Error::file(&made_by))?;
     bar.finish_and_clear();
     println!("{patients} simulated patients in {}", out.display());
     Ok(())
@@ -196,7 +198,7 @@ fn index(dir: &Path, out: &Path, seed: u64) -> Result<(), Error> {
         std::fs::read_dir(dir).map_err(Error::file(dir))?.count(),
         "indexing",
     );
-    let cohort = Cohort::index(dir, seed, || bar.inc(1))?;
+    let cohort = Cohort::index(dir, seed, &command_line(), || bar.inc(1))?;
     bar.finish_and_clear();
     cohort.save(out)?;
     let count = |s| cohort.of(s).count();
@@ -247,10 +249,13 @@ fn evaluate(run: &Path, other: Option<&Path>, split: Split, json: bool) -> Resul
 fn print_figures(name: &str, figures: &Evaluation) {
     let share = |what: &str, s: &Share| {
         let [low, high] = s.interval;
-        println!(
-            "{what:38} {:.3} ({low:.3} to {high:.3}), {} of {}",
-            s.value, s.hits, s.of
-        );
+        match s.value {
+            Some(value) => println!(
+                "{what:38} {value:.3} ({low:.3} to {high:.3}), {} of {}",
+                s.hits, s.of
+            ),
+            None => println!("{what:38} not known: no patients"),
+        }
     };
     let area = |what: &str, a: &Option<Auc>| match a {
         Some(Auc {

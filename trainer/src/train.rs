@@ -80,13 +80,15 @@ pub fn train(
     }
     networks.save(&run.weights())?;
 
-    for (n, contrast) in experiment.recipe.reader.contrasts.iter().enumerate() {
-        let encoder = &networks.encoders[n];
-        let rng = &mut dice(100 + n as u64);
-        let curve = fit::encoder::fit(encoder, n, &training, &validation, experiment, rng)?;
-        curves.insert(format!("encoder {contrast}"), curve);
-        networks.save(&run.weights())?;
-    }
+    let curve = fit::encoder::fit(
+        &networks.encoders,
+        &training,
+        &validation,
+        experiment,
+        &mut dice(100),
+    )?;
+    curves.insert("encoders".to_owned(), curve);
+    networks.save(&run.weights())?;
 
     let rng = &mut dice(200);
     let sequences = fit::reader::sequences(&networks, &training, experiment.reader.copies, experiment, rng);

@@ -129,6 +129,9 @@ impl DrawTarget for Frame {
         colors: I,
     ) -> Result<(), Infallible> {
         let seen = area.intersection(&self.bounding_box());
+        if seen.is_zero_sized() {
+            return Ok(());
+        }
         if seen != *area {
             return self.draw_iter(area.points().zip(colors).map(|(at, color)| Pixel(at, color)));
         }
@@ -147,6 +150,10 @@ impl DrawTarget for Frame {
 
     fn fill_solid(&mut self, area: &Rectangle, color: Rgb888) -> Result<(), Infallible> {
         let seen = area.intersection(&self.bounding_box());
+        if seen.is_zero_sized() {
+            // An empty intersection may still have rows, outside the picture.
+            return Ok(());
+        }
         let color = bytes(color);
         for y in seen.rows() {
             for pixel in self
@@ -197,6 +204,18 @@ mod tests {
             solid.fill_solid(&area, color(9)).unwrap();
             prop_assert_eq!(solid, plotted(size, &area, |_| color(9)));
         }
+    }
+
+    /// Found by the property above: such an area has rows, but no pixel.
+    #[test]
+    fn an_area_without_width_paints_nothing() {
+        let area = Rectangle::new(Point::new(0, 3), Size::new(0, 16));
+        let mut frame = Frame::new(Size::new(23, 17));
+        frame.fill_solid(&area, Rgb888::WHITE).unwrap();
+        frame
+            .fill_contiguous(&area, std::iter::repeat(Rgb888::WHITE))
+            .unwrap();
+        assert_eq!(frame, Frame::new(Size::new(23, 17)));
     }
 
     #[test]

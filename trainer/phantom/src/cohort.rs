@@ -95,7 +95,16 @@ pub struct Progress {
     pub diagnosis: Diagnosis,
 }
 
-/// Writes `patients` studies as `dir/patient-0001` and so on, with [`DEFAULT_THREADS`] threads.
+/// Whether this patient's study is there already: truth.json is written last.
+fn written(folder: &Path, seed: u64) -> bool {
+    fs::read(folder.join("truth.json"))
+        .ok()
+        .and_then(|text| serde_json::from_slice::<Truth>(&text).ok())
+        .is_some_and(|truth| truth.seed == seed)
+}
+
+/// Writes `patients` studies as `dir/patient-0001` and so on, with [`DEFAULT_THREADS`] threads. Studies
+/// that are there already stay as they are, so that a long cohort goes on where it was interrupted.
 /// `progress` hears of each finished patient, in whatever order they finish.
 ///
 /// # Errors
@@ -136,9 +145,14 @@ pub fn write_cohort_with(
                         return;
                     }
                     let patient = Patient::draw(patient_seed(seed, number), None);
-                    let result = write_study(&patient, &dir.join(format!("patient-{number:04}")));
+                    let folder = dir.join(format!("patient-{number:04}"));
+                    let result = if written(&folder, patient.seed) {
+                        Ok(())
+                    } else {
+                        write_study(&patient, &folder).map(drop)
+                    };
                     match result {
-                        Ok(_) => {
+                        Ok(()) => {
                             let mut heard = heard.lock().unwrap_or_else(|p| p.into_inner());
                             heard.0 += 1;
                             let done = heard.0;

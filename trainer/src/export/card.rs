@@ -136,12 +136,19 @@ fn figures(card: &mut String, test: &Evaluation) -> std::fmt::Result {
 }
 
 fn share(card: &mut String, what: &str, share: &Share) -> std::fmt::Result {
-    let [low, high] = share.interval;
-    writeln!(
-        card,
-        "| {what} | {:.2} | {low:.2} to {high:.2} | {} of {} |",
-        share.value, share.hits, share.of
-    )
+    let Share {
+        hits,
+        of,
+        interval: [low, high],
+        ..
+    } = share;
+    match share.value {
+        Some(value) => writeln!(
+            card,
+            "| {what} | {value:.2} | {low:.2} to {high:.2} | {hits} of {of} |"
+        ),
+        None => writeln!(card, "| {what} | unknown | | no patients |"),
+    }
 }
 
 fn area(card: &mut String, what: &str, area: Option<&Auc>) -> std::fmt::Result {

@@ -123,7 +123,7 @@ pub fn export(run: &Path, out: &Path, command: &str) -> Result<Report, ExportErr
     let mut networks = vec![pass(&locator, torch, &calibration.locator, &held_out.locator)?];
     for (n, contrast) in recipe.reader.contrasts.iter().enumerate() {
         let encoder = architecture::encoder(&weights, recipe, *contrast)?;
-        let torch = Torch::Encoder(&trained.encoders[n].net);
+        let torch = Torch::Encoder(&trained.encoders.net.each[n]);
         networks.push(pass(
             &encoder,
             torch,

@@ -171,7 +171,11 @@ fn manifest(
             patients: metrics.patients,
             seed: run.experiment.seed,
             commit: origin.commit.clone(),
-            commands: vec![metrics.command.clone(), origin.command.clone()],
+            commands: [
+                &run.cohort.commands[..],
+                &[metrics.command.clone(), origin.command.clone()],
+            ]
+            .concat(),
         },
         recipe,
         networks,

@@ -41,7 +41,7 @@ impl Samples {
         points: &OperatingPoints,
         patients: &[&Patient],
     ) -> Result<Self, ExportError> {
-        let encoders = vec![Vec::new(); networks.encoders.len()];
+        let encoders = vec![Vec::new(); networks.encoders.net.each.len()];
         let mut samples = Self {
             encoders,
             ..Self::default()
@@ -92,7 +92,7 @@ impl Samples {
         }
         self.lesions.push(first..first + crop.images.dim().0);
         let (images, corners) = (tensor(&crop.images.into_dyn()), tensor(&crop.boxes.into_dyn()));
-        let features = tch::no_grad(|| networks.spliced(&images, &corners));
+        let features = tch::no_grad(|| networks.encoders.net.spliced(&images, &corners));
         let (features, mask) = padded(&[features], recipe.reader.max_slices);
         let row = |tensor: &tch::Tensor| array(&tensor.squeeze_dim(0)).map_err(Error::from);
         self.reader.push(reader_input(row(&features)?, row(&mask)?));

@@ -130,11 +130,11 @@ fn locator_agrees_in_three_engines() {
 #[test]
 fn encoder_agrees_in_three_engines() {
     let trained = networks(2);
-    warm(&trained.encoders[1].net);
+    warm(&trained.encoders.net.each[1]);
     let network = architecture::encoder(&weights(&trained), &Recipe::default(), Contrast::CeT1).unwrap();
     check(
         &network,
-        Torch::Encoder(&trained.encoders[1].net),
+        Torch::Encoder(&trained.encoders.net.each[1]),
         &encoder_samples(8),
         &encoder_samples(6),
     )
@@ -161,7 +161,7 @@ fn a_damaged_weight_stops_the_export() {
     let weight = damaged.get_mut("encoder.dwi.layer2.0.conv1.weight").unwrap();
     weight.iter_mut().take(9).for_each(|value| *value += 1.0);
     let network = architecture::encoder(&damaged, &Recipe::default(), Contrast::Dwi).unwrap();
-    let torch = Torch::Encoder(&trained.encoders[2].net);
+    let torch = Torch::Encoder(&trained.encoders.net.each[2]);
     let refused = check(&network, torch, &encoder_samples(2), &encoder_samples(2)).unwrap_err();
     assert!(
         matches!(&refused, ExportError::Disagreement { network, .. } if network == "encoder-dwi"),

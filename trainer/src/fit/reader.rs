@@ -47,15 +47,14 @@ pub fn sequences(
                         boxes(&lesion.boxes, networks.device()),
                     )
                 } else {
-                    let picked: Vec<_> = (0..lesion.boxes.len()).map(|slice| (lesion, slice)).collect();
-                    super::encoder::augmented(&picked, None, &experiment.encoder.augment, true, rng)
+                    super::encoder::whole(lesion, &experiment.encoder.augment, rng)
                 };
                 bar.inc(1);
                 let (images, boxes) = (
                     images.to_device(networks.device()),
                     boxes.to_device(networks.device()),
                 );
-                no_grad(|| networks.spliced(&images, &boxes))
+                no_grad(|| networks.encoders.net.spliced(&images, &boxes))
             });
             all.push(Sequences {
                 patient,

@@ -4,6 +4,7 @@
 //! where they are used, so `bf16` training is a matter of casting the images (see
 //! [`crate::experiment::Precision`]). Results that enter a loss are single precision again.
 
+pub mod encoders;
 pub mod resnet;
 pub mod roi_align;
 pub mod transformer;
@@ -16,7 +17,7 @@ use ndarray::{Array2, Array3};
 use tch::nn::{self, Init, Path, VarStore};
 use tch::{Device, Kind, TchError, Tensor};
 
-use resnet::SliceEncoder;
+use encoders::Encoders;
 use transformer::Reader;
 use unet::UNet;
 
@@ -54,7 +55,7 @@ pub struct Networks {
     /// Finds tumours: `locator.*`.
     pub locator: Stored<UNet>,
     /// One per contrast of the reader, in its order: `encoder.<contrast>.*`.
-    pub encoders: Vec<Stored<SliceEncoder>>,
+    pub encoders: Stored<Encoders>,
     /// Trained on different resamples of the patients: `reader.<member>.*`.
     pub members: Vec<Stored<Reader>>,
     device: Device,
@@ -66,7 +67,7 @@ impl Networks {
     pub fn new(recipe: &Recipe, members: usize, device: Device) -> Self {
         let channels = recipe.locator.contrasts.len() * (2 * recipe.locator.neighbours + 1);
         let contrasts = &recipe.reader.contrasts;
-        let encoder = |name: String| Stored::new(device, |vs| SliceEncoder::new(vs.sub("encoder").sub(name)));
+        let names: Vec<String> = contrasts.iter().map(|c| c.name().to_lowercase()).collect();
         let member = |n: usize| {
             Stored::new(device, |vs| {
                 Reader::new(vs.sub("reader").sub(n), contrasts.len() as i64)
@@ -74,10 +75,7 @@ impl Networks {
         };
         Self {
             locator: Stored::new(device, |vs| UNet::new(vs.sub("locator"), channels as i64)),
-            encoders: contrasts
-                .iter()
-                .map(|c| encoder(c.name().to_lowercase()))
-                .collect(),
+            encoders: Stored::new(device, |vs| Encoders::new(vs.sub("encoder"), &names)),
             members: (0..members).map(member).collect(),
             device,
             longest: recipe.reader.max_slices,
@@ -90,8 +88,8 @@ impl Networks {
     }
 
     fn stores(&self) -> impl Iterator<Item = &VarStore> {
-        std::iter::once(&self.locator.store)
-            .chain(self.encoders.iter().map(|e| &e.store))
+        [&self.locator.store, &self.encoders.store]
+            .into_iter()
             .chain(self.members.iter().map(|m| &m.store))
     }
 
@@ -115,7 +113,7 @@ impl Networks {
     /// Unreadable, or a weight is missing or has another shape.
     pub fn load(&mut self, file: &File) -> Result<(), TchError> {
         self.locator.store.load(file)?;
-        self.encoders.iter_mut().try_for_each(|e| e.store.load(file))?;
+        self.encoders.store.load(file)?;
         self.members.iter_mut().try_for_each(|m| m.store.load(file))
     }
 
@@ -138,7 +136,7 @@ impl Networks {
         let (slices, contrasts, rows, columns) = input.images.dim();
         let images = tensor(input.images.iter(), &[slices, contrasts, rows, columns]).to_device(self.device);
         let boxes = tensor(input.boxes.iter(), &[slices, 4]).to_device(self.device);
-        let features = tch::no_grad(|| self.spliced(&images, &boxes));
+        let features = tch::no_grad(|| self.encoders.net.spliced(&images, &boxes));
         let (features, mask) = padded(&[features], self.longest);
         let mut logits = Array2::zeros((self.members.len(), CLASSES.len()));
         for (member, mut out) in self.members.iter().zip(logits.outer_iter_mut()) {
@@ -146,17 +144,6 @@ impl Networks {
             copy_into(&row, out.iter_mut());
         }
         logits
-    }
-
-    /// Features (slices, contrasts × 128) of crops (slices, contrasts, H, W) under boxes (slices, 4),
-    /// spliced in the order of the contrasts.
-    pub fn spliced(&self, images: &Tensor, boxes: &Tensor) -> Tensor {
-        let each = self.encoders.iter().enumerate().map(|(c, encoder)| {
-            encoder
-                .net
-                .features(&channels_last(&images.narrow(1, c as i64, 1)), boxes, false)
-        });
-        Tensor::cat(&each.collect::<Vec<_>>(), 1)
     }
 }
 
