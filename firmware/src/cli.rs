@@ -2,9 +2,11 @@
 
 use std::path::PathBuf;
 
-use clap::{Args, Parser, Subcommand, ValueEnum};
+use clap::{Args, Parser, Subcommand};
+use firmware::command::analyze::Analyze;
+use firmware::command::demo::Demo;
+use firmware::command::inspect::Inspect;
 use firmware::dicom::send::Node;
-use phantom::Diagnosis;
 
 /// Parotid tumours on head-and-neck MR: research use only, not for diagnosis.
 ///
@@ -36,66 +38,6 @@ pub enum Command {
     /// The process that runs the models; started by the appliance.
     #[command(hide = true)]
     Worker(Worker),
-}
-
-/// `sialoscope demo`.
-#[derive(Debug, Args)]
-pub struct Demo {
-    /// No picture in the terminal.
-    #[arg(long)]
-    pub headless: bool,
-    /// Folder for findings.json and screen.png.
-    #[arg(long, value_name = "DIR")]
-    pub out: Option<PathBuf>,
-    /// Seed of the patient.
-    #[arg(long, default_value_t = 7)]
-    pub seed: u64,
-    /// What the patient has: pa, warthin, bca, malignant or none [default: drawn by the seed].
-    #[arg(long, value_name = "LABEL")]
-    pub diagnosis: Option<Diagnosis>,
-    /// Who sends.
-    #[arg(long, value_enum, default_value_t = With::Own)]
-    pub with: With,
-    /// Folder of the model package [default: the installed one, or the one of this source tree].
-    #[arg(long, value_name = "DIR")]
-    pub package: Option<PathBuf>,
-}
-
-/// Who sends in the demo.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub enum With {
-    /// Our own storage SCU.
-    Own,
-    /// dcmtk's storescu.
-    Storescu,
-}
-
-/// `sialoscope inspect`.
-#[derive(Debug, Args)]
-pub struct Inspect {
-    /// Files, and folders with files.
-    #[arg(required = true)]
-    pub paths: Vec<PathBuf>,
-    /// Print JSON.
-    #[arg(long)]
-    pub json: bool,
-}
-
-/// `sialoscope analyze`.
-#[derive(Debug, Args)]
-pub struct Analyze {
-    /// Files, and folders with files, of one study.
-    #[arg(required = true)]
-    pub paths: Vec<PathBuf>,
-    /// Print findings.json instead of a table.
-    #[arg(long)]
-    pub json: bool,
-    /// Folder for findings.json and screen.png.
-    #[arg(long, value_name = "DIR")]
-    pub out: Option<PathBuf>,
-    /// Folder of the model package [default: the installed one, or the one of this source tree].
-    #[arg(long, value_name = "DIR")]
-    pub package: Option<PathBuf>,
 }
 
 /// `sialoscope run`.

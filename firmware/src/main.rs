@@ -3,7 +3,7 @@
 mod cli;
 
 use std::io::IsTerminal as _;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::ExitCode;
 use std::sync::Arc;
 
@@ -13,17 +13,12 @@ use cli::{Cli, Command};
 use firmware::analysis::{self, Worker, WorkerSettings};
 use firmware::appliance::{Absent, Analyst, Appliance, Parts};
 use firmware::command;
-use firmware::command::analyze::Analyze;
-use firmware::command::demo::{Demo, Sender};
 use firmware::dicom::send;
 use firmware::station::config::{Config, DEFAULTS};
 use models::findings::{Fault, Reason};
 use tokio::runtime::Runtime;
 use tokio::signal::unix::{SignalKind, signal};
 use tracing_subscriber::EnvFilter;
-
-/// Where a source tree keeps the shipped model package.
-const PACKAGE_IN_SOURCE: &str = "models/packages/parotid";
 
 /// Where the settings are when nobody says.
 const SETTINGS: &str = "/etc/sialoscope.toml";
@@ -37,9 +32,9 @@ fn main() -> ExitCode {
         "warn"
     });
     let done = match cli.command {
-        Command::Demo(what) => demo(what),
-        Command::Inspect(what) => command::inspect::inspect(&what.paths, what.json),
-        Command::Analyze(what) => analyze(what),
+        Command::Demo(what) => command::demo::demo(&what),
+        Command::Inspect(what) => command::inspect::inspect(&what),
+        Command::Analyze(what) => command::analyze::analyze(&what),
         Command::Run(run) => settings(run.config.as_deref()).and_then(|config| appliance(&config)),
         Command::Send(what) => send_files(&what),
         Command::Config(cli::Config::Check(what)) => check(&what),
@@ -56,57 +51,6 @@ fn main() -> ExitCode {
             })
         }
     }
-}
-
-fn demo(what: cli::Demo) -> Result<(), Reason> {
-    let cli::Demo {
-        headless,
-        out,
-        seed,
-        diagnosis,
-        with,
-        package,
-    } = what;
-    let with = match with {
-        cli::With::Own => Sender::Own,
-        cli::With::Storescu => Sender::Storescu,
-    };
-    command::demo::demo(&Demo {
-        headless,
-        out,
-        seed,
-        diagnosis,
-        with,
-        package: package_folder(package),
-    })
-}
-
-fn analyze(what: cli::Analyze) -> Result<(), Reason> {
-    let cli::Analyze {
-        paths,
-        json,
-        out,
-        package,
-    } = what;
-    command::analyze::analyze(&Analyze {
-        paths,
-        json,
-        out,
-        package: package_folder(package),
-    })
-}
-
-/// The package that was asked for, the installed one, or the one of the source tree that we stand in.
-fn package_folder(asked: Option<PathBuf>) -> PathBuf {
-    let installed = Config::default().model.package;
-    asked.unwrap_or_else(|| {
-        let here = std::env::current_dir().unwrap_or_default();
-        let source = here.ancestors().map(|folder| folder.join(PACKAGE_IN_SOURCE));
-        std::iter::once(installed.clone())
-            .chain(source)
-            .find(|p| p.is_dir())
-            .unwrap_or(installed)
-    })
 }
 
 /// Logs go to standard error; `RUST_LOG` chooses other levels.

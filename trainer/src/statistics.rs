@@ -1,5 +1,6 @@
 //! Where a model decides: thresholds and temperature, chosen on validation patients.
 
+use models::run::softmax;
 pub use models::statistics::{Auc, Share, auc};
 
 /// The threshold with the highest sensitivity + specificity (Youden 1950), half-way between scores.
@@ -29,20 +30,13 @@ pub fn keeping(scores: &[f32], share: f64) -> f32 {
 
 /// Mean probabilities of members whose logits (member, class) are divided by a temperature.
 pub fn probabilities(logits: &[Vec<f32>], temperature: f64) -> Vec<f64> {
-    let classes = logits.first().map_or(0, Vec::len);
-    let mut sum = vec![0.0; classes];
+    let mut mean = vec![0.0; logits.first().map_or(0, Vec::len)];
     for member in logits {
-        let highest = member.iter().copied().fold(f32::NEG_INFINITY, f32::max);
-        let powers: Vec<f64> = member
-            .iter()
-            .map(|l| (f64::from(l - highest) / temperature).exp())
-            .collect();
-        let total: f64 = powers.iter().sum();
-        sum.iter_mut()
-            .zip(&powers)
-            .for_each(|(s, p)| *s += p / total / logits.len() as f64);
+        for (mean, p) in mean.iter_mut().zip(softmax(member.iter(), temperature)) {
+            *mean += p / logits.len() as f64;
+        }
     }
-    sum
+    mean
 }
 
 /// The temperature with the lowest negative log-likelihood (Guo 2017), by golden-section search.

@@ -2,25 +2,30 @@
 
 use std::path::{Path, PathBuf};
 
+use clap::Args;
 use models::findings::{Fault, Findings, Outcome, Reason, View};
 use models::run::{Answer, Model, examine};
 
 use super::inspect::scan;
 use super::table::findings_table;
-use super::{io_failure, print};
+use super::{io_failure, package_folder, print};
 use crate::screen;
 
-/// What to analyze and where the files go.
-#[derive(Debug, Clone)]
+/// `sialoscope analyze`.
+#[derive(Debug, Args)]
 pub struct Analyze {
-    /// Files and folders of one study.
+    /// Files, and folders with files, of one study.
+    #[arg(required = true)]
     pub paths: Vec<PathBuf>,
-    /// Print `findings.json` instead of the table.
+    /// Print findings.json instead of a table.
+    #[arg(long)]
     pub json: bool,
-    /// Folder for `findings.json` and `screen.png`.
+    /// Folder for findings.json and screen.png.
+    #[arg(long, value_name = "DIR")]
     pub out: Option<PathBuf>,
-    /// Folder of the model package.
-    pub package: PathBuf,
+    /// Folder of the model package [default: the installed one, or the one of this source tree].
+    #[arg(long, value_name = "DIR")]
+    pub package: Option<PathBuf>,
 }
 
 /// Analyzes and prints.
@@ -33,7 +38,7 @@ pub struct Analyze {
 pub fn analyze(command: &Analyze) -> Result<(), Reason> {
     let scan = scan(&command.paths)?;
     let threads = std::thread::available_parallelism().map_or(1, usize::from);
-    let model = Model::load(&command.package, threads);
+    let model = Model::load(&package_folder(command.package.as_deref()), threads);
     let answer = examine(model.as_ref(), &scan, env!("CARGO_PKG_VERSION"));
     if let Some(out) = &command.out {
         write_files(out, &answer.findings, &answer.views)?;

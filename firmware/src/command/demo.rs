@@ -11,13 +11,14 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use board::{Display, DisplayError, Frame};
+use clap::{Args, ValueEnum};
 use models::findings::{Fault, Findings, Reason};
 use phantom::{Diagnosis, Patient, Truth};
 use tokio::sync::broadcast::Receiver;
 use tokio::sync::broadcast::error::RecvError;
 
 use super::analyze::print_findings;
-use super::{io_failure, print};
+use super::{io_failure, package_folder, print};
 use crate::analysis::{Worker, WorkerSettings};
 use crate::appliance::{Appliance, Event, Parts};
 use crate::dicom::send::{Node, files_under, send};
@@ -28,29 +29,35 @@ use crate::station::config::Config;
 const SCANNER: &str = "PHANTOM";
 
 /// Who sends.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum Sender {
     /// Our own storage SCU.
     Own,
-    /// dcmtk's storescu, where it is installed.
+    /// dcmtk's storescu.
     Storescu,
 }
 
-/// Which patient, and where the files go.
-#[derive(Debug, Clone)]
+/// `sialoscope demo`.
+#[derive(Debug, Args)]
 pub struct Demo {
     /// No picture in the terminal.
+    #[arg(long)]
     pub headless: bool,
-    /// Folder for `findings.json` and `screen.png`.
+    /// Folder for findings.json and screen.png.
+    #[arg(long, value_name = "DIR")]
     pub out: Option<PathBuf>,
     /// Seed of the patient.
+    #[arg(long, default_value_t = 7)]
     pub seed: u64,
-    /// What the patient has; drawn by the seed when not given.
+    /// What the patient has: pa, warthin, bca, malignant or none [default: drawn by the seed].
+    #[arg(long, value_name = "LABEL")]
     pub diagnosis: Option<Diagnosis>,
     /// Who sends.
+    #[arg(long, value_enum, default_value_t = Sender::Own)]
     pub with: Sender,
-    /// Folder of the model package.
-    pub package: PathBuf,
+    /// Folder of the model package [default: the installed one, or the one of this source tree].
+    #[arg(long, value_name = "DIR")]
+    pub package: Option<PathBuf>,
 }
 
 /// What the demo ended with.
@@ -104,7 +111,8 @@ pub fn play(demo: &Demo, tell: &mut dyn FnMut(&str)) -> Result<(Shown, Option<Fr
     let runtime = tokio::runtime::Runtime::new().map_err(|e| io_failure("no threads", &e))?;
     let page = LastPage::default();
     let (findings, results, latency) = runtime.block_on(async {
-        let settings = WorkerSettings::new(&demo.package).map_err(|e| io_failure("the worker", &e))?;
+        let settings = WorkerSettings::new(&package_folder(demo.package.as_deref()))
+            .map_err(|e| io_failure("the worker", &e))?;
         let (worker, model) = Worker::start(settings).await?;
         let model = model?;
         tell(&format!(

@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use clap::Args;
 use comfy_table::presets;
 use comfy_table::{ContentArrangement, Table};
 use models::findings::{Fault, Reason, RefusedInput};
@@ -9,6 +10,17 @@ use models::mr::{self, Confidence, Contrast, Grid, Scan};
 use serde::Serialize;
 
 use super::print;
+
+/// `sialoscope inspect`.
+#[derive(Debug, Args)]
+pub struct Inspect {
+    /// Files, and folders with files.
+    #[arg(required = true)]
+    pub paths: Vec<PathBuf>,
+    /// Print JSON.
+    #[arg(long)]
+    pub json: bool,
+}
 
 /// The JSON form of `sialoscope inspect --json`.
 #[derive(Debug, Serialize)]
@@ -63,10 +75,10 @@ pub struct InspectedVolume {
 ///
 /// # Errors
 /// A path does not exist, or nothing at all was found under the paths.
-pub fn inspect(paths: &[PathBuf], json: bool) -> Result<(), Reason> {
-    let scan = scan(paths)?;
+pub fn inspect(command: &Inspect) -> Result<(), Reason> {
+    let scan = scan(&command.paths)?;
     let inspection = Inspection::of(&scan);
-    if json {
+    if command.json {
         let text = serde_json::to_string_pretty(&inspection)
             .map_err(|e| Reason::new("json", Fault::Us, e.to_string()))?;
         print(&text);

@@ -41,7 +41,8 @@ pub fn answer(logits: ArrayView2<f32>, temperature: f64, tasks: &[Task]) -> Vec<
         .collect()
 }
 
-fn softmax<'a>(logits: impl Iterator<Item = &'a f32> + Clone, temperature: f64) -> Vec<f64> {
+/// Probabilities of one member's logits, divided by a temperature.
+pub fn softmax<'a>(logits: impl Iterator<Item = &'a f32>, temperature: f64) -> Vec<f64> {
     let scaled: Vec<f64> = logits.map(|l| f64::from(*l) / temperature).collect();
     let highest = scaled.iter().copied().fold(f64::NEG_INFINITY, f64::max);
     let powers: Vec<f64> = scaled.iter().map(|l| (l - highest).exp()).collect();

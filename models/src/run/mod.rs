@@ -22,8 +22,9 @@ use crate::package::{Manifest, Package};
 use crate::recipe::{LocatorInput, SliceBox};
 use crate::study::{Study, Unassembled, missing_contrast};
 
-pub use ensemble::answer as answer_tasks;
+pub use ensemble::{answer as answer_tasks, softmax};
 pub use lesions::{Candidate, candidates};
+pub use network::Plan;
 use network::{Network, tensor};
 use views::Membership;
 

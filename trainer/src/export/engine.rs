@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::OnceLock;
 
+use models::run::Plan;
 use ndarray::{ArrayD, IxDyn};
 use ort::environment::Environment;
 use ort::session::Session;
@@ -95,11 +96,7 @@ impl Engine for OnnxSession {
 }
 
 /// A network in tract, loaded as the appliance loads it.
-pub struct TractSession {
-    inputs: Vec<String>,
-    outputs: Vec<String>,
-    plan: Arc<TypedRunnableModel>,
-}
+pub struct TractSession(Plan);
 
 impl TractSession {
     /// Loads and optimises a network.
@@ -107,26 +104,7 @@ impl TractSession {
     /// # Errors
     /// tract refuses the file.
     pub fn load(onnx: &[u8]) -> Result<Self, ExportError> {
-        let model = tract_onnx::onnx().model_for_read(&mut &*onnx).map_err(tract)?;
-        let inputs = model
-            .inputs
-            .iter()
-            .map(|outlet| model.node(outlet.node).name.clone())
-            .collect();
-        let outputs = model
-            .outputs
-            .iter()
-            .map(|outlet| model.node(outlet.node).name.clone())
-            .collect();
-        let plan = model
-            .into_optimized()
-            .and_then(TypedModel::into_runnable)
-            .map_err(tract)?;
-        Ok(Self {
-            inputs,
-            outputs,
-            plan,
-        })
+        Plan::load(onnx).map(Self).map_err(tract)
     }
 }
 
@@ -137,6 +115,7 @@ impl Engine for TractSession {
 
     fn run(&mut self, inputs: &Tensors) -> Result<Tensors, ExportError> {
         let inputs = self
+            .0
             .inputs
             .iter()
             .map(|name| {
@@ -150,8 +129,9 @@ impl Engine for TractSession {
                     .into_tvalue())
             })
             .collect::<Result<TVec<_>, ExportError>>()?;
-        let outputs = self.plan.run(inputs).map_err(tract)?;
-        self.outputs
+        let outputs = self.0.plan.run(inputs).map_err(tract)?;
+        self.0
+            .outputs
             .iter()
             .zip(outputs)
             .map(|(name, values)| {
