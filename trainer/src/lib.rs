@@ -22,6 +22,7 @@ pub mod export;
 pub mod fit;
 pub mod nets;
 pub mod nifti;
+pub mod origin;
 pub mod run_folder;
 pub mod statistics;
 pub mod train;

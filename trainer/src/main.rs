@@ -13,9 +13,10 @@ use trainer::error::Error;
 use trainer::evaluate::{Evaluation, examine, summarise};
 use trainer::experiment::Experiment;
 use trainer::fit::progress;
+use trainer::origin::command_line;
 use trainer::run_folder::RunFolder;
 use trainer::statistics::{Auc, Share};
-use trainer::train::train;
+use trainer::train::{Plan, Stage, train};
 
 /// Trains, evaluates and exports Sialoscope model packages. Research use only, not for diagnosis.
 #[derive(Parser)]
@@ -66,9 +67,18 @@ enum Work {
         /// Where examinations are kept as tensors between runs [default: beside the cohort file].
         #[arg(long)]
         cache: Option<PathBuf>,
-        /// An earlier run whose locator is taken instead of fitting one.
+        /// An earlier run of the same cohort whose weights are the start.
         #[arg(long, value_name = "RUN")]
-        locator: Option<PathBuf>,
+        start: Option<PathBuf>,
+        /// Which stages are fitted; the others keep the weights of the start [default: all].
+        #[arg(
+            long,
+            value_enum,
+            value_delimiter = ',',
+            requires = "start",
+            value_name = "STAGES"
+        )]
+        fit: Vec<Stage>,
     },
     /// Evaluate a run at its own operating points.
     Evaluate {
@@ -146,18 +156,23 @@ fn run(work: Work) -> Result<(), Error> {
             cohort,
             out,
             cache,
-            locator,
+            start,
+            fit,
         } => {
             let cache = cache.unwrap_or_else(|| cohort.with_extension("tensors"));
             let (experiment, cohort) = (Experiment::open(&experiment)?, Cohort::open(&cohort)?);
-            let metrics = train(
-                &experiment,
-                &cohort,
-                &cache,
-                locator.as_deref(),
-                &out,
-                &command_line(),
-            )?;
+            let plan = Plan {
+                cache: &cache,
+                start: start.as_deref(),
+                stages: if fit.is_empty() {
+                    Stage::value_variants()
+                } else {
+                    &fit
+                },
+                out: &out,
+                command: &command_line(),
+            };
+            let metrics = train(&experiment, &cohort, &plan)?;
             print_figures("validation", &metrics.validation);
             print_figures("test", &metrics.test);
             Ok(())
@@ -174,12 +189,6 @@ fn run(work: Work) -> Result<(), Error> {
             Ok(())
         }
     }
-}
-
-/// What the user typed, without the folder of the program.
-fn command_line() -> String {
-    let typed: Vec<String> = std::env::args().skip(1).collect();
-    format!("sialoscope-trainer {}", typed.join(" "))
 }
 
 fn phantoms(patients: usize, out: &Path, seed: u64, threads: usize) -> Result<(), Error> {

@@ -32,8 +32,8 @@ pub struct Metrics {
     pub cohort_sha256: String,
     /// Patients for training, validation and testing.
     pub patients: [usize; 3],
-    /// The command that made the run.
-    pub command: String,
+    /// The commands that made it, from the cohort on, each with the commit of its program.
+    pub commands: Vec<String>,
     /// Minutes of wall time.
     pub minutes: f64,
     /// Chosen on validation patients.

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use std::time::Instant;
 
+use clap::ValueEnum;
 use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
 use tch::Device;
@@ -15,25 +16,44 @@ use crate::evaluate::{calibrate, examine, summarise};
 use crate::experiment::Experiment;
 use crate::fit::{self, progress};
 use crate::nets::Networks;
-use crate::run_folder::{Metrics, RunFolder, WEIGHTS};
+use crate::run_folder::{Metrics, RunFolder};
 
-/// Fits all networks, chooses the operating points on validation patients, and looks at the test
-/// patients once. `cache` keeps examinations as tensors between runs; with `locator` the locator of an
-/// earlier run is taken as it is.
+/// A stage of the fitting.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Stage {
+    /// The network that finds tumours.
+    Locator,
+    /// The slice encoders.
+    Encoders,
+    /// The members of the reader.
+    Readers,
+}
+
+/// What a run does and where its files are.
+#[derive(Debug)]
+pub struct Plan<'a> {
+    /// Keeps examinations as tensors between runs.
+    pub cache: &'a Path,
+    /// An earlier run of the same cohort, whose weights are the start.
+    pub start: Option<&'a Path>,
+    /// Which stages are fitted; the others keep the weights of the start.
+    pub stages: &'a [Stage],
+    /// The folder of the run.
+    pub out: &'a Path,
+    /// The command that asks for it.
+    pub command: &'a str,
+}
+
+/// Fits the networks, chooses the operating points on validation patients, and looks at the test
+/// patients once.
 ///
 /// # Errors
-/// A patient that cannot be read, or a loss that is no number any more.
-pub fn train(
-    experiment: &Experiment,
-    cohort: &Cohort,
-    cache: &Path,
-    locator: Option<&Path>,
-    out: &Path,
-    command: &str,
-) -> Result<Metrics, Error> {
+/// A patient that cannot be read, a start of another cohort, or a loss that is no number any more.
+pub fn train(experiment: &Experiment, cohort: &Cohort, plan: &Plan) -> Result<Metrics, Error> {
     let start = Instant::now();
-    let run = RunFolder::create(out, experiment, cohort)?;
+    let run = RunFolder::create(plan.out, experiment, cohort)?;
     let device = Device::cuda_if_available();
+    // Of the initial weights.
     tch::manual_seed(experiment.seed as i64);
     tch::set_num_threads(experiment.threads as i32);
 
@@ -45,7 +65,7 @@ pub fn train(
             cohort,
             &patients,
             &experiment.recipe,
-            cache,
+            plan.cache,
             experiment.threads,
             || bar.inc(1),
         )
@@ -59,44 +79,52 @@ pub fn train(
     );
 
     // A stage's random numbers do not depend on how many another stage drew.
-    let dice = |stage: u64| {
+    let dice = |stream: u64| {
+        tch::manual_seed((experiment.seed.wrapping_add(stream)) as i64);
         let mut rng = ChaCha8Rng::seed_from_u64(experiment.seed);
-        rng.set_stream(stage);
+        rng.set_stream(stream);
         rng
     };
     let mut networks = Networks::new(&experiment.recipe, experiment.reader.members, device);
     let mut curves = BTreeMap::new();
-    if let Some(earlier) = locator {
-        networks.locator.store.load(earlier.join(WEIGHTS))?;
-    } else {
-        let curve = fit::locator::fit(
-            &networks.locator,
-            &training,
-            &validation,
-            experiment,
-            &mut dice(1),
-        )?;
-        curves.insert("locator".to_owned(), curve);
+    let mut commands = cohort.commands.clone();
+    if let Some(start) = plan.start {
+        let earlier = RunFolder::open(start)?;
+        if earlier.cohort.sha256() != cohort.sha256() {
+            let text =
+                "the run to start from saw another cohort: its training patients may be test patients here";
+            return Err(Error::Cohort(text.to_owned()));
+        }
+        let metrics = earlier.metrics()?;
+        networks.load(&earlier.weights())?;
+        curves = metrics.curves;
+        commands = metrics.commands;
     }
-    networks.save(&run.weights())?;
+    commands.push(plan.command.to_owned());
+    let fits = |stage| plan.stages.contains(&stage);
 
-    let curve = fit::encoder::fit(
-        &networks.encoders,
-        &training,
-        &validation,
-        experiment,
-        &mut dice(100),
-    )?;
-    curves.insert("encoders".to_owned(), curve);
-    networks.save(&run.weights())?;
-
-    let rng = &mut dice(200);
-    let sequences = fit::reader::sequences(&networks, &training, experiment.reader.copies, experiment, rng);
-    let held_out = fit::reader::sequences(&networks, &validation, 1, experiment, rng);
-    for (n, member) in networks.members.iter().enumerate() {
-        let rng = &mut dice(300 + n as u64);
-        let curve = fit::reader::fit(member, n, &sequences, &held_out, experiment, rng)?;
-        curves.insert(format!("reader {}", n + 1), curve);
+    if fits(Stage::Locator) {
+        let rng = &mut dice(1);
+        let curve = fit::locator::fit(&networks.locator, &training, &validation, experiment, rng)?;
+        curves.insert("locator".to_owned(), curve);
+        networks.save(&run.weights())?;
+    }
+    if fits(Stage::Encoders) {
+        let rng = &mut dice(100);
+        let curve = fit::encoder::fit(&networks.encoders, &training, &validation, experiment, rng)?;
+        curves.insert("encoders".to_owned(), curve);
+        networks.save(&run.weights())?;
+    }
+    if fits(Stage::Readers) {
+        let rng = &mut dice(200);
+        let copies = experiment.reader.copies;
+        let sequences = fit::reader::sequences(&networks, &training, copies, experiment, rng);
+        let held_out = fit::reader::sequences(&networks, &validation, 1, experiment, rng);
+        for (n, member) in networks.members.iter().enumerate() {
+            let rng = &mut dice(300 + n as u64);
+            let curve = fit::reader::fit(member, n, &sequences, &held_out, experiment, rng)?;
+            curves.insert(format!("reader {}", n + 1), curve);
+        }
     }
     networks.save(&run.weights())?;
 
@@ -110,7 +138,7 @@ pub fn train(
     let metrics = Metrics {
         cohort_sha256: cohort.sha256(),
         patients: [Split::Train, Split::Validation, Split::Test].map(|s| of(s).len()),
-        command: command.to_owned(),
+        commands,
         minutes: start.elapsed().as_secs_f64() / 60.0,
         validation: summarise(&chosen_on, &operating_points, &calibration),
         test: summarise(&tested, &operating_points, &calibration),

@@ -31,7 +31,6 @@ mod tests;
 
 use std::fmt;
 use std::path::Path;
-use std::process::Command;
 
 use models::run::Model;
 use tch::Device;
@@ -145,7 +144,7 @@ pub fn export(run: &Path, out: &Path, command: &str) -> Result<Report, ExportErr
     }
     let origin = Origin {
         simulated: all_simulated(&run.cohort)?,
-        commit: commit(),
+        commit: crate::origin::commit(),
         command: command.to_owned(),
     };
     let bytes = package::write(&partial, &run, &metrics, &origin, &networks, &whole)?;
@@ -208,22 +207,4 @@ fn all_simulated(cohort: &Cohort) -> Result<bool, ExportError> {
         }
     }
     Ok(true)
-}
-
-/// Commit of the source that this program was built from, with `-dirty` after it when files differ.
-fn commit() -> String {
-    Command::new("git")
-        .args([
-            "-C",
-            env!("CARGO_MANIFEST_DIR"),
-            "describe",
-            "--always",
-            "--dirty",
-            "--abbrev=40",
-        ])
-        .output()
-        .ok()
-        .filter(|output| output.status.success())
-        .and_then(|output| String::from_utf8(output.stdout).ok())
-        .map_or_else(|| "unknown".to_owned(), |text| text.trim().to_owned())
 }

@@ -171,11 +171,7 @@ fn manifest(
             patients: metrics.patients,
             seed: run.experiment.seed,
             commit: origin.commit.clone(),
-            commands: [
-                &run.cohort.commands[..],
-                &[metrics.command.clone(), origin.command.clone()],
-            ]
-            .concat(),
+            commands: [&metrics.commands[..], std::slice::from_ref(&origin.command)].concat(),
         },
         recipe,
         networks,

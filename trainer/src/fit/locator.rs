@@ -55,15 +55,21 @@ pub fn fit(
     Ok(curve)
 }
 
-/// Binary cross-entropy plus soft Dice over the whole batch, so that a batch without tumour is no
-/// division by zero.
+/// Pixels added to both halves of the Dice quotient: a slice without tumour is no division by zero, and
+/// the first few wrong pixels of one weigh no more than those of a small tumour.
+const DICE_SMOOTHING: f64 = 10.0;
+
+/// Binary cross-entropy plus soft Dice, slice by slice, so that a small tumour weighs as much as a large
+/// one.
 pub fn loss(logits: &Tensor, truth: &Tensor) -> Tensor {
     let entropy =
         logits.binary_cross_entropy_with_logits(truth, None::<Tensor>, None::<Tensor>, Reduction::Mean);
     let p = logits.sigmoid();
-    let shared = (&p * truth).sum(Kind::Float) * 2.0;
-    let both = p.sum(Kind::Float) + truth.sum(Kind::Float);
-    entropy + 1.0 - (shared + 1.0) / (both + 1.0)
+    let per_slice = |t: &Tensor| t.sum_dim_intlist([1i64, 2, 3].as_slice(), false, Kind::Float);
+    let shared = per_slice(&(&p * truth)) * 2.0;
+    let both = per_slice(&p) + per_slice(truth);
+    let dice = (shared + DICE_SMOOTHING) / (both + DICE_SMOOTHING);
+    entropy + 1.0 - dice.mean(Kind::Float)
 }
 
 /// Slices with tumour.
