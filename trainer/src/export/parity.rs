@@ -80,10 +80,8 @@ impl fmt::Display for Comparison {
         } = self;
         write!(
             f,
-            "{left} against {right}: difference {:.2e}, correlation {:.6}, same choice {:.1} %",
-            agreement.difference,
-            agreement.correlation,
-            100.0 * agreement.same_choice
+            "{left} against {right}: difference {:.2e}, correlation {:.6}",
+            agreement.difference, agreement.correlation
         )
     }
 }
