@@ -320,13 +320,9 @@ fn numbers_beyond_any_scanner_are_not_believed() {
 #[test]
 fn more_fragments_than_the_limit_are_refused() {
     let folder = tempfile::tempdir().unwrap();
-    let mut slice = Slice::new(0.0, 1);
-    slice.data.put(dicom_core::DataElement::new(
-        tags::PIXEL_DATA,
-        VR::OB,
-        dicom_core::value::PixelFragmentSequence::new(vec![], vec![vec![0u8; 2]; limits::MAX_FRAGMENTS]),
-    ));
-    slice.write(folder.path(), "f", uids::RLE_LOSSLESS);
+    Slice::new(0.0, 1)
+        .compressed(vec![vec![0; 2]; limits::MAX_FRAGMENTS])
+        .write(folder.path(), "f", uids::RLE_LOSSLESS);
     assert_eq!(codes(&scanned(folder.path())), ["too_large"]);
 }
 
@@ -464,13 +460,9 @@ fn loading_refuses_what_scanning_did_not_promise() {
 #[test]
 fn an_encoding_that_is_not_read_is_named() {
     let folder = tempfile::tempdir().unwrap();
-    let mut slice = Slice::new(0.0, 1);
-    slice.data.put(dicom_core::DataElement::new(
-        tags::PIXEL_DATA,
-        VR::OB,
-        dicom_core::value::PixelFragmentSequence::new(vec![], vec![vec![0u8; 16]]),
-    ));
-    slice.write(folder.path(), "f", uids::JPEGLS_LOSSLESS);
+    Slice::new(0.0, 1)
+        .compressed(vec![vec![0; 16]])
+        .write(folder.path(), "f", uids::JPEGLS_LOSSLESS);
     let scan = scanned(folder.path());
     assert_eq!(codes(&scan), ["unsupported_transfer_syntax"]);
     assert!(

@@ -340,11 +340,7 @@ fn compressed_pixels_are_decoded() {
         }
         let repeated = (1i16 - 24) as i8 as u8;
         frame.extend([repeated, 1, repeated, 20 + i as u8]);
-        slice.data.put(DataElement::new(
-            tags::PIXEL_DATA,
-            VR::OB,
-            dicom_core::value::PixelFragmentSequence::new(vec![], vec![frame]),
-        ));
+        slice.compressed(vec![frame]);
         slice.write(folder.path(), &format!("{i}.dcm"), uids::RLE_LOSSLESS);
     }
     let voxels = only_volume(folder.path()).load().unwrap().voxels;

@@ -50,12 +50,29 @@ pub struct Plan<'a> {
 /// # Errors
 /// A patient that cannot be read, a start of another cohort, or a loss that is no number any more.
 pub fn train(experiment: &Experiment, cohort: &Cohort, plan: &Plan) -> Result<Metrics, Error> {
-    let start = Instant::now();
-    let run = RunFolder::create(plan.out, experiment, cohort)?;
+    let started = Instant::now();
     let device = Device::cuda_if_available();
     // Of the initial weights.
     tch::manual_seed(experiment.seed as i64);
     tch::set_num_threads(experiment.threads as i32);
+
+    let mut networks = Networks::new(&experiment.recipe, experiment.reader.members, device);
+    let mut curves = BTreeMap::new();
+    let mut commands = cohort.commands.clone();
+    if let Some(start) = plan.start {
+        let earlier = RunFolder::open(start)?;
+        if earlier.cohort.sha256() != cohort.sha256() {
+            let text =
+                "the run to start from saw another cohort: its training patients may be test patients here";
+            return Err(Error::Cohort(text.to_owned()));
+        }
+        let metrics = earlier.metrics()?;
+        networks.load(&earlier.weights())?;
+        curves = metrics.curves;
+        commands = metrics.commands;
+    }
+    commands.push(plan.command.to_owned());
+    let run = RunFolder::create(plan.out, experiment, cohort)?;
 
     let of = |split| cohort.of(split).collect::<Vec<&Patient>>();
     let load = |split| {
@@ -85,22 +102,6 @@ pub fn train(experiment: &Experiment, cohort: &Cohort, plan: &Plan) -> Result<Me
         rng.set_stream(stream);
         rng
     };
-    let mut networks = Networks::new(&experiment.recipe, experiment.reader.members, device);
-    let mut curves = BTreeMap::new();
-    let mut commands = cohort.commands.clone();
-    if let Some(start) = plan.start {
-        let earlier = RunFolder::open(start)?;
-        if earlier.cohort.sha256() != cohort.sha256() {
-            let text =
-                "the run to start from saw another cohort: its training patients may be test patients here";
-            return Err(Error::Cohort(text.to_owned()));
-        }
-        let metrics = earlier.metrics()?;
-        networks.load(&earlier.weights())?;
-        curves = metrics.curves;
-        commands = metrics.commands;
-    }
-    commands.push(plan.command.to_owned());
     let fits = |stage| plan.stages.contains(&stage);
 
     if fits(Stage::Locator) {
@@ -139,7 +140,7 @@ pub fn train(experiment: &Experiment, cohort: &Cohort, plan: &Plan) -> Result<Me
         cohort_sha256: cohort.sha256(),
         patients: [Split::Train, Split::Validation, Split::Test].map(|s| of(s).len()),
         commands,
-        minutes: start.elapsed().as_secs_f64() / 60.0,
+        minutes: started.elapsed().as_secs_f64() / 60.0,
         validation: summarise(&chosen_on, &operating_points, &calibration),
         test: summarise(&tested, &operating_points, &calibration),
         operating_points,

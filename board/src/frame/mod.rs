@@ -88,6 +88,10 @@ impl Frame {
 
     /// The bytes of the columns `x..x + width` of row `y`; the caller has clipped them to the picture.
     fn row(&mut self, x: i32, y: i32, width: u32) -> &mut [u8] {
+        if width == 0 {
+            // An area without width may still have rows, even outside the picture.
+            return &mut [];
+        }
         let start = (y as usize * self.size.width as usize + x as usize) * CHANNELS;
         &mut self.pixels[start..start + width as usize * CHANNELS]
     }
@@ -129,9 +133,6 @@ impl DrawTarget for Frame {
         colors: I,
     ) -> Result<(), Infallible> {
         let seen = area.intersection(&self.bounding_box());
-        if seen.is_zero_sized() {
-            return Ok(());
-        }
         if seen != *area {
             return self.draw_iter(area.points().zip(colors).map(|(at, color)| Pixel(at, color)));
         }
@@ -150,10 +151,6 @@ impl DrawTarget for Frame {
 
     fn fill_solid(&mut self, area: &Rectangle, color: Rgb888) -> Result<(), Infallible> {
         let seen = area.intersection(&self.bounding_box());
-        if seen.is_zero_sized() {
-            // An empty intersection may still have rows, outside the picture.
-            return Ok(());
-        }
         let color = bytes(color);
         for y in seen.rows() {
             for pixel in self

@@ -15,7 +15,7 @@ pub struct Plan {
     /// Names, in order.
     pub outputs: Vec<String>,
     /// What runs.
-    pub plan: Arc<TypedRunnableModel>,
+    pub runnable: Arc<TypedRunnableModel>,
 }
 
 impl Plan {
@@ -35,7 +35,7 @@ impl Plan {
         Ok(Plan {
             inputs: names(&model.inputs),
             outputs: names(&model.outputs),
-            plan: model.into_optimized()?.into_runnable()?,
+            runnable: model.into_optimized()?.into_runnable()?,
         })
     }
 }
@@ -82,7 +82,7 @@ impl Network {
 
     /// A session of its own for the calling thread.
     pub(super) fn session(&self) -> Result<Session<'_>, Reason> {
-        let state = self.plan.plan.spawn().map_err(|e| broken(&self.file, &e))?;
+        let state = self.plan.runnable.spawn().map_err(|e| broken(&self.file, &e))?;
         Ok(Session { network: self, state })
     }
 

@@ -4,6 +4,7 @@
 
 use std::path::{Path, PathBuf};
 
+use dicom_core::value::PixelFragmentSequence;
 use dicom_core::{DataElement, PrimitiveValue, Tag, VR};
 use dicom_dictionary_std::{tags, uids};
 use dicom_object::{FileMetaTableBuilder, InMemDicomObject};
@@ -85,6 +86,13 @@ impl Slice {
     ) -> &mut Slice {
         self.set(Tag(tag.group(), tag.element() >> 8), VR::LO, creator)
             .set(tag, vr, value)
+    }
+
+    /// Pixel data in compressed fragments behind an empty offset table (PS3.5 A.4).
+    pub fn compressed(&mut self, fragments: Vec<Vec<u8>>) -> &mut Slice {
+        let pixels = PixelFragmentSequence::new(vec![], fragments);
+        self.data.put(DataElement::new(tags::PIXEL_DATA, VR::OB, pixels));
+        self
     }
 
     pub fn without(&mut self, tag: Tag) -> &mut Slice {

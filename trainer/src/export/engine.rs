@@ -129,7 +129,7 @@ impl Engine for TractSession {
                     .into_tvalue())
             })
             .collect::<Result<TVec<_>, ExportError>>()?;
-        let outputs = self.0.plan.run(inputs).map_err(tract)?;
+        let outputs = self.0.runnable.run(inputs).map_err(tract)?;
         self.0
             .outputs
             .iter()
