@@ -154,11 +154,11 @@ fn the_shipped_package_on_fresh_patients() {
         );
     }
 
+    assert!(located.value >= Some(0.9), "located {located}");
     assert!(clear.value >= Some(0.8), "no finding {clear}");
     assert!(side.value >= Some(0.97), "right side {side}");
-    // The aims for these two, 0.90 and 0.85, are not reached yet (docs/results.md). A package that
-    // sixty patients show to be below them is refused.
-    assert!(located.interval[1] >= 0.90, "located {located}");
+    // Twelve malignant tumours measure the area to about ±0.15: a package that sixty patients show to be
+    // below the aim of 0.85 is refused here, and three hundred say where it stands (docs/results.md).
     assert!(area.interval[1] >= 0.85, "malignant {area}");
     // A phantom on which nobody errs would be too easy to mean anything.
     assert!(area.value < 1.0, "malignant {area}");
