@@ -27,6 +27,9 @@ pub const MAX_FOLDER_DEPTH: usize = 16;
 /// A DICOM file larger than this is not read, bytes.
 pub const MAX_DICOM_FILE_BYTES: u64 = 512 * 1024 * 1024;
 
+/// A deflated data set inflates to at most this, bytes.
+pub const MAX_INFLATED_BYTES: u64 = 128 * 1024 * 1024;
+
 /// Everything in front of the pixel data of one DICOM file, bytes.
 pub const MAX_HEADER_BYTES: usize = 16 * 1024 * 1024;
 
@@ -37,10 +40,16 @@ pub const MAX_HEADER_ELEMENTS: usize = 200_000;
 pub const MAX_SEQUENCE_DEPTH: usize = 16;
 
 /// Fragments of the compressed pixel data of one file.
-pub const MAX_FRAGMENTS: usize = 4096;
+pub const MAX_FRAGMENTS: usize = 4 * MAX_FRAMES;
 
 /// Rows or columns of one image.
 pub const MAX_IMAGE_SIDE: usize = 4096;
+
+/// Frames of one enhanced image.
+pub const MAX_FRAMES: usize = 16_384;
+
+/// Slices of one mosaic.
+pub const MAX_TILES: usize = 1024;
 
 /// Voxels of one volume (256 MiB as `f32`).
 pub const MAX_VOLUME_VOXELS: usize = 64 * 1024 * 1024;

@@ -81,23 +81,66 @@ fn siemens_t1_and_mosaics() {
         return;
     };
     let scan = scan(&[folder]);
-    assert_eq!(volumes(&scan), [(Some(Contrast::T1), None, [35, 256, 256])]);
-    assert!(near(
-        scan.series[0].volumes[0].grid.spacing(),
-        [4.8, 1.015_625, 1.015_625],
-        1e-3
-    ));
-    assert_eq!(series_codes(&scan), ["mosaic_not_supported"]);
+    assert_eq!(
+        volumes(&scan),
+        [
+            (Some(Contrast::T1), None, [35, 256, 256]),
+            (Some(Contrast::DwiB0), Some(0.0), [25, 128, 128]),
+            (Some(Contrast::Dwi), Some(1000.0), [25, 128, 128]),
+        ]
+    );
+    let [t1, b0, dwi] = [
+        &scan.series[0].volumes[0],
+        &scan.series[1].volumes[0],
+        &scan.series[1].volumes[1],
+    ];
+    assert!(near(t1.grid.spacing(), [4.8, 1.015_625, 1.015_625], 1e-3));
+    assert!(near(b0.grid.spacing(), [5.2, 1.718_75, 1.718_75], 1e-3));
+    assert_eq!(dwi.further_directions.len(), 11);
+    // Against the T1 of the same head, which reaches further down.
+    let (a, b) = (centre_of_mass(t1), centre_of_mass(b0));
+    assert!((a[0] - b[0]).abs() < 5.0 && (a[1] - b[1]).abs() < 15.0, "{a:?} {b:?}");
+    assert!((0.0..40.0).contains(&(b[2] - a[2])), "{a:?} {b:?}");
+    assert!(series_codes(&scan).is_empty(), "{:?}", series_codes(&scan));
+}
+
+/// Where the signal is, patient millimetres.
+fn centre_of_mass(index: &models::mr::VolumeIndex) -> [f64; 3] {
+    let voxels = index.voxels().unwrap();
+    let mean = voxels.mean().unwrap();
+    let mut sum = [0.0; 3];
+    let mut count = 0.0;
+    for ((s, r, c), value) in voxels.indexed_iter() {
+        if *value > mean {
+            let p = index.grid.position(s as f64, r as f64, c as f64);
+            (0..3).for_each(|a| sum[a] += p[a]);
+            count += 1.0;
+        }
+    }
+    sum.map(|v| v / count)
 }
 
 #[test]
-fn siemens_enhanced_is_refused_by_name() {
+fn siemens_enhanced_t1_diffusion_and_maps() {
     let Some(folder) = folder("siemens-xa30-enhanced") else {
         return;
     };
     let scan = scan(&[folder]);
-    assert!(volumes(&scan).is_empty());
-    assert_eq!(series_codes(&scan), ["enhanced_not_supported"; 6]);
+    assert_eq!(
+        volumes(&scan),
+        [
+            (Some(Contrast::T1), None, [96, 128, 128]),
+            (Some(Contrast::Adc), None, [39, 72, 72]),
+            (Some(Contrast::Dwi), Some(2500.0), [39, 72, 72]),
+            (None, None, [39, 72, 72]),
+            (Some(Contrast::Adc), None, [39, 72, 72]),
+            (Some(Contrast::Dwi), Some(2500.0), [39, 72, 72]),
+        ]
+    );
+    let adc = scan.series[1].volumes[0].load().unwrap();
+    let typical = adc.voxels.iter().filter(|v| (0.5..1.2).contains(*v)).count();
+    assert!(typical > 5_000, "{typical} voxels with the ADC of brain");
+    assert!(series_codes(&scan).is_empty(), "{:?}", series_codes(&scan));
 }
 
 #[test]
@@ -160,13 +203,21 @@ fn a_converted_head_is_t1_by_its_description_only() {
 }
 
 #[test]
-fn mosaics_in_nine_encodings_are_refused_by_name() {
+fn one_image_in_nine_encodings_has_the_same_voxels() {
     let Some(folder) = folder("nine-encodings") else {
         return;
     };
-    let scan = scan(&[folder]);
-    assert!(volumes(&scan).is_empty());
-    assert_eq!(series_codes(&scan), ["mosaic_not_supported"]);
+    let voxels = |n: usize| {
+        let scan = scan(&[folder.join(format!("{n}.dcm"))]);
+        let volume = &scan.series[0].volumes[0];
+        assert_eq!(volume.contrast, None, "functional imaging is none of ours");
+        volume.voxels().unwrap_or_else(|e| panic!("{n}: {}", e.text))
+    };
+    let first = voxels(1);
+    assert!(first.iter().any(|v| *v > 1000.0));
+    for n in 2..=9 {
+        assert_eq!(first, voxels(n), "{n}");
+    }
 }
 
 #[test]

@@ -8,14 +8,12 @@
 //! | GE, `GEMS_PARM_01`, `GEMS_ACQU_01` | (0043,xx39) first value | | (0019,xxBB), BC, BD |
 //! | Philips, `Philips Imaging DD 001` | (2001,xx03) | (2001,xx04): I isotropic | |
 //! | United Imaging, `Image Private Header` | (0065,xx09) | | (0065,xx37) |
-//!
-//! Anonymised files often lose the private creator; its element is then looked for in block 10,
-//! where these vendors write it, and only in files of that vendor.
+//! | Canon, Toshiba | standard, or (0020,4000) `b=1000(x,y,z)` | | the same |
 
-use dicom_core::Tag;
 use dicom_dictionary_std::tags;
 
 use super::header::{DataSet, number, numbers, text};
+use super::private::{Form, Private};
 use crate::limits::{MAX_B_VALUE_S_PER_MM2, MAX_B0_S_PER_MM2};
 
 /// How an image is diffusion-weighted.
@@ -42,6 +40,8 @@ pub(super) enum Source {
     Private(&'static str),
     /// (0018,0024), as Siemens names its sequences: `ep_b1000#4`.
     SequenceName,
+    /// (0020,4000), as Canon writes it: `b=1000(0.4,-0.2,0.9)`.
+    ImageComments,
 }
 
 /// Along what the gradients lay.
@@ -62,6 +62,7 @@ impl Source {
             Source::Standard => "Diffusion b-value (0018,9087)",
             Source::Private(name) => name,
             Source::SequenceName => "the sequence name (0018,0024)",
+            Source::ImageComments => "the image comments (0020,4000)",
         }
     }
 }
@@ -77,6 +78,47 @@ impl Diffusion {
             Weighting::Unstated
         };
         Diffusion { b, weighting }
+    }
+}
+
+impl Diffusion {
+    /// From the MR Diffusion macro of an enhanced image (PS3.3 C.8.13.5.9).
+    pub fn from_functional_group(item: &DataSet, image_type: &[String]) -> Diffusion {
+        let b = number(item, tags::DIFFUSION_B_VALUE)
+            .filter(|b| (0.0..=MAX_B_VALUE_S_PER_MM2).contains(b))
+            .map(|value| BValue {
+                value,
+                source: Source::Standard,
+            });
+        let weighted = b.as_ref().is_some_and(|b| b.value >= MAX_B0_S_PER_MM2);
+        let direction = || {
+            let item = item
+                .get(tags::DIFFUSION_GRADIENT_DIRECTION_SEQUENCE)?
+                .items()?
+                .first()?;
+            numbers::<3>(item, tags::DIFFUSION_GRADIENT_ORIENTATION)
+        };
+        let weighting = match text(item, tags::DIFFUSION_DIRECTIONALITY).as_deref() {
+            _ if !weighted => Weighting::Unstated,
+            Some("ISOTROPIC") => Weighting::Trace,
+            _ if trace_by_type(image_type) => Weighting::Trace,
+            _ => direction().map_or(Weighting::Unstated, along),
+        };
+        Diffusion { b, weighting }
+    }
+}
+
+fn trace_by_type(image_type: &[String]) -> bool {
+    let is = |word: &str| image_type.iter().any(|t| t == word);
+    is("TRACEW") || is("TRACE") || is("CALC_BVALUE") || is("ISOTROPIC")
+}
+
+/// Scanners write a null vector for what has no single direction.
+fn along(v: [f64; 3]) -> Weighting {
+    if v.iter().all(|x| x.abs() < 1e-3) {
+        Weighting::Trace
+    } else {
+        Weighting::Direction(format!("{:.2} {:.2} {:.2}", v[0], v[1], v[2]))
     }
 }
 
@@ -112,7 +154,7 @@ fn b_value(d: &DataSet, sequence: &str) -> Option<BValue> {
         .or_else(|| {
             let ge = private(0x0043, "GEMS_PARM_01", "GE", 0x39, Form::Text, "GE (0043,1039)")?;
             // Some releases add 1e9 to tell b-values from the slop of older ones.
-            let value = if ge.value >= 1e9 { ge.value - 1e9 } else { ge.value };
+            let value = ge.value.rem_euclid(1e9);
             Some(BValue { value, ..ge })
         })
         .or_else(|| {
@@ -142,6 +184,27 @@ fn b_value(d: &DataSet, sequence: &str) -> Option<BValue> {
                 source: Source::SequenceName,
             })
         })
+        .or_else(|| {
+            Some(BValue {
+                value: commented(d)?.0,
+                source: Source::ImageComments,
+            })
+        })
+}
+
+/// b-value and, in brackets, the direction of Canon's and Toshiba's image comments.
+fn commented(d: &DataSet) -> Option<(f64, Option<[f64; 3]>)> {
+    let comments = text(d, tags::IMAGE_COMMENTS)?;
+    let (b, rest) = match comments.strip_prefix("b=")?.split_once('(') {
+        Some((b, rest)) => (b, Some(rest)),
+        None => (comments.strip_prefix("b=")?, None),
+    };
+    let direction = || {
+        let (numbers, _) = rest?.split_once(')')?;
+        let values: Option<Vec<f64>> = numbers.split(',').map(|n| n.trim().parse().ok()).collect();
+        values?.try_into().ok()
+    };
+    Some((b.trim().parse().ok().filter(|b: &f64| b.is_finite())?, direction()))
 }
 
 /// Of `*ep_b1000#4` the digits and what follows them.
@@ -152,8 +215,7 @@ fn after_b(sequence: &str) -> Option<(&str, &str)> {
 }
 
 fn weighting(d: &DataSet, sequence: &str, image_type: &[String]) -> Weighting {
-    let is = |word: &str| image_type.iter().any(|t| t == word);
-    if is("TRACEW") || is("TRACE") || is("CALC_BVALUE") || is("ISOTROPIC") {
+    if trace_by_type(image_type) {
         return Weighting::Trace;
     }
     let siemens = Private {
@@ -188,15 +250,10 @@ fn weighting(d: &DataSet, sequence: &str, image_type: &[String]) -> Weighting {
         .or_else(|| {
             let axis = |element| ge.numbers(d, element, Form::Text)?.first().copied();
             Some([axis(0xBB)?, axis(0xBC)?, axis(0xBD)?])
-        });
+        })
+        .or_else(|| commented(d)?.1);
     if let Some(v) = vector {
-        // Scanners write a null vector for what has no single direction.
-        let null = v.iter().all(|x| x.abs() < 1e-3);
-        return if null {
-            Weighting::Trace
-        } else {
-            Weighting::Direction(format!("{:.2} {:.2} {:.2}", v[0], v[1], v[2]))
-        };
+        return along(v);
     }
     match philips.text(d, 0x04).as_deref() {
         Some("I") => return Weighting::Trace,
@@ -207,73 +264,4 @@ fn weighting(d: &DataSet, sequence: &str, image_type: &[String]) -> Weighting {
         Some((_, number)) if number.starts_with('#') => Weighting::Direction(number.to_owned()),
         _ => Weighting::Unstated,
     }
-}
-
-/// How a private value is encoded where the file calls it unknown (VR `UN`).
-#[derive(Clone, Copy)]
-enum Form {
-    Text,
-    F32,
-    F64,
-}
-
-/// A block of private elements (PS3.5 §7.8).
-struct Private {
-    group: u16,
-    creator: &'static str,
-    /// Start of (0008,0070) in upper case.
-    vendor: &'static str,
-}
-
-impl Private {
-    fn element<'d>(&self, d: &'d DataSet, element: u8) -> Option<&'d dicom_object::mem::InMemElement> {
-        if let Ok(found) = d.private_element(self.group, self.creator, element) {
-            return Some(found);
-        }
-        let of_vendor = text(d, tags::MANUFACTURER)?
-            .to_uppercase()
-            .starts_with(self.vendor);
-        let nameless = d.get(Tag(self.group, 0x0010)).is_none();
-        (of_vendor && nameless)
-            .then(|| d.get(Tag(self.group, 0x1000 | u16::from(element))))
-            .flatten()
-    }
-
-    fn text(&self, d: &DataSet, element: u8) -> Option<String> {
-        let value = self.element(d, element)?;
-        let text = match value.vr() {
-            dicom_core::VR::UN | dicom_core::VR::OB => {
-                String::from_utf8_lossy(&value.to_bytes().ok()?).into_owned()
-            }
-            _ => value.to_str().ok()?.into_owned(),
-        };
-        Some(
-            text.trim_matches(|c: char| c == '\0' || c.is_whitespace())
-                .to_owned(),
-        )
-        .filter(|t| !t.is_empty())
-    }
-
-    fn numbers(&self, d: &DataSet, element: u8, form: Form) -> Option<Vec<f64>> {
-        let value = self.element(d, element)?;
-        let numbers: Vec<f64> = match (value.vr(), form) {
-            (dicom_core::VR::UN | dicom_core::VR::OB, Form::F32) => chunks(&value.to_bytes().ok()?)
-                .map(|b| f64::from(f32::from_le_bytes(b)))
-                .collect(),
-            (dicom_core::VR::UN | dicom_core::VR::OB, Form::F64) => {
-                chunks(&value.to_bytes().ok()?).map(f64::from_le_bytes).collect()
-            }
-            (dicom_core::VR::UN | dicom_core::VR::OB, Form::Text) => self
-                .text(d, element)?
-                .split('\\')
-                .map(|n| n.trim().parse().ok())
-                .collect::<Option<_>>()?,
-            _ => value.to_multi_float64().ok()?,
-        };
-        (!numbers.is_empty() && numbers.iter().all(|n| n.is_finite())).then_some(numbers)
-    }
-}
-
-fn chunks<const N: usize>(bytes: &[u8]) -> impl Iterator<Item = [u8; N]> + '_ {
-    bytes.as_chunks::<N>().0.iter().copied()
 }

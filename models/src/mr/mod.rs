@@ -18,8 +18,10 @@
 //! | `conflicting_duplicate` | file | another image with the same SOP Instance UID came first |
 //! | `unsupported_transfer_syntax` | file, load | an encoding that is not read |
 //! | `not_mr` | series | another modality |
-//! | `enhanced_not_supported` | series | Enhanced (multi-frame) MR |
-//! | `mosaic_not_supported` | series | Siemens mosaic |
+//! | `invalid_frames` | file | Enhanced MR whose frames are not described one by one |
+//! | `invalid_mosaic` | file | a mosaic without a number of slices, or of another size than its tiles fill |
+//! | `mosaic_without_normal` | file | a Siemens mosaic whose slice order is lost with its CSA header |
+//! | `multi_frame` | series | several frames in an object that describes none of them |
 //! | `no_pixels` | series | objects without an image |
 //! | `not_grayscale` | series | colour images |
 //! | `unsupported_pixels` | series | other depths than 8 or 16 bits, or an impossible layout |
@@ -36,12 +38,18 @@
 //! | `undecodable` | load | the pixels cannot be decompressed |
 //! | `adc_unit_unknown` | load | values that fit no unit of ADC |
 
+mod codec;
+mod csa;
 mod diffusion;
+mod enhanced;
 mod extent;
 mod files;
+mod fragments;
 mod geometry;
 mod header;
+mod mosaic;
 mod pixels;
+mod private;
 mod recognition;
 mod series;
 mod words;
@@ -163,6 +171,24 @@ pub struct SliceSource {
     pub path: PathBuf,
     /// (0008,0018).
     pub sop_instance_uid: String,
+    /// Which part of its pixel data.
+    pub part: Part,
+}
+
+/// Which part of a file's pixel data one slice is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Part {
+    /// All of it: classic images.
+    Whole,
+    /// One frame, from 0: enhanced images.
+    Frame(usize),
+    /// One tile of a mosaic, by the pixel of its upper left corner.
+    Tile {
+        /// From 0.
+        row: usize,
+        /// From 0.
+        column: usize,
+    },
 }
 
 /// One series.

@@ -1,11 +1,9 @@
 //! Images → series → volumes.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 
-use dicom_encoding::transfer_syntax::TransferSyntaxIndex;
-use dicom_transfer_syntax_registry::TransferSyntaxRegistry;
-
+use super::codec;
 use super::diffusion::Weighting;
 use super::files::{self, Instance};
 use super::geometry::{self, Plane};
@@ -15,8 +13,9 @@ use super::{Contrast, Scan, Series, VolumeIndex};
 use crate::findings::{Fault, Reason, RefusedInput, StudyIdentity};
 use crate::limits::{MAX_B0_S_PER_MM2, MAX_DIRECTIONS};
 
-const MR_IMAGE: &str = "1.2.840.10008.5.1.4.1.1.4";
-const ENHANCED_MR: [&str; 3] = [
+/// MR Image Storage, Enhanced MR, Enhanced MR Color (refused as colour) and Legacy Converted Enhanced MR.
+const MR_IMAGES: [&str; 4] = [
+    "1.2.840.10008.5.1.4.1.1.4",
     "1.2.840.10008.5.1.4.1.1.4.1",
     "1.2.840.10008.5.1.4.1.1.4.3",
     "1.2.840.10008.5.1.4.1.1.4.4",
@@ -31,7 +30,7 @@ pub fn scan(paths: &[PathBuf]) -> Scan {
     let mut studies: Vec<StudyIdentity> = Vec::new();
     let mut groups: BTreeMap<(String, String), Vec<Instance>> = BTreeMap::new();
     for image in images {
-        let header = &image.file.header;
+        let header = &image.header;
         if !studies
             .iter()
             .any(|s| s.study_instance_uid == header.study.study_instance_uid)
@@ -54,24 +53,25 @@ pub fn scan(paths: &[PathBuf]) -> Scan {
 }
 
 fn read_series(images: Vec<Instance>) -> Option<Series> {
-    let first = images.first()?.header();
+    let first = &images.first()?.header;
     let mut series = Series {
         uid: first.series_uid.clone(),
         study_uid: first.study.study_instance_uid.clone(),
         number: first.series_number,
         description: first.description.clone(),
         modality: first.modality.clone(),
-        files: images.len(),
+        files: images.iter().map(|i| &i.path).collect::<BTreeSet<_>>().len(),
         volumes: Vec::new(),
         refused: Vec::new(),
     };
     let weighted = images.iter().any(|i| {
-        i.header()
+        i.header
             .diffusion
             .b
             .as_ref()
             .is_some_and(|b| b.value >= MAX_B0_S_PER_MM2)
     });
+    let count = images.len();
     let mut unusable: BTreeMap<String, (Reason, usize)> = BTreeMap::new();
     let mut slices: Vec<(Instance, Plane)> = Vec::new();
     for image in images {
@@ -80,8 +80,8 @@ fn read_series(images: Vec<Instance>) -> Option<Series> {
             Err(reason) => unusable.entry(reason.code.clone()).or_insert((reason, 0)).1 += 1,
         }
     }
-    for (reason, count) in unusable.into_values() {
-        let text = format!("{} ({count} of {} files)", reason.text, series.files);
+    for (reason, of_these) in unusable.into_values() {
+        let text = format!("{} ({of_these} of {count} images)", reason.text);
         series.refuse(Reason { text, ..reason });
     }
     if let Some(reason) = two_orientations(&slices) {
@@ -91,14 +91,14 @@ fn read_series(images: Vec<Instance>) -> Option<Series> {
     let mut groups: BTreeMap<GroupKey, Vec<(Instance, Plane)>> = BTreeMap::new();
     for slice in slices {
         groups
-            .entry(GroupKey::of(slice.0.header()))
+            .entry(GroupKey::of(&slice.0.header))
             .or_default()
             .push(slice);
     }
     let groups: Vec<_> = groups
         .into_iter()
         .map(|(key, group)| {
-            let recognition = recognise(group[0].0.header(), weighted);
+            let recognition = recognise(&group[0].0.header, weighted);
             (key, group, recognition)
         })
         .collect();
@@ -130,7 +130,7 @@ fn two_orientations(slices: &[(Instance, Plane)]) -> Option<Reason> {
     if slices.iter().all(|(_, other)| other.same_orientation(plane)) {
         return None;
     }
-    let recognition = recognise(first.header(), false);
+    let recognition = recognise(&first.header, false);
     Some(if recognition.localizer {
         Reason::new("localizer", Fault::Data, recognition.reason)
     } else {
@@ -156,7 +156,7 @@ impl Series {
 
 /// Whether one image can be a slice of a volume, and where it lies.
 fn usable(image: &Instance) -> Result<Plane, Reason> {
-    let header = image.header();
+    let header = &image.header;
     let refuse = |code: &str, text: String| Err(Reason::new(code, Fault::Data, text));
     if header.modality != "MR" {
         let modality = if header.modality.is_empty() {
@@ -166,38 +166,20 @@ fn usable(image: &Instance) -> Result<Plane, Reason> {
         };
         return refuse("not_mr", format!("Its modality is {modality}, not MR."));
     }
-    if image.file.pixels.is_none() {
+    if !image.has_pixels {
         return refuse("no_pixels", "It holds no image.".to_owned());
     }
-    if ENHANCED_MR.contains(&header.sop_class_uid.as_str()) || header.image.frames != 1 {
-        return refuse(
-            "enhanced_not_supported",
-            "Enhanced (multi-frame) MR is not read yet.".to_owned(),
-        );
+    if !MR_IMAGES.contains(&header.sop_class_uid.as_str()) {
+        return refuse("not_mr", "Its SOP class is no MR image.".to_owned());
     }
-    if header.sop_class_uid != MR_IMAGE {
-        return refuse("not_mr", "Its SOP class is not MR Image Storage.".to_owned());
-    }
-    if header.image.mosaic {
+    if header.image.frames != 1 {
         return refuse(
-            "mosaic_not_supported",
-            "Siemens mosaics are not read yet.".to_owned(),
+            "multi_frame",
+            "It holds several frames and describes none of them.".to_owned(),
         );
     }
     header.image.readable()?;
-    let uid = &image.file.transfer_syntax;
-    if !TransferSyntaxRegistry
-        .get(uid)
-        .is_some_and(|syntax| syntax.can_decode_all())
-    {
-        let name = TransferSyntaxRegistry
-            .get(uid)
-            .map_or("unknown", |syntax| syntax.name());
-        return refuse(
-            "unsupported_transfer_syntax",
-            format!("Its encoding ({name}) is not read."),
-        );
-    }
+    codec::readable(&image.transfer_syntax)?;
     Plane::new(&header.place, header.image.rows, header.image.columns)
 }
 
@@ -241,7 +223,7 @@ fn volumes(group: Vec<(Instance, Plane)>, recognition: &Recognition) -> Result<V
     let mut directions: BTreeMap<Weighting, Vec<(Instance, Plane)>> = BTreeMap::new();
     for slice in group {
         directions
-            .entry(slice.0.header().diffusion.weighting.clone())
+            .entry(slice.0.header.diffusion.weighting.clone())
             .or_default()
             .push(slice);
     }
@@ -292,7 +274,7 @@ fn repeats(slices: Vec<(Instance, Plane)>) -> Result<Vec<Vec<(Instance, Plane)>>
     let mut by_acquisition: BTreeMap<Option<i64>, Vec<(Instance, Plane)>> = BTreeMap::new();
     for slice in &slices {
         by_acquisition
-            .entry(slice.0.header().sequence.acquisition)
+            .entry(slice.0.header.sequence.acquisition)
             .or_default()
             .push(slice.clone());
     }
@@ -315,7 +297,7 @@ fn repeats(slices: Vec<(Instance, Plane)>) -> Result<Vec<Vec<(Instance, Plane)>>
 fn one_volume(slices: &[(Instance, Plane)], recognition: &Recognition) -> Result<VolumeIndex, Reason> {
     let planes: Vec<Plane> = slices.iter().map(|(_, plane)| plane.clone()).collect();
     let (grid, order) = geometry::stack(&planes)?;
-    let first = slices[order[0]].0.header();
+    let first = &slices[order[0]].0.header;
     Ok(VolumeIndex {
         contrast: recognition.contrast,
         b_value: recognition.b_value,
