@@ -4,15 +4,29 @@
 //! with the number of entries. Each entry has a name of 64 bytes, and its values as texts with lengths
 //! of their own (layout after nibabel's description, nipy.org/nibabel/dicom/siemens_csa.html).
 
+use super::header::DataSet;
+use super::private::Private;
+
 /// Entries beyond any real header.
 const MAX_ENTRIES: u32 = 2048;
 /// Values of one entry beyond any real header.
 const MAX_VALUES: u32 = 1024;
 const NAME: usize = 64;
 
+const HEADER: Private = Private {
+    group: 0x0029,
+    creator: "SIEMENS CSA HEADER",
+    vendor: "SIEMENS",
+};
+
+/// The values of one entry of an image's CSA header, as [`values`].
+pub(super) fn of_image(d: &DataSet, name: &str) -> Option<Vec<String>> {
+    values(&HEADER.element(d, 0x10)?.to_bytes().ok()?, name)
+}
+
 /// The values of one entry, trimmed, empty ones left out; none when the header is no CSA header, is cut
 /// short, or has no such entry.
-pub(super) fn values(header: &[u8], name: &str) -> Option<Vec<String>> {
+fn values(header: &[u8], name: &str) -> Option<Vec<String>> {
     let newer = header.starts_with(b"SV10");
     let mut bytes = Bytes(header);
     if newer {

@@ -5,16 +5,44 @@
 //! |---|---|---|---|
 //! | standard | (0018,9087) | (0018,9075) | (0018,9089) |
 //! | Siemens, `SIEMENS MR HEADER` | (0019,xx0C) | (0019,xx0D) | (0019,xx0E) |
-//! | GE, `GEMS_PARM_01`, `GEMS_ACQU_01` | (0043,xx39) first value | | (0019,xxBB), BC, BD |
+//! | Siemens, CSA header | `B_value` | `DiffusionDirectionality` | `DiffusionGradientDirection` |
+//! | GE, `GEMS_PARM_01`, `GEMS_ACQU_01` | (0043,xx39) first value less (0043,xx7F) | | (0019,xxBB), BC, BD |
 //! | Philips, `Philips Imaging DD 001` | (2001,xx03) | (2001,xx04): I isotropic | |
 //! | United Imaging, `Image Private Header` | (0065,xx09) | | (0065,xx37) |
 //! | Canon, Toshiba | standard, or (0020,4000) `b=1000(x,y,z)` | | the same |
 
 use dicom_dictionary_std::tags;
 
+use super::csa;
 use super::header::{DataSet, number, numbers, text};
 use super::private::{Form, Private};
 use crate::limits::{MAX_B_VALUE_S_PER_MM2, MAX_B0_S_PER_MM2};
+
+const SIEMENS: Private = Private {
+    group: 0x0019,
+    creator: "SIEMENS MR HEADER",
+    vendor: "SIEMENS",
+};
+const GE_ACQUISITION: Private = Private {
+    group: 0x0019,
+    creator: "GEMS_ACQU_01",
+    vendor: "GE",
+};
+const GE_PARAMETERS: Private = Private {
+    group: 0x0043,
+    creator: "GEMS_PARM_01",
+    vendor: "GE",
+};
+const PHILIPS: Private = Private {
+    group: 0x2001,
+    creator: "Philips Imaging DD 001",
+    vendor: "PHILIPS",
+};
+const UNITED_IMAGING: Private = Private {
+    group: 0x0065,
+    creator: "Image Private Header",
+    vendor: "UIH",
+};
 
 /// How an image is diffusion-weighted.
 #[derive(Debug, Clone, PartialEq)]
@@ -122,74 +150,45 @@ fn along(v: [f64; 3]) -> Weighting {
     }
 }
 
+/// The standard tag, then the vendors' own, then words.
 fn b_value(d: &DataSet, sequence: &str) -> Option<BValue> {
-    let private = |group, creator, vendor, element, form, name| {
-        let value = *Private {
-            group,
-            creator,
-            vendor,
-        }
-        .numbers(d, element, form)?
-        .first()?;
-        Some(BValue {
-            value,
-            source: Source::Private(name),
-        })
+    let private = |block: &Private, element, form, name| {
+        let value = *block.numbers(d, element, form)?.first()?;
+        Some((value, Source::Private(name)))
     };
-    number(d, tags::DIFFUSION_B_VALUE)
-        .map(|value| BValue {
-            value,
-            source: Source::Standard,
-        })
+    let (value, source) = number(d, tags::DIFFUSION_B_VALUE)
+        .map(|value| (value, Source::Standard))
+        .or_else(|| private(&SIEMENS, 0x0C, Form::Text, "Siemens (0019,100C)"))
         .or_else(|| {
-            private(
-                0x0019,
-                "SIEMENS MR HEADER",
-                "SIEMENS",
-                0x0C,
-                Form::Text,
-                "Siemens (0019,100C)",
-            )
+            Some((
+                csa_number(d, "B_value")?,
+                Source::Private("Siemens CSA header, B_value"),
+            ))
         })
-        .or_else(|| {
-            let ge = private(0x0043, "GEMS_PARM_01", "GE", 0x39, Form::Text, "GE (0043,1039)")?;
-            // Some releases add 1e9 to tell b-values from the slop of older ones.
-            let value = ge.value.rem_euclid(1e9);
-            Some(BValue { value, ..ge })
-        })
-        .or_else(|| {
-            private(
-                0x2001,
-                "Philips Imaging DD 001",
-                "PHILIPS",
-                0x03,
-                Form::F32,
-                "Philips (2001,1003)",
-            )
-        })
-        .or_else(|| {
-            private(
-                0x0065,
-                "Image Private Header",
-                "UIH",
-                0x09,
-                Form::F64,
-                "United Imaging (0065,1009)",
-            )
-        })
-        .or_else(|| {
-            let digits = after_b(sequence)?.0;
-            Some(BValue {
-                value: digits.parse().ok()?,
-                source: Source::SequenceName,
-            })
-        })
-        .or_else(|| {
-            Some(BValue {
-                value: commented(d)?.0,
-                source: Source::ImageComments,
-            })
-        })
+        .or_else(|| Some((ge_b_value(d)?, Source::Private("GE (0043,1039)"))))
+        .or_else(|| private(&PHILIPS, 0x03, Form::F32, "Philips (2001,1003)"))
+        .or_else(|| private(&UNITED_IMAGING, 0x09, Form::F64, "United Imaging (0065,1009)"))
+        .or_else(|| Some((after_b(sequence)?.0.parse().ok()?, Source::SequenceName)))
+        .or_else(|| Some((commented(d)?.0, Source::ImageComments)))?;
+    Some(BValue { value, source })
+}
+
+/// GE adds a bias to tell b-values from what older releases wrote into the same element; the bias stands in
+/// (0043,107F), or is 1e9 where that is missing or something else.
+fn ge_b_value(d: &DataSet) -> Option<f64> {
+    const BIAS: f64 = 1e9;
+    let first = |element| GE_PARAMETERS.numbers(d, element, Form::Text)?.first().copied();
+    let stored = first(0x39)?;
+    let bias = first(0x7F).filter(|bias| (MAX_B_VALUE_S_PER_MM2..=stored).contains(bias));
+    Some(bias.map_or_else(|| stored.rem_euclid(BIAS), |bias| stored - bias))
+}
+
+fn csa_number(d: &DataSet, name: &str) -> Option<f64> {
+    csa::of_image(d, name)?
+        .first()?
+        .parse()
+        .ok()
+        .filter(|n: &f64| n.is_finite())
 }
 
 /// b-value and, in brackets, the direction of Canon's and Toshiba's image comments.
@@ -204,7 +203,10 @@ fn commented(d: &DataSet) -> Option<(f64, Option<[f64; 3]>)> {
         let values: Option<Vec<f64>> = numbers.split(',').map(|n| n.trim().parse().ok()).collect();
         values?.try_into().ok()
     };
-    Some((b.trim().parse().ok().filter(|b: &f64| b.is_finite())?, direction()))
+    Some((
+        b.trim().parse().ok().filter(|b: &f64| b.is_finite())?,
+        direction(),
+    ))
 }
 
 /// Of `*ep_b1000#4` the digits and what follows them.
@@ -218,44 +220,31 @@ fn weighting(d: &DataSet, sequence: &str, image_type: &[String]) -> Weighting {
     if trace_by_type(image_type) {
         return Weighting::Trace;
     }
-    let siemens = Private {
-        group: 0x0019,
-        creator: "SIEMENS MR HEADER",
-        vendor: "SIEMENS",
-    };
-    let ge = Private {
-        group: 0x0019,
-        creator: "GEMS_ACQU_01",
-        vendor: "GE",
-    };
-    let philips = Private {
-        group: 0x2001,
-        creator: "Philips Imaging DD 001",
-        vendor: "PHILIPS",
-    };
-    let uih = Private {
-        group: 0x0065,
-        creator: "Image Private Header",
-        vendor: "UIH",
-    };
-    let stated = text(d, tags::DIFFUSION_DIRECTIONALITY).or_else(|| siemens.text(d, 0x0D));
+    let stated = text(d, tags::DIFFUSION_DIRECTIONALITY)
+        .or_else(|| SIEMENS.text(d, 0x0D))
+        .or_else(|| csa::of_image(d, "DiffusionDirectionality")?.first().cloned());
     if stated.as_deref() == Some("ISOTROPIC")
         || after_b(sequence).is_some_and(|(_, tail)| tail.starts_with('t'))
     {
         return Weighting::Trace;
     }
     let vector = numbers::<3>(d, tags::DIFFUSION_GRADIENT_ORIENTATION)
-        .or_else(|| siemens.numbers(d, 0x0E, Form::F64)?.try_into().ok())
-        .or_else(|| uih.numbers(d, 0x37, Form::F64)?.try_into().ok())
+        .or_else(|| SIEMENS.numbers(d, 0x0E, Form::F64)?.try_into().ok())
         .or_else(|| {
-            let axis = |element| ge.numbers(d, element, Form::Text)?.first().copied();
+            let parts = csa::of_image(d, "DiffusionGradientDirection")?;
+            let parts: Option<Vec<f64>> = parts.iter().map(|n| n.parse().ok()).collect();
+            parts?.try_into().ok()
+        })
+        .or_else(|| UNITED_IMAGING.numbers(d, 0x37, Form::F64)?.try_into().ok())
+        .or_else(|| {
+            let axis = |element| GE_ACQUISITION.numbers(d, element, Form::Text)?.first().copied();
             Some([axis(0xBB)?, axis(0xBC)?, axis(0xBD)?])
         })
         .or_else(|| commented(d)?.1);
     if let Some(v) = vector {
         return along(v);
     }
-    match philips.text(d, 0x04).as_deref() {
+    match PHILIPS.text(d, 0x04).as_deref() {
         Some("I") => return Weighting::Trace,
         Some(letter) => return Weighting::Direction(letter.to_owned()),
         None => {}

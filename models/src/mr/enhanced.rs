@@ -9,7 +9,7 @@ use dicom_dictionary_std::tags;
 
 use super::Part;
 use super::diffusion::Diffusion;
-use super::header::{DataSet, Header, contrast_agent, number, numbers, positive, text, words};
+use super::header::{DataSet, Header, contrast_agent, number, numbers, positive, real_world, text, words};
 use crate::findings::{Fault, Reason};
 
 /// The frames of an enhanced image, each with a header of its own; none when it has no groups per frame.
@@ -121,6 +121,9 @@ fn pixel_values(header: &mut Header, groups: &Groups) {
         header.image.slope = number(item, tags::RESCALE_SLOPE).unwrap_or(1.0);
         header.image.intercept = number(item, tags::RESCALE_INTERCEPT).unwrap_or(0.0);
     }
+    let mapped = [Some(groups.own), groups.shared];
+    let mapped = mapped.into_iter().flatten().find_map(real_world);
+    header.image.real_world = mapped.or(header.image.real_world.take());
 }
 
 fn sequence(header: &mut Header, d: &DataSet, groups: &Groups) {

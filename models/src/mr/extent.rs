@@ -33,6 +33,8 @@ pub(super) enum Broken {
     Truncated,
     /// Bytes that are no data set.
     Malformed,
+    /// Not written as its file meta information says.
+    OtherSyntax,
     /// More than our limits allow.
     TooLarge,
     /// A data set compressed as a whole for streaming (JPIP).
@@ -191,6 +193,7 @@ struct Walk<R> {
 impl<R: Read + Seek> Walk<R> {
     /// Everything up to the pixel data, and where those are.
     fn data_set(mut self) -> Result<(Vec<u8>, Option<PixelSpan>), Broken> {
+        self.check_syntax()?;
         let mut pixels = None;
         while !self.ended() {
             let element_at = self.at;
@@ -206,6 +209,23 @@ impl<R: Read + Seek> Walk<R> {
             self.need(self.at)?;
         }
         Ok((self.bytes, pixels))
+    }
+
+    /// Holds the first element against the stated syntax: a data set starts at group 0008 or lower, and an
+    /// explicit element names its value representation where an implicit one has a small length.
+    fn check_syntax(&mut self) -> Result<(), Broken> {
+        const FIRST: usize = 6;
+        if self.need(self.at + FIRST).is_err() {
+            return Ok(());
+        }
+        let first = &self.bytes[self.at..self.at + FIRST];
+        let explicit = first[4..].iter().all(u8::is_ascii_uppercase);
+        // The other byte order would make a group of 0x0800 out of 0x0008.
+        let big_endian = first[0] == 0 && first[1] != 0;
+        if explicit != self.syntax.explicit || big_endian != self.syntax.big_endian {
+            return Err(Broken::OtherSyntax);
+        }
+        Ok(())
     }
 
     /// What is behind the file meta information, inflated, with everything in front of it kept.

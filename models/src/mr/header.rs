@@ -11,7 +11,7 @@ use dicom_object::{InMemDicomObject, OpenFileOptions, ReadError};
 use super::Part;
 use super::diffusion::Diffusion;
 use super::extent::{self, Broken, PixelSpan};
-use super::{enhanced, mosaic};
+use super::{codec, enhanced, mosaic};
 use crate::findings::{Fault, Reason, StudyIdentity};
 use crate::limits::{MAX_DICOM_FILE_BYTES, MAX_FRAMES, MAX_IMAGE_SIDE};
 
@@ -50,6 +50,18 @@ pub(super) struct Image {
     pub signed: bool,
     pub slope: f64,
     pub intercept: f64,
+    /// Stored values between these two mean that nothing was measured (C.7.5.1.1.2).
+    pub padding: Option<[i32; 2]>,
+    pub real_world: Option<RealWorld>,
+}
+
+/// What stored values mean in a physical unit (C.7.6.16.2.11): value = stored · slope + intercept.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct RealWorld {
+    pub slope: f64,
+    pub intercept: f64,
+    /// UCUM code.
+    pub unit: String,
 }
 
 /// Where the pixels are (PS3.3 C.7.6.2), as written.
@@ -128,6 +140,12 @@ pub(super) fn read(path: &Path) -> Result<FileHeader, Reason> {
     let whole = Header::from_data_set(&data_set)?;
     let stored = whole.image.clone();
     if let Some(pixels) = &extent.pixels
+        && pixels.fragments.is_none() != codec::uncompressed(&extent.transfer_syntax)
+        && codec::readable(&extent.transfer_syntax).is_ok()
+    {
+        return Err(broken(Broken::OtherSyntax));
+    }
+    if let Some(pixels) = &extent.pixels
         && pixels.fragments.is_none()
         && stored.stored_bytes().is_none_or(|needed| needed > pixels.length)
     {
@@ -187,6 +205,11 @@ fn broken(why: Broken) -> Reason {
                 "Its header or the file (limit {} MiB) is too large.",
                 MAX_DICOM_FILE_BYTES >> 20
             ),
+        ),
+        Broken::OtherSyntax => (
+            "wrong_transfer_syntax",
+            "It is written in another transfer syntax than its file meta information (0002,0010) states."
+                .to_owned(),
         ),
         Broken::Streamed => (
             "unsupported_transfer_syntax",
@@ -250,6 +273,8 @@ impl Header {
             signed: whole(d, tags::PIXEL_REPRESENTATION) == Some(1),
             slope: number(d, tags::RESCALE_SLOPE).unwrap_or(1.0),
             intercept: number(d, tags::RESCALE_INTERCEPT).unwrap_or(0.0),
+            padding: padding(d),
+            real_world: real_world(d),
         };
         Ok(Header {
             study,
@@ -307,6 +332,28 @@ fn frames(d: &DataSet) -> Result<usize, Reason> {
             format!("The image has no frame, or more than {MAX_FRAMES}."),
         )),
     }
+}
+
+/// The range limit is absent where a single value means padding.
+fn padding(d: &DataSet) -> Option<[i32; 2]> {
+    let stored = |tag| number(d, tag).map(|n| n as i32);
+    let value = stored(tags::PIXEL_PADDING_VALUE)?;
+    let limit = stored(tags::PIXEL_PADDING_RANGE_LIMIT).unwrap_or(value);
+    Some([value, limit])
+}
+
+/// The first linear mapping of a data set or functional group; those by table are not read.
+pub(super) fn real_world(d: &DataSet) -> Option<RealWorld> {
+    let item = d.get(tags::REAL_WORLD_VALUE_MAPPING_SEQUENCE)?.items()?.first()?;
+    let unit = item
+        .get(tags::MEASUREMENT_UNITS_CODE_SEQUENCE)?
+        .items()?
+        .first()?;
+    Some(RealWorld {
+        slope: number(item, tags::REAL_WORLD_VALUE_SLOPE).filter(|slope| *slope != 0.0)?,
+        intercept: number(item, tags::REAL_WORLD_VALUE_INTERCEPT)?,
+        unit: text(unit, tags::CODE_VALUE)?,
+    })
 }
 
 /// UIDs become parts of file names and reports, so nothing but PS3.5 §9.1 passes.

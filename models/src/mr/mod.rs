@@ -10,6 +10,7 @@
 //! |---|---|---|
 //! | `not_dicom` | file | no preamble with `DICM` |
 //! | `malformed` | file | the header cannot be parsed |
+//! | `wrong_transfer_syntax` | file | not written as its file meta information says |
 //! | `truncated` | file | it ends before its image is complete |
 //! | `too_large` | file | beyond a limit of [`crate::limits`] |
 //! | `too_many_files` | scan | more than [`crate::limits::MAX_FILES`], or folders too deep |

@@ -19,11 +19,6 @@ const SIEMENS: Private = Private {
     creator: "SIEMENS MR HEADER",
     vendor: "SIEMENS",
 };
-const CSA: Private = Private {
-    group: 0x0029,
-    creator: "SIEMENS CSA HEADER",
-    vendor: "SIEMENS",
-};
 const UNITED_IMAGING: Private = Private {
     group: 0x0065,
     creator: "Image Private Header",
@@ -70,8 +65,7 @@ fn checked_count(count: f64) -> Result<usize, Reason> {
 }
 
 fn siemens(whole: &Header, d: &DataSet) -> Result<Layout, Reason> {
-    let csa = CSA.element(d, 0x10).and_then(|e| e.to_bytes().ok());
-    let csa_values = |name| csa.as_deref().and_then(|bytes| csa::values(bytes, name));
+    let csa_values = |name| csa::of_image(d, name);
     let csa_number = |name| -> Option<f64> { csa_values(name)?.first()?.parse().ok() };
     let count = SIEMENS
         .numbers(d, 0x0A, Form::U16)

@@ -53,18 +53,18 @@ impl VolumeIndex {
                 "The volume has more voxels than are read.",
             ));
         }
-        let mut voxels = read_stack(&self.slices, [slices, rows, columns])?;
+        let shape = [slices, rows, columns];
+        if self.contrast == Some(Contrast::Adc) {
+            return apparent_diffusion(&self.slices, shape);
+        }
+        let mut voxels = read_stack(&self.slices, shape, Image::clone)?;
         if !self.further_directions.is_empty() {
             voxels.mapv_inplace(log_signal);
             for direction in &self.further_directions {
-                voxels += &read_stack(direction, [slices, rows, columns])?.mapv_into(log_signal);
+                voxels += &read_stack(direction, shape, Image::clone)?.mapv_into(log_signal);
             }
             let directions = 1 + self.further_directions.len();
             voxels.mapv_inplace(|sum| (sum / directions as f32).exp());
-        }
-        if self.contrast == Some(Contrast::Adc) {
-            let factor = adc_factor(&voxels)?;
-            voxels.mapv_inplace(|v| v * factor);
         }
         Ok(voxels)
     }
@@ -75,7 +75,35 @@ fn log_signal(signal: f32) -> f32 {
     signal.max(1e-3).ln()
 }
 
-fn read_stack(slices: &[SliceSource], shape: [usize; 3]) -> Result<Array3<f32>, Reason> {
+/// A map of apparent diffusion coefficients, 1e-3 mm²/s: by its real-world values where they state a unit,
+/// else by the size of its numbers.
+fn apparent_diffusion(slices: &[SliceSource], shape: [usize; 3]) -> Result<Array3<f32>, Reason> {
+    let mut stated = 0;
+    let mut voxels = read_stack(slices, shape, |image| {
+        image.diffusivity().map_or_else(
+            || image.clone(),
+            |mapped| {
+                stated += 1;
+                mapped
+            },
+        )
+    })?;
+    if stated == 0 {
+        let factor = adc_factor(&voxels)?;
+        voxels.mapv_inplace(|v| v * factor);
+    } else if stated < slices.len() {
+        let text = "Some of its slices state a unit of ADC and some do not.";
+        return Err(Reason::new("adc_unit_unknown", Fault::Data, text));
+    }
+    Ok(voxels)
+}
+
+/// The values of a stack of slices; `meaning` says what the stored values of each mean.
+fn read_stack(
+    slices: &[SliceSource],
+    shape: [usize; 3],
+    mut meaning: impl FnMut(&Image) -> Image,
+) -> Result<Array3<f32>, Reason> {
     let mut values = Vec::with_capacity(shape.iter().product());
     let mut open: Option<Source> = None;
     for slice in slices {
@@ -83,7 +111,7 @@ fn read_stack(slices: &[SliceSource], shape: [usize; 3]) -> Result<Array3<f32>, 
             Some(source) => open.insert(source),
             None => open.insert(Source::open(slice)?),
         };
-        source.rescale_into(slice, &shape[1..], &mut values)?;
+        source.rescale_into(slice, &shape[1..], &mut meaning, &mut values)?;
     }
     Array3::from_shape_vec(shape, values).map_err(|_| changed())
 }
@@ -110,6 +138,7 @@ impl Source {
         &mut self,
         slice: &SliceSource,
         size: &[usize],
+        meaning: impl FnOnce(&Image) -> Image,
         values: &mut Vec<f32>,
     ) -> Result<(), Reason> {
         let same = |h: &&Header| h.part == slice.part && h.sop_instance_uid == slice.sop_instance_uid;
@@ -117,7 +146,7 @@ impl Source {
             Part::Frame(n) => self.file.images.get(n),
             _ => self.file.images.iter().find(same),
         };
-        let image = image.filter(same).ok_or_else(changed)?.image.clone();
+        let image = meaning(&image.filter(same).ok_or_else(changed)?.image);
         if [image.rows, image.columns] != size {
             return Err(changed());
         }
@@ -253,7 +282,26 @@ impl Image {
         Ok(())
     }
 
-    /// Stored bytes to values (PS3.3 C.7.6.3, C.11.1.1.2), appended.
+    /// The same pixels with real-world values in 1e-3 mm²/s; none when no unit of diffusivity is stated.
+    pub fn diffusivity(&self) -> Option<Image> {
+        let stated = self.real_world.as_ref()?;
+        let factor = match stated.unit.as_str() {
+            "mm2/s" => 1e3,
+            "10*-3.mm2/s" | "10-3.mm2/s" | "1e-3mm2/s" => 1.0,
+            "um2/s" | "10*-6.mm2/s" | "10-6.mm2/s" | "1e-6mm2/s" => 1e-3,
+            "um2/ms" => 1.0,
+            "cm2/s" => 1e5,
+            "m2/s" => 1e9,
+            _ => return None,
+        };
+        Some(Image {
+            slope: stated.slope * factor,
+            intercept: stated.intercept * factor,
+            ..self.clone()
+        })
+    }
+
+    /// Stored bytes to values (PS3.3 C.7.6.3, C.11.1.1.2), appended; padding becomes 0.
     fn rescale_into(&self, stored: &[u8], big_endian: bool, out: &mut Vec<f32>) -> Result<(), Reason> {
         self.readable()?;
         let shift = self.high_bit + 1 - self.bits_stored;
@@ -266,8 +314,16 @@ impl Image {
         // The largest stored value plus the smallest: what inversion subtracts from.
         let ends = if self.signed { -1 } else { mask };
         let inverted = self.photometric == "MONOCHROME1";
+        // Some writers state a negative padding value without its sign.
+        let padding = self.padding.map(|ends| {
+            let [a, b] = ends.map(|end| ((end & mask) ^ sign) - sign);
+            a.min(b)..=a.max(b)
+        });
         let value = |raw: u16| {
             let stored = (((i32::from(raw) >> shift) & mask) ^ sign) - sign;
+            if padding.as_ref().is_some_and(|range| range.contains(&stored)) {
+                return 0.0;
+            }
             let stored = if inverted { ends - stored } else { stored };
             (f64::from(stored) * self.slope + self.intercept) as f32
         };

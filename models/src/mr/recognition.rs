@@ -172,8 +172,12 @@ fn left_out(header: &Header, words: &Words) -> Option<Recognition> {
 
 fn adc(header: &Header, words: &Words) -> Option<Recognition> {
     let sequence = &header.sequence;
+    let unit = match header.image.diffusivity().and(header.image.real_world.as_ref()) {
+        Some(stated) => format!("its unit is stated as {} (0040,08EA)", stated.unit),
+        None => "its unit is told from its values".to_owned(),
+    };
     if let Some(word) = sequence.image_type.iter().find(|w| w.starts_with("ADC")) {
-        let reason = format!("ADC by its Image Type (0008,0008) {word}; its unit is told from its values.");
+        let reason = format!("ADC by its Image Type (0008,0008) {word}; {unit}.");
         return Some(some(Contrast::Adc, Confidence::High, reason));
     }
     if !words.adc() {
@@ -188,11 +192,7 @@ fn adc(header: &Header, words: &Words) -> Option<Recognition> {
     } else {
         (Confidence::Low, "ADC by its description only")
     };
-    Some(some(
-        Contrast::Adc,
-        confidence,
-        format!("{how}; its unit is told from its values."),
-    ))
+    Some(some(Contrast::Adc, confidence, format!("{how}; {unit}.")))
 }
 
 fn diffusion(header: &Header, words: &Words, diffusion_series: bool) -> Option<Recognition> {

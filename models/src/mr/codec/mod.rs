@@ -51,6 +51,11 @@ pub(super) fn readable(syntax: &str) -> Result<(), Reason> {
     ))
 }
 
+/// Whether pixel data in this transfer syntax lie in the file as they are, without fragments.
+pub(super) fn uncompressed(syntax: &str) -> bool {
+    UNCOMPRESSED.contains(&syntax)
+}
+
 /// One compressed frame as stored bytes, little endian.
 ///
 /// # Errors
