@@ -8,6 +8,7 @@ use dicom_core::{Tag, VR};
 use dicom_dictionary_std::tags;
 use made::forms::{Frame, TILE, csa, element, enhanced, item, mosaic, sequence};
 use made::{COLUMNS, EXPLICIT, ROWS, Slice, decimals};
+use models::limits;
 use models::mr::{Contrast, Scan, VolumeIndex, scan};
 use tempfile::tempdir;
 
@@ -119,6 +120,29 @@ fn a_mosaic_unfolds_along_the_normal_of_its_csa_header() {
 fn a_mosaic_that_lost_its_csa_header_is_refused() {
     let (_folder, scan) = scanned(&mosaic());
     assert_eq!(scan.refused[0].reason.code, "mosaic_without_normal");
+}
+
+#[test]
+fn a_mosaic_of_unknown_or_impossible_tiles_is_refused() {
+    let siemens = |count| move |s: &mut Slice| {
+        s.private("SIEMENS MR HEADER", Tag(0x0019, 0x100A), VR::US, count);
+    };
+    let cases: [&dyn Fn(&mut Slice); 4] = [
+        &|s| {
+            s.without(Tag(0x0019, 0x100A));
+        },
+        &siemens(0u16),
+        &siemens(limits::MAX_TILES as u16 + 1),
+        // Four by four tiles do not fill 6 rows.
+        &siemens(13u16),
+    ];
+    for change in cases {
+        let mut slice = mosaic();
+        slice.private("SIEMENS CSA HEADER", Tag(0x0029, 0x1010), VR::OB, csa(["0", "0", "1"]));
+        change(&mut slice);
+        let (_folder, scan) = scanned(&slice);
+        assert_eq!(scan.refused[0].reason.code, "invalid_mosaic");
+    }
 }
 
 /// United Imaging states where each tile lies; two rows of tiles are enough for five.

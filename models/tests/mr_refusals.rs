@@ -135,15 +135,8 @@ fn series_that_are_not_read() {
         ("not_mr", |s| {
             s.set(tags::SOP_CLASS_UID, VR::UI, uids::SECONDARY_CAPTURE_IMAGE_STORAGE);
         }),
-        ("enhanced_not_supported", |s| {
+        ("multi_frame", |s| {
             s.set(tags::SOP_CLASS_UID, VR::UI, uids::ENHANCED_MR_IMAGE_STORAGE);
-        }),
-        ("mosaic_not_supported", |s| {
-            s.set(
-                tags::IMAGE_TYPE,
-                VR::CS,
-                strings(&["ORIGINAL", "PRIMARY", "M", "MOSAIC"]),
-            );
         }),
         ("no_pixels", |s| {
             s.pixels = PrimitiveValue::Empty;

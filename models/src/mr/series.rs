@@ -9,7 +9,7 @@ use super::files::{self, Instance};
 use super::geometry::{self, Plane};
 use super::header::Header;
 use super::recognition::{Recognition, recognise};
-use super::{Contrast, Scan, Series, VolumeIndex};
+use super::{Contrast, Part, Scan, Series, VolumeIndex};
 use crate::findings::{Fault, Reason, RefusedInput, StudyIdentity};
 use crate::limits::{MAX_B0_S_PER_MM2, MAX_DIRECTIONS};
 
@@ -172,11 +172,9 @@ fn usable(image: &Instance) -> Result<Plane, Reason> {
     if !MR_IMAGES.contains(&header.sop_class_uid.as_str()) {
         return refuse("not_mr", "Its SOP class is no MR image.".to_owned());
     }
-    if header.image.frames != 1 {
-        return refuse(
-            "multi_frame",
-            "It holds several frames and describes none of them.".to_owned(),
-        );
+    let enhanced = header.sop_class_uid != MR_IMAGES[0];
+    if header.image.frames != 1 || (enhanced && header.part == Part::Whole) {
+        return refuse("multi_frame", "It holds frames and describes none of them.".to_owned());
     }
     header.image.readable()?;
     codec::readable(&image.transfer_syntax)?;

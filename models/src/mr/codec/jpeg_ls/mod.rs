@@ -424,3 +424,6 @@ impl<'a> Bits<'a> {
         i32::try_from(value).map_err(|_| Broken::Malformed)
     }
 }
+
+#[cfg(test)]
+mod tests;
