@@ -4,6 +4,7 @@
 //! All positions are millimetres in the DICOM patient frame (LPS: x to the patient's left, y to
 //! posterior, z to the head; PS3.3 C.7.6.2.1.1).
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::mr::{Confidence, Contrast, Grid};
@@ -15,7 +16,7 @@ pub const SCHEMA: u32 = 1;
 pub const NOTICE: &str = "Research use only, not for diagnosis";
 
 /// Whose fault it is; decides DICOM status, LED, retry and wording.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Fault {
     /// The system on the other end of the network.
@@ -31,7 +32,7 @@ pub enum Fault {
 }
 
 /// A named reason: a stable code for programs, a sentence for people, and whose fault it is.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Reason {
     /// Stable, lower-case, for example `missing_contrast`.
     pub code: String,
@@ -227,7 +228,7 @@ pub struct MissingContrast {
 }
 
 /// A file or series that was left out.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct RefusedInput {
     /// File name, or series number and description; no patient data, no folder.
     pub input: String,

@@ -63,6 +63,9 @@ pub const MAX_B_VALUE_S_PER_MM2: f64 = 50_000.0;
 /// Below this b-value an image counts as b = 0, s/mm².
 pub const MAX_B0_S_PER_MM2: f64 = 10.0;
 
+/// b-values of one series that differ by less than this part of themselves are one b-value.
+pub const MAX_B_DEVIATION: f64 = 0.01;
+
 /// Pixel spacings and slice distances are at most this, mm.
 pub const MAX_STEP_MM: f64 = 100.0;
 

@@ -124,8 +124,10 @@ fn a_mosaic_that_lost_its_csa_header_is_refused() {
 
 #[test]
 fn a_mosaic_of_unknown_or_impossible_tiles_is_refused() {
-    let siemens = |count| move |s: &mut Slice| {
-        s.private("SIEMENS MR HEADER", Tag(0x0019, 0x100A), VR::US, count);
+    let siemens = |count| {
+        move |s: &mut Slice| {
+            s.private("SIEMENS MR HEADER", Tag(0x0019, 0x100A), VR::US, count);
+        }
     };
     let cases: [&dyn Fn(&mut Slice); 4] = [
         &|s| {
@@ -138,7 +140,12 @@ fn a_mosaic_of_unknown_or_impossible_tiles_is_refused() {
     ];
     for change in cases {
         let mut slice = mosaic();
-        slice.private("SIEMENS CSA HEADER", Tag(0x0029, 0x1010), VR::OB, csa(["0", "0", "1"]));
+        slice.private(
+            "SIEMENS CSA HEADER",
+            Tag(0x0029, 0x1010),
+            VR::OB,
+            csa(["0", "0", "1"]),
+        );
         change(&mut slice);
         let (_folder, scan) = scanned(&slice);
         assert_eq!(scan.refused[0].reason.code, "invalid_mosaic");

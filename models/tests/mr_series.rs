@@ -471,3 +471,46 @@ proptest! {
         }
     }
 }
+
+/// As Toshiba writes it: only weighted images state a b-value.
+#[test]
+fn images_without_a_b_value_among_weighted_ones_are_b_0() {
+    let folder = tempfile::tempdir().unwrap();
+    for n in 0..3 {
+        let z = 4.0 * f64::from(n);
+        Slice::diffusion(z, 200).write(folder.path(), &format!("a{n}"), EXPLICIT);
+        let mut weighted = Slice::diffusion(z, 60);
+        weighted.set(tags::DIFFUSION_B_VALUE, VR::FD, 1000.0);
+        weighted.write(folder.path(), &format!("b{n}"), EXPLICIT);
+    }
+    let scan = scan(&[folder.path().to_owned()]);
+    let found: Vec<_> = scan.series[0].volumes.iter().map(|v| (v.contrast, v.b_value)).collect();
+    assert_eq!(
+        found,
+        [(Some(Contrast::DwiB0), Some(0.0)), (Some(Contrast::Dwi), Some(1000.0))]
+    );
+}
+
+/// As United Imaging writes it: the b-value of each direction includes its share of the imaging gradients.
+#[test]
+fn directions_of_nearly_one_b_value_are_one_volume() {
+    let folder = tempfile::tempdir().unwrap();
+    for (n, b) in [928.0, 930.0, 935.0].into_iter().enumerate() {
+        for slice in 0..2 {
+            let mut image = Slice::diffusion(4.0 * f64::from(slice), 60);
+            let mut direction = [0.0; 3];
+            direction[n] = 1.0;
+            image.set(tags::DIFFUSION_B_VALUE, VR::FD, b).set(
+                tags::DIFFUSION_GRADIENT_ORIENTATION,
+                VR::FD,
+                PrimitiveValue::F64(direction.to_vec().into()),
+            );
+            image.write(folder.path(), &format!("{n}{slice}"), EXPLICIT);
+        }
+    }
+    let scan = scan(&[folder.path().to_owned()]);
+    let [volume] = &scan.series[0].volumes[..] else {
+        panic!("{:?}", scan.series[0])
+    };
+    assert_eq!((volume.b_value, volume.further_directions.len()), (Some(931.0), 2));
+}

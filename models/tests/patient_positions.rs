@@ -60,10 +60,7 @@ fn a_spot_on_the_left_stays_there_in_every_position() {
         let study = Study::assemble(&scan(&[folder.path().to_owned()])).unwrap();
         let grid = study.axial_grid(Contrast::T1, 0.5, 16).unwrap();
         let voxels = study.resample(Contrast::T1, &grid).unwrap();
-        let (at, _) = voxels
-            .indexed_iter()
-            .max_by(|a, b| a.1.total_cmp(b.1))
-            .unwrap();
+        let (at, _) = voxels.indexed_iter().max_by(|a, b| a.1.total_cmp(b.1)).unwrap();
         let found = grid.position(at.0 as f64, at.1 as f64, at.2 as f64);
         let truth = position(spot);
         for axis in 0..3 {

@@ -29,7 +29,9 @@ fn voxels(name: &str) -> Option<Array3<f32>> {
 
 #[test]
 fn one_image_in_seven_encodings_has_the_same_voxels() {
-    let Some(plain) = voxels("MR_small.dcm") else { return };
+    let Some(plain) = voxels("MR_small.dcm") else {
+        return;
+    };
     assert_eq!(plain.dim(), (1, 64, 64));
     let highest = plain.iter().copied().fold(0.0, f32::max);
     assert!(highest > 500.0, "{highest}");

@@ -130,6 +130,24 @@ fn compare(volume: &VolumeIndex, converted: &Converted) -> Result<(), String> {
     }
 }
 
+/// Folders that hold files, each by itself: the peer takes what lies together for one acquisition.
+fn leaves(root: &Path) -> Vec<PathBuf> {
+    let mut open = vec![root.to_owned()];
+    let mut found = Vec::new();
+    while let Some(folder) = open.pop() {
+        let entries: Vec<PathBuf> = std::fs::read_dir(&folder)
+            .unwrap()
+            .map(|e| e.unwrap().path())
+            .collect();
+        if entries.iter().any(|p| p.is_file()) {
+            found.push(folder);
+        }
+        open.extend(entries.into_iter().filter(|p| p.is_dir()));
+    }
+    found.sort();
+    found
+}
+
 #[test]
 fn volumes_agree_with_dcm2niix() {
     let Some(root) = std::env::var_os("SIALOSCOPE_MR_DATA").map(PathBuf::from) else {
@@ -142,16 +160,12 @@ fn volumes_agree_with_dcm2niix() {
     }
     let mut failed = Vec::new();
     let mut compared = 0;
-    for part in [
-        "philips-elition-3t",
-        "siemens-prisma-3t",
-        "siemens-xa30-enhanced",
-        "ge-signa/anatomical/001",
-        "ge-signa/dti/001",
-        "ge-signa/fmri/001",
-        "studyforrest-t1",
-    ] {
-        let folder = root.join(part);
+    for folder in leaves(&root) {
+        let part = folder
+            .strip_prefix(&root)
+            .unwrap_or(&folder)
+            .display()
+            .to_string();
         let peer = convert(&folder);
         for series in mr::scan(&[folder]).series {
             for volume in &series.volumes {

@@ -7,6 +7,7 @@ use comfy_table::presets;
 use comfy_table::{ContentArrangement, Table};
 use models::findings::{Fault, Reason, RefusedInput};
 use models::mr::{self, Confidence, Contrast, Grid, Scan};
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::print;
@@ -23,7 +24,7 @@ pub struct Inspect {
 }
 
 /// The JSON form of `sialoscope inspect --json`.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 pub struct Inspection {
     /// By series number.
     pub series: Vec<InspectedSeries>,
@@ -32,7 +33,7 @@ pub struct Inspection {
 }
 
 /// One series.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 pub struct InspectedSeries {
     /// (0020,000E).
     pub uid: String,
@@ -51,7 +52,7 @@ pub struct InspectedSeries {
 }
 
 /// One volume.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 pub struct InspectedVolume {
     /// A name of ours, or null.
     pub contrast: Option<Contrast>,
@@ -211,4 +212,22 @@ fn orientation(grid: &Grid) -> &'static str {
         .max_by(|a, b| normal[*a].total_cmp(&normal[*b]))
         .unwrap_or(2);
     ["sagittal", "coronal", "axial"][largest]
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use super::*;
+
+    /// The schema in docs is made from the types: `UPDATE_SCHEMA=1` writes it anew.
+    #[test]
+    fn the_schema_in_docs_is_that_of_the_types() {
+        let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/schemas/inspect.schema.json");
+        let schema = serde_json::to_string_pretty(&schemars::schema_for!(Inspection)).unwrap() + "\n";
+        if std::env::var_os("UPDATE_SCHEMA").is_some() {
+            std::fs::write(path, &schema).unwrap();
+        }
+        assert_eq!(std::fs::read_to_string(path).unwrap(), schema);
+    }
 }

@@ -58,13 +58,14 @@ mod words;
 use std::path::PathBuf;
 
 use ndarray::Array3;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 pub use self::series::scan;
 use crate::findings::{RefusedInput, StudyIdentity};
 
 /// The contrasts that Sialoscope knows.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
 pub enum Contrast {
     /// T1-weighted without contrast agent.
     T1,
@@ -115,7 +116,7 @@ impl std::fmt::Display for Contrast {
 }
 
 /// How sure a recognition is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Confidence {
     /// From words in a description only.
@@ -127,7 +128,7 @@ pub enum Confidence {
 }
 
 /// Where the voxels of a volume are: an affine map from voxel indices to patient millimetres (LPS).
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Grid {
     /// Centre of voxel (slice 0, row 0, column 0), mm.
     pub origin: [f64; 3],

@@ -250,6 +250,16 @@ fn diffusion(header: &Header, words: &Words, diffusion_series: bool) -> Option<R
             ..some(Contrast::DwiB0, confidence, reason)
         });
     }
+    if diffusion_series {
+        return Some(Recognition {
+            b_value: Some(0.0),
+            ..some(
+                Contrast::DwiB0,
+                Confidence::Medium,
+                "Diffusion series with b = 0: the other images of the series state a b-value and these do not.",
+            )
+        });
+    }
     if !(named || typed) {
         return echo_planar.then(not_weighted);
     }

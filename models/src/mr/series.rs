@@ -11,7 +11,7 @@ use super::header::Header;
 use super::recognition::{Recognition, recognise};
 use super::{Contrast, Part, Scan, Series, VolumeIndex};
 use crate::findings::{Fault, Reason, RefusedInput, StudyIdentity};
-use crate::limits::{MAX_B0_S_PER_MM2, MAX_DIRECTIONS};
+use crate::limits::{MAX_B_DEVIATION, MAX_B0_S_PER_MM2, MAX_DIRECTIONS};
 
 /// MR Image Storage, Enhanced MR, Enhanced MR Color (refused as colour) and Legacy Converted Enhanced MR.
 const MR_IMAGES: [&str; 4] = [
@@ -52,7 +52,8 @@ pub fn scan(paths: &[PathBuf]) -> Scan {
     }
 }
 
-fn read_series(images: Vec<Instance>) -> Option<Series> {
+fn read_series(mut images: Vec<Instance>) -> Option<Series> {
+    share_b_values(&mut images);
     let first = &images.first()?.header;
     let mut series = Series {
         uid: first.series_uid.clone(),
@@ -124,6 +125,24 @@ fn read_series(images: Vec<Instance>) -> Option<Series> {
     Some(series)
 }
 
+/// Scanners that state the b-value with the share of the imaging gradients (United Imaging) state a slightly
+/// different one for each direction; such neighbours become their mean.
+fn share_b_values(images: &mut [Instance]) {
+    let mut weighted: Vec<&mut f64> = images
+        .iter_mut()
+        .filter_map(|i| i.header.diffusion.b.as_mut().map(|b| &mut b.value))
+        .filter(|b| **b >= MAX_B0_S_PER_MM2)
+        .collect();
+    weighted.sort_by(|a, b| a.total_cmp(b));
+    for alike in weighted.chunk_by_mut(|a, b| **b - **a <= MAX_B_DEVIATION * **b) {
+        let (first, last) = (*alike[0], *alike[alike.len() - 1]);
+        if first < last {
+            let mean = alike.iter().map(|b| **b).sum::<f64>() / alike.len() as f64;
+            alike.iter_mut().for_each(|b| **b = mean);
+        }
+    }
+}
+
 /// A series in more than one orientation is a scout, or no volume.
 fn two_orientations(slices: &[(Instance, Plane)]) -> Option<Reason> {
     let (first, plane) = slices.first()?;
@@ -174,7 +193,10 @@ fn usable(image: &Instance) -> Result<Plane, Reason> {
     }
     let enhanced = header.sop_class_uid != MR_IMAGES[0];
     if header.image.frames != 1 || (enhanced && header.part == Part::Whole) {
-        return refuse("multi_frame", "It holds frames and describes none of them.".to_owned());
+        return refuse(
+            "multi_frame",
+            "It holds frames and describes none of them.".to_owned(),
+        );
     }
     header.image.readable()?;
     codec::readable(&image.transfer_syntax)?;
