@@ -94,6 +94,14 @@ enum Work {
         #[arg(long)]
         json: bool,
     },
+    /// Choose the operating points of a run anew, from the cases it has kept; no network runs.
+    Calibrate {
+        /// The run; its experiment and its figures are rewritten.
+        run: PathBuf,
+        /// Share of the validation patients' tumours with a candidate that stay above the lesion score.
+        #[arg(long, value_parser = share_of_one)]
+        sensitivity: f64,
+    },
     /// Export a run as a model package; stops when torch, ONNX Runtime and tract disagree.
     Export {
         /// The run.
@@ -183,11 +191,26 @@ fn run(work: Work) -> Result<(), Error> {
             split,
             json,
         } => evaluate(&run, cohort.as_deref(), split.into(), json),
+        Work::Calibrate { run, sensitivity } => {
+            let metrics = RunFolder::open(&run)?.calibrate(sensitivity, &command_line())?;
+            print_figures("validation", &metrics.validation);
+            print_figures("test", &metrics.test);
+            Ok(())
+        }
         Work::Export { run, out } => {
             let report = trainer::export::export(&run, &out, &command_line())?;
             println!("{report}");
             Ok(())
         }
+    }
+}
+
+fn share_of_one(text: &str) -> Result<f64, String> {
+    let share: f64 = text.parse().map_err(|_| "not a number".to_owned())?;
+    if share > 0.0 && share <= 1.0 {
+        Ok(share)
+    } else {
+        Err("more than 0, at most 1".to_owned())
     }
 }
 

@@ -12,12 +12,13 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use models::package::{Calibration, OperatingPoints};
+use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use tch::Device;
 
 use crate::cohort::{Cohort, Split};
 use crate::error::Error;
-use crate::evaluate::{Case, Evaluation};
+use crate::evaluate::{Case, Evaluation, calibrate, summarise};
 use crate::experiment::Experiment;
 use crate::fit::Epoch;
 use crate::nets::Networks;
@@ -65,18 +66,14 @@ impl RunFolder {
     /// It cannot be written.
     pub fn create(dir: &Path, experiment: &Experiment, cohort: &Cohort) -> Result<Self, Error> {
         std::fs::create_dir_all(dir).map_err(Error::file(dir))?;
-        let path = dir.join("experiment.toml");
-        let text = toml::to_string(experiment).map_err(|e| Error::Form {
-            path: path.clone(),
-            text: e.to_string(),
-        })?;
-        std::fs::write(&path, text).map_err(Error::file(&path))?;
-        cohort.save(&dir.join("cohort.toml"))?;
-        Ok(Self {
+        let run = Self {
             dir: dir.to_owned(),
             experiment: experiment.clone(),
             cohort: cohort.clone(),
-        })
+        };
+        run.write_experiment()?;
+        cohort.save(&dir.join("cohort.toml"))?;
+        Ok(run)
     }
 
     /// Opens a finished run.
@@ -113,12 +110,39 @@ impl RunFolder {
     /// # Errors
     /// Missing or of another form.
     pub fn metrics(&self) -> Result<Metrics, Error> {
-        let path = self.dir.join("metrics.json");
-        let text = std::fs::read_to_string(&path).map_err(Error::file(&path))?;
-        serde_json::from_str(&text).map_err(|e| Error::Form {
-            path,
-            text: e.to_string(),
-        })
+        self.read_json("metrics.json")
+    }
+
+    /// `cases.json`.
+    ///
+    /// # Errors
+    /// Missing or of another form.
+    pub fn cases(&self) -> Result<BTreeMap<Split, Vec<Case>>, Error> {
+        self.read_json("cases.json")
+    }
+
+    /// Chooses the operating points anew from the cases of the run, for another share of the tumours
+    /// that must stay above the lesion score.
+    ///
+    /// # Errors
+    /// The run is not finished or cannot be written.
+    pub fn calibrate(&mut self, sensitivity: f64, command: &str) -> Result<Metrics, Error> {
+        let cases = self.cases()?;
+        let of = |split| cases.get(&split).map_or(&[][..], Vec::as_slice);
+        let mut metrics = self.metrics()?;
+        self.experiment.decision.sensitivity = sensitivity;
+        metrics.commands.push(command.to_owned());
+        let chosen = calibrate(of(Split::Validation), &self.experiment.decision);
+        (metrics.operating_points, metrics.calibration) = chosen;
+        for (figures, split) in [
+            (&mut metrics.validation, Split::Validation),
+            (&mut metrics.test, Split::Test),
+        ] {
+            *figures = summarise(of(split), &metrics.operating_points, &metrics.calibration);
+        }
+        self.write_metrics(&metrics)?;
+        self.write_experiment()?;
+        Ok(metrics)
     }
 
     /// Writes `metrics.json`.
@@ -135,6 +159,24 @@ impl RunFolder {
     /// It cannot be written.
     pub fn write_cases(&self, cases: &BTreeMap<Split, Vec<Case>>) -> Result<(), Error> {
         self.write_json("cases.json", cases)
+    }
+
+    fn write_experiment(&self) -> Result<(), Error> {
+        let path = self.dir.join("experiment.toml");
+        let text = toml::to_string(&self.experiment).map_err(|e| Error::Form {
+            path: path.clone(),
+            text: e.to_string(),
+        })?;
+        std::fs::write(&path, text).map_err(Error::file(&path))
+    }
+
+    fn read_json<T: DeserializeOwned>(&self, name: &str) -> Result<T, Error> {
+        let path = self.dir.join(name);
+        let text = std::fs::read_to_string(&path).map_err(Error::file(&path))?;
+        serde_json::from_str(&text).map_err(|e| Error::Form {
+            path,
+            text: e.to_string(),
+        })
     }
 
     fn write_json(&self, name: &str, value: &impl Serialize) -> Result<(), Error> {

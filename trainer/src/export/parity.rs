@@ -28,10 +28,12 @@ impl Tolerance {
         correlation: 0.999_999,
     };
     /// The same integers; rounding differs where a value lies between two steps, and one step moves
-    /// later ones.
+    /// later ones. Among the six million pixels of the locator's held-out slices a chain of such steps
+    /// moved one pixel by 0.054, all of them together correlating to 0.999999: a single pixel is given
+    /// room, the whole hardly any.
     pub const SAME_INTEGERS: Self = Self {
-        difference: 0.05,
-        correlation: 0.999,
+        difference: 0.1,
+        correlation: 0.999_99,
     };
     /// Integers against reals. Single pixels at the border of a lesion may swing; the whole must not.
     pub const QUANTIZED: Self = Self {
