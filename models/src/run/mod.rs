@@ -194,12 +194,19 @@ pub fn examine(model: Result<&Model, &Reason>, scan: &Scan, software_version: &s
     findings.contrasts = study.origins.clone();
     findings.refused = study.refused.clone();
     findings.quality = study.quality.clone();
+    let inspection = clock.time("check", || study.inspect());
+    findings.quality.extend(inspection.remarks);
 
     let located = model.map_err(Clone::clone).and_then(|model| {
         let manifest = &model.package.manifest;
         findings.model = Some(model.package.identity());
         findings.missing = missing(manifest, |c| study.volume(c).is_some());
-        let reasons = objections(manifest, &study);
+        findings.quality.extend(spacing_remarks(manifest, &study));
+        let mut reasons = inspection.refusals.clone();
+        // What is no head needs no further objections.
+        if !reasons.iter().any(|r| r.code == "not_a_head") {
+            reasons.extend(objections(manifest, &study));
+        }
         if !reasons.is_empty() {
             findings.reasons = reasons;
             return Ok(None);
@@ -231,6 +238,7 @@ pub fn examine(model: Result<&Model, &Reason>, scan: &Scan, software_version: &s
         }
         Ok(None) => pictures = clock.time("views", || anchorless_views(&study)),
         Err(reason) => {
+            findings.reasons = inspection.refusals;
             findings.reasons.push(reason);
             pictures.extend(clock.time("views", || anchorless_views(&study)));
         }
@@ -370,12 +378,22 @@ fn objections(manifest: &Manifest, study: &Study) -> Vec<Reason> {
         }
     }
     if let Some(anchor) = study.volume(recipe.anchor) {
-        let spacing = anchor.grid.slice_step.iter().map(|v| v * v).sum::<f64>().sqrt();
+        let [spacing, rows, columns] = anchor.grid.spacing();
         let [low, high] = manifest.validity.slice_spacing_mm;
         if !(low..=high).contains(&spacing) {
             let text = format!(
                 "the {} slices are {spacing:.1} mm apart, the model was made for {low} to {high} mm",
                 recipe.anchor
+            );
+            reasons.push(outside(text));
+        }
+        if let Some([low, high]) = manifest.validity.pixel_mm
+            && ![rows, columns].iter().all(|mm| (low..=high).contains(mm))
+        {
+            let text = format!(
+                "the {} has pixels of {:.2} mm, the model was made for {low} to {high} mm",
+                recipe.anchor,
+                rows.max(columns)
             );
             reasons.push(outside(text));
         }
@@ -390,6 +408,25 @@ fn objections(manifest: &Manifest, study: &Study) -> Vec<Reason> {
         }
     }
     reasons
+}
+
+/// Contrasts beside the anchor may lie in slices of their own, which are interpolated; where those are
+/// outside of what the model was made for, the reader should know.
+fn spacing_remarks(manifest: &Manifest, study: &Study) -> Vec<Reason> {
+    let recipe = &manifest.recipe;
+    let [low, high] = manifest.validity.slice_spacing_mm;
+    let others = recipe.required().into_iter().filter(|c| *c != recipe.anchor);
+    others
+        .filter_map(|contrast| {
+            let [spacing, _, _] = study.volume(contrast)?.grid.spacing();
+            (!(low..=high).contains(&spacing)).then(|| {
+                let text = format!(
+                    "The {contrast} slices are {spacing:.1} mm apart, the model was made for {low} to {high} mm."
+                );
+                Reason::new("spacing_outside_validity", Fault::Data, text)
+            })
+        })
+        .collect()
 }
 
 fn missing(manifest: &Manifest, present: impl Fn(Contrast) -> bool) -> Vec<MissingContrast> {
