@@ -27,7 +27,8 @@ enum Frame<'a> {
     OfSeries(&'a str),
 }
 
-fn frame<'a>((series, index): Candidate<'a>) -> Frame<'a> {
+fn frame(candidate: Candidate<'_>) -> Frame<'_> {
+    let (series, index) = candidate;
     match index.frame_of_reference_uid.as_deref() {
         Some(uid) => Frame::Known(uid),
         None => Frame::OfSeries(&series.uid),

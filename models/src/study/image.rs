@@ -38,10 +38,13 @@ impl Reduced {
 
     /// The signal above which there is tissue.
     pub fn tissue_threshold(&self) -> f32 {
-        /// Of the tissue level. Air is noise and ghosts, some per cent of tissue; muscle in
+        /// Of the way from air to the tissue level. Ghosts are some per cent of tissue; muscle in
         /// fat-suppressed T2 is about a third.
         const SHARE: f32 = 0.25;
-        SHARE * self.tissue_level()
+        /// At least so much of a field of view is air; its darker half is noise.
+        const AIR: f64 = 0.15;
+        let air = quantile(self.voxels.iter().copied().collect(), AIR);
+        air + SHARE * (self.tissue_level() - air)
     }
 
     /// Whether there is tissue.

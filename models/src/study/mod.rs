@@ -9,6 +9,8 @@
 mod choice;
 mod frames;
 mod image;
+#[cfg(test)]
+mod made;
 mod quality;
 mod registration;
 mod resample;

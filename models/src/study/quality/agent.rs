@@ -45,7 +45,7 @@ pub(super) fn uptake(t2: &Outline, before: &Volume, after: &Volume) -> Option<Up
         deep.push(*signal);
         let position = t2.grid.position(z as f64, y as f64, x as f64);
         let (a, b) = (before.at(position), after.at(position));
-        // Suppressed fat is far darker than air would be let through as.
+        // Suppressed fat is far darker than other tissue and belongs to the comparison; air does not.
         if *signal > 0.0 && a > least[0] && b > least[1] / 4.0 {
             pairs.push((f64::from(signal.ln()), f64::from((b / a).ln())));
         }

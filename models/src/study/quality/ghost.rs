@@ -38,9 +38,9 @@ pub(super) fn ghosting(volume: &Volume) -> Option<f64> {
 /// Mean signal in the two strips of air along one direction minus that along the other.
 fn in_slice(slice: ArrayView2<f32>, threshold: f32) -> Option<f32> {
     let (rows, columns) = slice.dim();
-    // A line belongs to the head where a twentieth of it is tissue: ghosts and noise are thinner.
+    // A line belongs to the head where an eighth of it is tissue: bright ghosts are thinner.
     let head = |axis: usize| {
-        let of = slice.len_of(Axis(1 - axis)) / 20;
+        let of = slice.len_of(Axis(1 - axis)) / 8;
         let is_head = |line: ArrayView2<f32>| line.iter().filter(|v| **v > threshold).count() > of;
         let lines = slice.len_of(Axis(axis));
         let at = |i: usize| match axis {

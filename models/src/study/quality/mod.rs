@@ -86,8 +86,8 @@ impl Study {
                 first.get_or_insert((contrast, "it shows nothing at all".to_owned()));
                 continue;
             };
-            // Too little to tell is not held against it.
-            match head::looks(&outline)?.against() {
+            let small = || "it is smaller than any slice of a head".to_owned();
+            match head::looks(&outline).map_or_else(|| Some(small()), |looks| looks.against()) {
                 Some(why) => first.get_or_insert((contrast, why)),
                 None => return None,
             };
@@ -97,3 +97,6 @@ impl Study {
         Some(Reason::new("not_a_head", Fault::Data, text))
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -147,8 +147,7 @@ pub(super) fn register(fixed: &Volume, moving: &Volume) -> Option<Found> {
     let aside: Parameters = std::array::from_fn(|a| second[a] + if a % 2 == 0 { 3.0 } else { -3.0 });
     let (one, other) = (finish(first, 1), finish(aside, 2));
     let mut judge = compare(2, 3);
-    let value = |p: &Parameters, judge: &mut Comparison| judge.at(p);
-    let (at_one, at_other) = (value(&one, &mut judge), value(&other, &mut judge));
+    let (at_one, at_other) = (judge.at(&one), judge.at(&other));
     let (best, at_best) = if at_other > at_one { (other, at_other) } else { (one, at_one) };
 
     // The search goes from the fixed image into the moving one; the volume moves the other way.
@@ -209,3 +208,6 @@ fn beside(parameters: &Parameters, comparison: &mut Comparison) -> f64 {
     }
     if count == 0 { 1.0 } else { sum / count as f64 }
 }
+
+#[cfg(test)]
+mod tests;
