@@ -88,14 +88,21 @@ fn another_frame_is_registered_and_marked() {
     let truth = Study::assemble(&scan).unwrap();
     displace(&mut scan, &[Contrast::CeT1], Some("1.2.9"));
     let study = Study::assemble(&scan).unwrap();
-    let error = apart(&truth.volumes[&Contrast::CeT1].grid, &study.volumes[&Contrast::CeT1].grid);
+    let error = apart(
+        &truth.volumes[&Contrast::CeT1].grid,
+        &study.volumes[&Contrast::CeT1].grid,
+    );
     // The simulated patient moves by up to 1.5 mm between series, and that is found too.
     assert!(error < 2.5, "{error} mm");
     let marked = registration(&study, Contrast::CeT1).unwrap();
     assert!((marked.rotation_degrees - 5.0).abs() < 1.0, "{marked:?}");
     assert_eq!(study.quality.len(), 1);
     assert_eq!(study.quality[0].code, "registered");
-    assert!(study.quality[0].text.contains("CE-T1"), "{}", study.quality[0].text);
+    assert!(
+        study.quality[0].text.contains("CE-T1"),
+        "{}",
+        study.quality[0].text
+    );
     assert_eq!(registration(&study, Contrast::T1), None);
 }
 
@@ -141,7 +148,11 @@ fn what_does_not_fit_is_refused_by_name() {
     }
     let study = Study::assemble(&scan).unwrap();
     assert!(study.volume(Contrast::T1).is_none());
-    assert!(study.refused.iter().any(|r| r.reason.code == "not_registered"), "{:?}", study.refused);
+    assert!(
+        study.refused.iter().any(|r| r.reason.code == "not_registered"),
+        "{:?}",
+        study.refused
+    );
     assert!(study.quality.is_empty());
 }
 

@@ -99,7 +99,10 @@ fn siemens_t1_and_mosaics() {
     assert_eq!(dwi.further_directions.len(), 11);
     // Against the T1 of the same head, which reaches further down.
     let (a, b) = (centre_of_mass(t1), centre_of_mass(b0));
-    assert!((a[0] - b[0]).abs() < 5.0 && (a[1] - b[1]).abs() < 15.0, "{a:?} {b:?}");
+    assert!(
+        (a[0] - b[0]).abs() < 5.0 && (a[1] - b[1]).abs() < 15.0,
+        "{a:?} {b:?}"
+    );
     assert!((0.0..40.0).contains(&(b[2] - a[2])), "{a:?} {b:?}");
     assert!(series_codes(&scan).is_empty(), "{:?}", series_codes(&scan));
 }

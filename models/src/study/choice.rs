@@ -22,4 +22,3 @@ pub(super) fn rank(list: &mut [Candidate]) {
             .then_with(|| sa.uid.cmp(&sb.uid))
     });
 }
-

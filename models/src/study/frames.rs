@@ -85,7 +85,10 @@ impl Study {
                     self.refuse(candidate.0, not_chosen(contrast));
                 } else if let Some(volume) = self.load(candidate) {
                     chosen = true;
-                    frames.entry(frame(candidate)).or_default().push((candidate, volume));
+                    frames
+                        .entry(frame(candidate))
+                        .or_default()
+                        .push((candidate, volume));
                 }
             }
         }
@@ -106,7 +109,13 @@ impl Study {
                 Err(reason) => {
                     for (candidate, volume) in group {
                         let text = format!("{} {}", volume.contrast, reason.text);
-                        self.refuse(candidate.0, Reason { text, ..reason.clone() });
+                        self.refuse(
+                            candidate.0,
+                            Reason {
+                                text,
+                                ..reason.clone()
+                            },
+                        );
                     }
                 }
             }

@@ -38,13 +38,14 @@ impl Reduced {
 
     /// The signal above which there is tissue.
     pub fn tissue_threshold(&self) -> f32 {
-        /// Of the way from air to the tissue level. Ghosts are some per cent of tissue; muscle in
+        /// Of the way from air to bright tissue. Ghosts are some per cent of tissue; muscle in
         /// fat-suppressed T2 is about a third.
         const SHARE: f32 = 0.25;
-        /// At least so much of a field of view is air; its darker half is noise.
+        /// At least twice as much of a field of view is air, so that this is a typical value of it.
         const AIR: f64 = 0.15;
         let air = quantile(self.voxels.iter().copied().collect(), AIR);
-        air + SHARE * (self.tissue_level() - air)
+        let mean = mean_above(&self.voxels, f32::NEG_INFINITY);
+        air + SHARE * (mean_above(&self.voxels, mean) - air)
     }
 
     /// Whether there is tissue.
@@ -73,7 +74,9 @@ fn mean_above(voxels: &Array3<f32>, threshold: f32) -> f32 {
     let (sum, count) = voxels
         .iter()
         .filter(|v| **v > threshold)
-        .fold((0.0f64, 0usize), |(sum, count), v| (sum + f64::from(*v), count + 1));
+        .fold((0.0f64, 0usize), |(sum, count), v| {
+            (sum + f64::from(*v), count + 1)
+        });
     (sum / count.max(1) as f64) as f32
 }
 

@@ -11,6 +11,7 @@ pub(super) type Tissue = [f32; 4];
 const FAT: Tissue = [1.0, 0.12, 0.16, 0.06];
 const MUSCLE: Tissue = [0.40, 0.30, 0.45, 0.25];
 const BONE: Tissue = [0.08, 0.05, 0.08, 0.03];
+const CORTEX: Tissue = [0.36, 0.80, 0.38, 0.80];
 const BRAIN: Tissue = [0.50, 0.55, 0.55, 0.60];
 const FLUID: Tissue = [0.15, 1.20, 0.15, 1.20];
 const MUCOSA: Tissue = [0.45, 0.90, 1.20, 0.80];
@@ -55,7 +56,10 @@ const PARTS: [Part; 27] = [
 /// What is at a point of the head.
 pub(super) fn head(p: [f64; 3]) -> Tissue {
     let inside = |centre: &[f64; 3], axes: &[f64; 3]| {
-        (0..3).map(|a| ((p[a] - centre[a]) / axes[a]).powi(2)).sum::<f64>() < 1.0
+        (0..3)
+            .map(|a| ((p[a] - centre[a]) / axes[a]).powi(2))
+            .sum::<f64>()
+            < 1.0
     };
     // A skull that narrows to a neck.
     let [x, y, z] = p;
@@ -69,7 +73,10 @@ pub(super) fn head(p: [f64; 3]) -> Tissue {
         }
     };
     let part = PARTS.iter().rev().find(|(centre, axes, _)| inside(centre, axes));
+    // Folds of about a centimetre.
+    let folded = (x / 5.0).sin() * (y / 6.0).sin() * (z / 5.5 + 0.4).cos() > 0.12;
     match part {
+        Some((_, _, tissue)) if *tissue == BRAIN && folded => CORTEX,
         Some((_, _, tissue)) => *tissue,
         None if outside(0.0) => AIR,
         None if outside(6.0) => FAT,
@@ -101,7 +108,11 @@ pub(super) fn axial(slices: usize, step: f64, side: [usize; 2], pixel: f64, [x, 
     let half = |n: usize, mm: f64| (n as f64 - 1.0) / 2.0 * mm;
     let [rows, columns] = side;
     Grid {
-        origin: [x - half(columns, pixel), -half(rows, pixel), z - half(slices, step)],
+        origin: [
+            x - half(columns, pixel),
+            -half(rows, pixel),
+            z - half(slices, step),
+        ],
         slice_step: [0.0, 0.0, step],
         row_step: [0.0, pixel, 0.0],
         column_step: [pixel, 0.0, 0.0],
@@ -168,7 +179,10 @@ pub(super) struct Dice(pub u64);
 impl Dice {
     /// Evenly between -1 and 1.
     pub fn even(&mut self) -> f64 {
-        self.0 = self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        self.0 = self
+            .0
+            .wrapping_mul(6_364_136_223_846_793_005)
+            .wrapping_add(1_442_695_040_888_963_407);
         (self.0 >> 33) as f64 / f64::from(1u32 << 30) - 1.0
     }
 

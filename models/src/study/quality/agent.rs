@@ -1,22 +1,25 @@
 //! Contrast agent: whether the CE-T1 is after it and the T1 before.
 //!
 //! Signals of two sequences cannot be compared as they are, fat least of all. But what takes up the
-//! agent (mucosa, glands, tumours) is what has a long T2; so the ratio of CE-T1 to T1 rises with the
-//! signal of a fat-suppressed T2 where the labels are right, and falls with it where they are
-//! swapped. Where the T2 is not fat-suppressed, fat would say the opposite, and nothing is said.
+//! agent (mucosa, glands, tumours) has a long T2; so what gains most from T1 to CE-T1 is brighter in a
+//! fat-suppressed T2 than what gains least where the labels are right, and darker where they are
+//! swapped. Where the T2 is not fat-suppressed, fat would say the opposite, and nothing is said. An
+//! agent that was not given is only noticed where both are of one kind of sequence.
 
 use super::outline::{EDGE_MM, Outline};
 use crate::findings::{ContrastUse, Fault, Reason};
-use crate::limits::{MAX_SWAPPED_CORRELATION, MIN_ENHANCEMENT};
+use crate::limits::{MIN_ENHANCEMENT, MIN_UPTAKE_T2};
 use crate::mr::{Contrast, Volume};
 use crate::study::image::{Reduced, quantile};
 
 /// Deeper than this under the skin there is little fat, mm.
 const DEEP_MM: f64 = 16.0;
+/// To this depth there is much, mm.
+const RIM_MM: f64 = 6.0;
 /// The fat under the skin of a fat-suppressed T2 has less than this share of the signal deeper inside.
 const MAX_SUPPRESSED_FAT: f32 = 0.8;
-/// Darker than this share of the tissue level is air, bone and flow: its ratio is noise.
-const MIN_SIGNAL: f32 = 0.3;
+/// Darker than this share of the tissue level is air, bone, fluid and flow: its ratio is noise.
+const MIN_SIGNAL: f32 = 0.5;
 /// Fewer cubes say nothing.
 const MIN_CUBES: usize = 500;
 
@@ -26,8 +29,8 @@ pub(super) struct Uptake {
     /// How much brighter, against the T1, the brightest twentieth of the tissue became than the
     /// middle of it, as a factor.
     pub enhancement: f64,
-    /// Correlation of the logarithms of the ratio and of the T2 signal; none where the T2 is not
-    /// fat-suppressed.
+    /// Logarithm of the T2 signal of what gained most over that of what gained least; none where the
+    /// T2 is not fat-suppressed.
     pub with_t2: Option<f64>,
 }
 
@@ -38,8 +41,10 @@ pub(super) fn uptake(t2: &Outline, before: &Volume, after: &Volume) -> Option<Up
     let (mut rim, mut deep) = (Vec::new(), Vec::new());
     let mut pairs = Vec::new();
     for ((z, y, x), signal) in t2.signal.indexed_iter().filter(|(at, _)| t2.body[*at]) {
-        if !is_deep(t2, z, y, x) {
+        if !is_under(t2, [z, y, x], RIM_MM) {
             rim.push(*signal);
+        }
+        if !is_under(t2, [z, y, x], DEEP_MM) {
             continue;
         }
         deep.push(*signal);
@@ -58,15 +63,15 @@ pub(super) fn uptake(t2: &Outline, before: &Volume, after: &Volume) -> Option<Up
     let spread = quantile(ratios.clone(), 0.95) - quantile(ratios, 0.5);
     let uptake = Uptake {
         enhancement: f64::from(spread.exp()),
-        with_t2: suppressed.then(|| correlation(&pairs)),
+        with_t2: suppressed.then(|| t2_of_tails(pairs)),
     };
     tracing::debug!(?uptake, "uptake");
     Some(uptake)
 }
 
-/// Whether all of the slice within [`DEEP_MM`] along its rows and columns is body.
-fn is_deep(outline: &Outline, z: usize, y: usize, x: usize) -> bool {
-    let reach = (DEEP_MM / EDGE_MM) as usize;
+/// Whether all of the slice within so many millimetres along its rows and columns is body.
+fn is_under(outline: &Outline, [z, y, x]: [usize; 3], depth_mm: f64) -> bool {
+    let reach = (depth_mm / EDGE_MM).round() as usize;
     let [_, rows, columns] = outline.grid.shape;
     if y < reach || x < reach || y + reach >= rows || x + reach >= columns {
         return false;
@@ -75,23 +80,19 @@ fn is_deep(outline: &Outline, z: usize, y: usize, x: usize) -> bool {
         && (x - reach..=x + reach).all(|x| outline.body[[z, y, x]])
 }
 
-fn correlation(pairs: &[(f64, f64)]) -> f64 {
-    let n = pairs.len() as f64;
-    let (a, b) = pairs.iter().fold((0.0, 0.0), |(a, b), (x, y)| (a + x / n, b + y / n));
-    let (mut aa, mut bb, mut ab) = (0.0, 0.0, 0.0);
-    for (x, y) in pairs {
-        aa += (x - a).powi(2);
-        bb += (y - b).powi(2);
-        ab += (x - a) * (y - b);
-    }
-    let spread = (aa * bb).sqrt();
-    if spread > 0.0 { ab / spread } else { 0.0 }
+/// Logarithm of the T2 signal of the twentieth with the highest ratio over that with the lowest.
+/// Swapping the images swaps its sign.
+fn t2_of_tails(mut pairs: Vec<(f64, f64)>) -> f64 {
+    pairs.sort_by(|a, b| a.1.total_cmp(&b.1));
+    let part = pairs.len() / 20;
+    let mean = |of: &[(f64, f64)]| of.iter().map(|(t2, _)| t2).sum::<f64>() / of.len().max(1) as f64;
+    mean(&pairs[pairs.len() - part..]) - mean(&pairs[..part])
 }
 
 impl Uptake {
     /// A remark when the two do not look like before and after.
     pub fn remark(&self) -> Option<Reason> {
-        if self.with_t2.is_some_and(|c| c < MAX_SWAPPED_CORRELATION) {
+        if self.with_t2.is_some_and(|c| c < MIN_UPTAKE_T2) {
             let text = "The T1 looks enhanced against the CE-T1: the two may be swapped.";
             return Some(Reason::new("contrast_swapped", Fault::Data, text));
         }

@@ -42,9 +42,8 @@ pub(super) fn coverage(outline: &Outline) -> Option<Coverage> {
     let seen = top + 2 < outline.grid.shape[0] && {
         let [rows, columns] = [outline.grid.shape[1], outline.grid.shape[2]];
         let highest = outline.body.index_axis(ndarray::Axis(0), top);
-        (0..rows).all(|y| {
-            (0..columns).all(|x| !highest[[y, x]] || (top..above).all(|z| outline.known[[z, y, x]]))
-        })
+        (0..rows)
+            .all(|y| (0..columns).all(|x| !highest[[y, x]] || (top..above).all(|z| outline.known[[z, y, x]])))
     };
     let coverage = Coverage {
         right_cut: cut(Toward::Right),
@@ -59,7 +58,9 @@ pub(super) fn coverage(outline: &Outline) -> Option<Coverage> {
 impl Coverage {
     /// Why no gland can be in the images; none when one can.
     pub fn refusal(&self, contrast: Contrast) -> Option<Reason> {
-        let below = self.below_vertex_mm.filter(|mm| *mm < PAROTID_TOP_BELOW_VERTEX_MM)?;
+        let below = self
+            .below_vertex_mm
+            .filter(|mm| *mm < PAROTID_TOP_BELOW_VERTEX_MM)?;
         let text = format!(
             "The {contrast} ends {below:.0} mm below the top of the head; the parotid glands begin at about {PAROTID_TOP_BELOW_VERTEX_MM:.0} mm."
         );

@@ -1,17 +1,17 @@
 //! Whether a volume shows a head: a bottle, a fruit or a knee must not be answered.
 //!
-//! Four things are asked that hold for a head at any contrast and field strength: its size, that it
-//! is not round or wide across, that its inside is varied (a bottle's is not), and that its right
-//! mirrors its left better than its front mirrors its back (a fruit's does not).
-
+//! What is asked holds for a head at any contrast and field strength: its size, that its inside is
+//! varied (a bottle's is not), that its right mirrors its left, and that it is longer than wide or
+//! at least has a front unlike its back (a fruit has neither).
 
 use super::outline::{EDGE_MM, Outline, Toward};
 use crate::limits::{
-    HEAD_DEPTH_MM, HEAD_WIDTH_MM, MIN_HEAD_DEPTH_TO_WIDTH, MIN_HEAD_MIRROR, MIN_HEAD_MIRROR_LEAD,
-    MIN_HEAD_TEXTURE,
+    HEAD_DEPTH_MM, HEAD_WIDTH_MM, MIN_HEAD_DEPTH_TO_WIDTH, MIN_HEAD_FIELD_MM, MIN_HEAD_MIRROR,
+    MIN_HEAD_MIRROR_LEAD, MIN_HEAD_TEXTURE, MIN_LONG_DEPTH_TO_WIDTH,
 };
 use crate::mr::{Grid, Volume};
 use crate::study::image::{Reduced, quantile};
+use crate::study::resample::linear;
 
 /// Slices with less of a body than this are its very top, cm².
 const MIN_AREA_CM2: f64 = 40.0;
@@ -39,7 +39,13 @@ pub(super) struct Looks {
     pub mirror_front_back: f64,
 }
 
-/// Looks at a body; none where too little of it is there to tell.
+/// Whether the field of view is large enough to tell.
+pub(super) fn can_tell(outline: &Outline) -> bool {
+    let field = outline.grid.shape.map(|n| n as f64 * EDGE_MM);
+    (0..3).all(|a| field[a] >= MIN_HEAD_FIELD_MM[a])
+}
+
+/// Looks at a body; none where it is smaller than any slice of a head.
 pub(super) fn looks(outline: &Outline) -> Option<Looks> {
     let slices = outline.slices(MIN_AREA_CM2);
     let top = *slices.last()?;
@@ -94,11 +100,18 @@ impl Looks {
                 })
             })
             .or_else(|| {
+                // Half a head mirrors nothing.
+                (self.mirror < MIN_HEAD_MIRROR && !self.width_cut).then(|| {
+                    format!("its right does not mirror its left (correlation {:.2})", self.mirror)
+                })
+            })
+            .or_else(|| {
                 let lead = self.mirror - self.mirror_front_back;
-                (self.mirror < MIN_HEAD_MIRROR || lead < MIN_HEAD_MIRROR_LEAD).then(|| {
+                let round = depth < MIN_LONG_DEPTH_TO_WIDTH * width && !self.depth_cut && !self.width_cut;
+                (round && lead < MIN_HEAD_MIRROR_LEAD).then(|| {
                     format!(
-                        "its right does not mirror its left as in a head (correlation {:.2}, front to back {:.2})",
-                        self.mirror, self.mirror_front_back
+                        "it is round, and its front mirrors its back (correlation {:.2}) as its right its left ({:.2})",
+                        self.mirror_front_back, self.mirror
                     )
                 })
             })
@@ -193,11 +206,24 @@ fn mirrors(outline: &Outline, slices: &[usize]) -> [f64; 2] {
 /// Correlation of an image with its mirror image, where either is more than air.
 fn mirrored(image: &Reduced, middle: [f64; 3], normal: [f64; 3], offset: f64) -> f64 {
     let (mut n, mut a, mut b, mut aa, mut bb, mut ab) = (0.0, 0.0, 0.0, 0.0, 0.0, 0.0);
-    for ((z, y, x), value) in image.voxels.indexed_iter() {
-        let p = image.grid.position(z as f64, y as f64, x as f64);
+    let across = |p: [f64; 3]| {
         let height = (0..3).map(|i| (p[i] - middle[i]) * normal[i]).sum::<f64>() - offset;
-        let across = std::array::from_fn(|i| p[i] - 2.0 * height * normal[i]);
-        let (u, v) = (f64::from(*value), f64::from(image.at(across)));
+        image
+            .grid
+            .index_of(std::array::from_fn(|i| p[i] - 2.0 * height * normal[i]))
+    };
+    // The mirror image of an index is affine in it.
+    let base = across(image.grid.position(0.0, 0.0, 0.0));
+    let [along_z, along_y, along_x]: [[f64; 3]; 3] = std::array::from_fn(|axis| {
+        let unit = |i: usize| if i == axis { 1.0 } else { 0.0 };
+        let end = across(image.grid.position(unit(0), unit(1), unit(2)));
+        std::array::from_fn(|a| end[a] - base[a])
+    });
+    for ((z, y, x), value) in image.voxels.indexed_iter() {
+        let at = std::array::from_fn(|a| {
+            base[a] + z as f64 * along_z[a] + y as f64 * along_y[a] + x as f64 * along_x[a]
+        });
+        let (u, v) = (f64::from(*value), f64::from(linear(&image.voxels, at)));
         if u > 0.0 || v > 0.0 {
             n += 1.0;
             a += u;
@@ -208,7 +234,11 @@ fn mirrored(image: &Reduced, middle: [f64; 3], normal: [f64; 3], offset: f64) ->
         }
     }
     let spread = ((n * aa - a * a) * (n * bb - b * b)).sqrt();
-    if spread > 0.0 { (n * ab - a * b) / spread } else { 0.0 }
+    if spread > 0.0 {
+        (n * ab - a * b) / spread
+    } else {
+        0.0
+    }
 }
 
 /// Middle of the box around what is not air.

@@ -60,9 +60,11 @@ impl Study {
             }
             let others = self.volumes.values().filter(|v| v.contrast != anchor.contrast);
             remarks.extend(others.filter_map(|v| coverage::shared(&outline, anchor.contrast, v)));
-            if let (Contrast::T2, Some(before), Some(after)) =
-                (anchor.contrast, self.volume(Contrast::T1), self.volume(Contrast::CeT1))
-            {
+            if let (Contrast::T2, Some(before), Some(after)) = (
+                anchor.contrast,
+                self.volume(Contrast::T1),
+                self.volume(Contrast::CeT1),
+            ) {
                 remarks.extend(agent::uptake(&outline, before, after).and_then(|u| u.remark()));
             }
         }
@@ -81,11 +83,17 @@ impl Study {
             if matches!(contrast, Contrast::Adc | Contrast::Dwi) {
                 continue;
             }
-            let Some(volume) = self.volume(contrast) else { continue };
+            let Some(volume) = self.volume(contrast) else {
+                continue;
+            };
             let Some(outline) = Outline::of(volume) else {
                 first.get_or_insert((contrast, "it shows nothing at all".to_owned()));
                 continue;
             };
+            // A few slices are not held against it.
+            if !head::can_tell(&outline) {
+                continue;
+            }
             let small = || "it is smaller than any slice of a head".to_owned();
             match head::looks(&outline).map_or_else(|| Some(small()), |looks| looks.against()) {
                 Some(why) => first.get_or_insert((contrast, why)),
@@ -93,7 +101,7 @@ impl Study {
             };
         }
         let (contrast, why) = first?;
-        let text = format!("The {contrast} does not look like a head: {why}.");
+        let text = format!("The {contrast} does not look like a head with face and neck: {why}.");
         Some(Reason::new("not_a_head", Fault::Data, text))
     }
 }

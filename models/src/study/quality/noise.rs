@@ -14,10 +14,17 @@ use crate::study::image::{Reduced, quantile};
 /// Blocks that are looked at, at most.
 const MAX_BLOCKS: usize = 200_000;
 
-/// Median tissue signal over the standard deviation of the noise; none without tissue, or where the
+/// Of the tissue, so much is darker than the signal that is compared: the bright tenth is what a reader
+/// looks for, and in diffusion-weighted images the rest is hardly more than noise.
+const BRIGHT: f64 = 0.9;
+
+/// Signal of bright tissue over the standard deviation of the noise; none without tissue, or where the
 /// image has no noise at all.
 pub(super) fn snr(volume: &Volume) -> Option<f64> {
-    let snr = [1, 2].into_iter().filter_map(|apart| at_scale(volume, apart)).reduce(f64::min);
+    let snr = [1, 2]
+        .into_iter()
+        .filter_map(|apart| at_scale(volume, apart))
+        .reduce(f64::min);
     tracing::debug!(snr, contrast = volume.contrast.name(), "noise");
     snr
 }
@@ -49,7 +56,7 @@ fn at_scale(volume: &Volume, apart: usize) -> Option<f64> {
         }
     }
     let noise = f64::from(quantile(detail, 0.5)) / 0.6745;
-    (noise > 0.0).then(|| f64::from(quantile(level, 0.5)) / noise)
+    (noise > 0.0).then(|| f64::from(quantile(level, BRIGHT)) / noise)
 }
 
 /// A remark when there is too much noise; maps are computed and have none of their own.

@@ -4,6 +4,7 @@ use ndarray::Array3;
 
 use crate::mr::{Grid, Volume};
 use crate::study::image::Reduced;
+use crate::study::resample::norm;
 
 /// Edge of a cube, mm: skin and slice thickness are no finer.
 pub(super) const EDGE_MM: f64 = 4.0;
@@ -19,6 +20,8 @@ pub(super) struct Outline {
     pub signal: Array3<f32>,
     /// Whether the volume reaches here.
     pub known: Array3<bool>,
+    /// The voxels that the cubes were made of.
+    field: Grid,
     /// The largest piece of tissue, its holes filled slice by slice.
     pub body: Array3<bool>,
 }
@@ -46,12 +49,13 @@ impl Outline {
         let signal = Array3::from_shape_fn(grid.shape, |(z, y, x)| {
             image.at(grid.position(z as f64, y as f64, x as f64))
         });
-        let mut body = largest_piece(&signal.mapv(|v| v > threshold));
+        let mut body = largest_piece(&typical(&signal, &known).mapv(|v| v > threshold));
         fill_holes(&mut body);
         body.iter().any(|b| *b).then_some(Outline {
             grid,
             signal,
             known,
+            field: image.grid,
             body,
         })
     }
@@ -59,7 +63,13 @@ impl Outline {
     /// Indices of the slices that hold at least `cm2` of the body.
     pub fn slices(&self, cm2: f64) -> Vec<usize> {
         let needed = cm2 * 100.0 / (EDGE_MM * EDGE_MM);
-        let area = |z: usize| self.body.index_axis(ndarray::Axis(0), z).iter().filter(|b| **b).count();
+        let area = |z: usize| {
+            self.body
+                .index_axis(ndarray::Axis(0), z)
+                .iter()
+                .filter(|b| **b)
+                .count()
+        };
         (0..self.grid.shape[0])
             .filter(|z| area(*z) as f64 >= needed)
             .collect()
@@ -74,20 +84,36 @@ impl Outline {
             x = (x.0.min(column), x.1.max(column));
             y = (y.0.min(row), y.1.max(row));
         }
-        [x, y].map(|(low, high)| if low > high { 0.0 } else { (high - low + 1) as f64 * EDGE_MM })
+        [x, y].map(|(low, high)| {
+            if low > high {
+                0.0
+            } else {
+                (high - low + 1) as f64 * EDGE_MM
+            }
+        })
     }
 
     /// How much of the body's edge in one slice lies on the edge of the field of view, mm.
     pub fn cut_mm(&self, z: usize, toward: Toward) -> f64 {
-        let [_, rows, columns] = self.grid.shape;
-        let beyond = |y: usize, x: usize| -> bool {
-            let next = match toward {
-                Toward::Right => x.checked_sub(1).map(|x| [z, y, x]),
-                Toward::Left => (x + 1 < columns).then_some([z, y, x + 1]),
-                Toward::Front => y.checked_sub(1).map(|y| [z, y, x]),
-                Toward::Back => (y + 1 < rows).then_some([z, y + 1, x]),
-            };
-            next.is_none_or(|next| !self.known[next])
+        let (axis, step) = match toward {
+            Toward::Right => (0, [-1.0, 0.0]),
+            Toward::Left => (0, [1.0, 0.0]),
+            Toward::Front => (1, [0.0, -1.0]),
+            Toward::Back => (1, [0.0, 1.0]),
+        };
+        // Only the end of the field's own direction counts: the slanting top of a tilted stack is no side.
+        let field = &self.field;
+        let steps = [field.slice_step, field.row_step, field.column_step];
+        let along = (0..3).fold(0, |best, a| {
+            let share = |a: usize| (steps[a][axis] / norm(steps[a])).abs();
+            if share(a) > share(best) { a } else { best }
+        });
+        let end = field.shape[along] as f64 - 0.5;
+        let beyond = |y: usize, x: usize| {
+            let next = self
+                .grid
+                .position(z as f64, y as f64 + step[1], x as f64 + step[0]);
+            !(-0.5..=end).contains(&field.index_of(next)[along])
         };
         let slice = self.body.index_axis(ndarray::Axis(0), z);
         let touching = slice.indexed_iter().filter(|((y, x), b)| **b && beyond(*y, *x));
@@ -125,6 +151,26 @@ fn cubes_around(grid: &Grid) -> Grid {
         column_step: [EDGE_MM, 0.0, 0.0],
         shape: [count[2], count[1], count[0]],
     }
+}
+
+/// Median of each cube and its eight neighbours in the slice: noise goes, edges stay.
+fn typical(signal: &Array3<f32>, known: &Array3<bool>) -> Array3<f32> {
+    let (_, rows, columns) = signal.dim();
+    Array3::from_shape_fn(signal.dim(), |(z, y, x)| {
+        let mut around = [0.0; 9];
+        let mut count = 0;
+        for y in y.saturating_sub(1)..(y + 2).min(rows) {
+            for x in x.saturating_sub(1)..(x + 2).min(columns) {
+                if known[[z, y, x]] {
+                    around[count] = signal[[z, y, x]];
+                    count += 1;
+                }
+            }
+        }
+        let around = &mut around[..count];
+        around.sort_unstable_by(f32::total_cmp);
+        around.get(count / 2).copied().unwrap_or(0.0)
+    })
 }
 
 /// The largest set of cubes that touch by their faces.
@@ -182,7 +228,12 @@ fn fill_holes(body: &mut Array3<bool>) {
                 continue;
             }
             air[[y, x]] = true;
-            open.extend([(y.wrapping_sub(1), x), (y + 1, x), (y, x.wrapping_sub(1)), (y, x + 1)]);
+            open.extend([
+                (y.wrapping_sub(1), x),
+                (y + 1, x),
+                (y, x.wrapping_sub(1)),
+                (y, x + 1),
+            ]);
         }
         slice.zip_mut_with(&air, |b, a| *b = !*a);
     }

@@ -1,8 +1,7 @@
 //! Rigid registration of two contrasts of one head by normalised mutual information.
 //!
-//! Coarse to fine, from many starts, then twice over to the end: once from each of two starts and
-//! with different points. Where the images belong together both runs arrive at the same place; where
-//! they do not, nothing makes them. That, and how much better the images fit there than beside it,
+//! Coarse to fine, from many starts, and all of that twice, with different points. Where the images
+//! belong together both runs arrive at the same place; where they do not, nothing makes them. That, and how much better the images fit there than beside it,
 //! decides whether the answer is used (see `docs/decisions/0005-registration.md`).
 
 mod motion;
@@ -16,9 +15,7 @@ use self::search::climb;
 use self::similarity::{Comparison, Region};
 use super::image::Reduced;
 use crate::findings::{Fault, Reason, Registration};
-use crate::limits::{
-    MAX_REGISTRATION_DEGREES, MAX_REGISTRATION_DISAGREEMENT_MM, MIN_REGISTRATION_GAIN,
-};
+use crate::limits::{MAX_REGISTRATION_DEGREES, MAX_REGISTRATION_DISAGREEMENT_MM, MIN_REGISTRATION_GAIN};
 use crate::mr::Volume;
 
 pub(super) use self::motion::Motion;
@@ -27,13 +24,13 @@ pub(super) use self::motion::Motion;
 const LEVELS_MM: [f64; 3] = [8.0, 4.0, 2.5];
 /// Points at which the images are compared on each level: enough for 32 × 32 bins, and few enough
 /// for half a second in all.
-const POINTS: [usize; 3] = [4_000, 10_000, 20_000];
+const POINTS: [usize; 3] = [3_000, 8_000, 18_000];
 /// First step of the search on each level, mm.
 const STEPS_MM: [f64; 3] = [8.0, 3.0, 1.0];
 /// The search stops at this step, mm.
 const TOLERANCES_MM: [f64; 3] = [1.0, 0.3, 0.1];
 /// Starts that are followed on the coarsest level.
-const FOLLOWED: usize = 4;
+const FOLLOWED: usize = 3;
 /// How far from the answer the images are compared again, to know what a bad fit looks like, mm.
 const BESIDE_MM: f64 = 24.0;
 
@@ -126,29 +123,27 @@ pub(super) fn register(fixed: &Volume, moving: &Volume) -> Option<Found> {
         Comparison::new(a, &region, b, centre, POINTS[level], draw)
     };
 
-    let mut coarse = compare(0, 0);
-    let mut reached: Vec<(Parameters, f64)> = starts(centre, moving.middle, &mut coarse)
-        .into_iter()
-        .map(|start| climb(start, STEPS_MM[0], TOLERANCES_MM[0], |p| coarse.at(p)))
-        .collect();
-    reached.sort_by(|a, b| b.1.total_cmp(&a.1));
-    let first = reached.first()?.0;
-    // Where all starts met, the second run begins beside the first.
-    let second = reached.get(1)?.0;
-
-    let finish = |start: Parameters, draw: usize| {
-        let mut here = start;
+    let run = |draw: usize| {
+        let mut coarse = compare(0, draw);
+        let mut here = starts(centre, moving.middle, &mut coarse)
+            .into_iter()
+            .map(|start| climb(start, STEPS_MM[0], TOLERANCES_MM[0], |p| coarse.at(p)))
+            .reduce(|best, next| if next.1 > best.1 { next } else { best })?
+            .0;
         for level in 1..LEVELS_MM.len() {
             let mut comparison = compare(level, draw);
             here = climb(here, STEPS_MM[level], TOLERANCES_MM[level], |p| comparison.at(p)).0;
         }
-        here
+        Some(here)
     };
-    let aside: Parameters = std::array::from_fn(|a| second[a] + if a % 2 == 0 { 3.0 } else { -3.0 });
-    let (one, other) = (finish(first, 1), finish(aside, 2));
-    let mut judge = compare(2, 3);
+    let (one, other) = (run(0)?, run(1)?);
+    let mut judge = compare(2, 2);
     let (at_one, at_other) = (judge.at(&one), judge.at(&other));
-    let (best, at_best) = if at_other > at_one { (other, at_other) } else { (one, at_one) };
+    let (best, at_best) = if at_other > at_one {
+        (other, at_other)
+    } else {
+        (one, at_one)
+    };
 
     // The search goes from the fixed image into the moving one; the volume moves the other way.
     let inward = Motion::new(&best, centre);

@@ -31,8 +31,7 @@ impl Region {
         let (slices, rows, columns) = tissue.dim();
         let near = |at: usize, last: usize| at.saturating_sub(1)..(at + 2).min(last);
         let mask = Array3::from_shape_fn(tissue.dim(), |(s, r, c)| {
-            near(s, slices)
-                .any(|s| near(r, rows).any(|r| near(c, columns).any(|c| tissue[[s, r, c]])))
+            near(s, slices).any(|s| near(r, rows).any(|r| near(c, columns).any(|c| tissue[[s, r, c]])))
         });
         Region {
             grid: image.grid.clone(),
@@ -93,7 +92,11 @@ impl<'a> Comparison<'a> {
         draw: usize,
     ) -> Comparison<'a> {
         /// Powers of the root of x⁴ = x + 1: Roberts' generalisation of the golden ratio.
-        const STEPS: [f64; 3] = [0.819_172_513_396_164_4, 0.671_043_606_703_789_3, 0.549_700_477_901_970_3];
+        const STEPS: [f64; 3] = [
+            0.819_172_513_396_164_4,
+            0.671_043_606_703_789_3,
+            0.549_700_477_901_970_3,
+        ];
         /// Between draws: any number that is no multiple of the others.
         const DRAW: f64 = 0.377_964_473;
         let scale = |image: &Reduced| {

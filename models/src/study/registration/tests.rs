@@ -37,8 +37,13 @@ fn known_motions_are_found_again_in_other_contrasts() {
         let truth = motion(shift, degrees);
         let found = register(&fixed, &seen(contrast, truth)).unwrap();
         let error = error_mm(&found, &truth);
-        assert!(error < 1.0, "{contrast} {shift:?} {degrees:?}: off by {error:.2} mm, {found:?}");
-        let marked = found.accepted().unwrap();
+        assert!(
+            error < 1.0,
+            "{contrast} {shift:?} {degrees:?}: off by {error:.2} mm, {found:?}"
+        );
+        let marked = found
+            .accepted()
+            .unwrap_or_else(|e| panic!("{contrast}: {e}, {found:?}"));
         assert!((marked.rotation_degrees - truth.degrees()).abs() < 1.0);
     }
 }
@@ -47,7 +52,9 @@ fn known_motions_are_found_again_in_other_contrasts() {
 fn inverted_signals_do_not_matter() {
     let truth = motion([5.0, 3.0, -6.0], [4.0, 2.0, -3.0]);
     let mut moving = seen(Contrast::T1, truth);
-    moving.voxels.mapv_inplace(|v| if v > 60.0 { 1100.0 - v } else { v });
+    moving
+        .voxels
+        .mapv_inplace(|v| if v > 60.0 { 1100.0 - v } else { v });
     let found = register(&still(Contrast::T2), &moving).unwrap();
     assert!(error_mm(&found, &truth) < 1.0, "{found:?}");
     found.accepted().unwrap();
@@ -66,7 +73,10 @@ fn a_far_frame_of_reference_is_found() {
 
 #[test]
 fn the_same_images_always_give_the_same_answer() {
-    let (fixed, moving) = (still(Contrast::T2), seen(Contrast::CeT1, motion([3.0; 3], [2.0; 3])));
+    let (fixed, moving) = (
+        still(Contrast::T2),
+        seen(Contrast::CeT1, motion([3.0; 3], [2.0; 3])),
+    );
     assert_eq!(register(&fixed, &moving), register(&fixed, &moving));
 }
 
@@ -118,12 +128,27 @@ fn each_limit_is_reached() {
     good.accepted().unwrap();
     let turned = motion([0.0; 3], [MAX_REGISTRATION_DEGREES + 0.1, 0.0, 0.0]);
     for (bad, words) in [
-        (Found { gain: MIN_REGISTRATION_GAIN - 1e-6, ..good }, "does not fit"),
         (
-            Found { disagreement_mm: MAX_REGISTRATION_DISAGREEMENT_MM + 0.1, ..good },
+            Found {
+                gain: MIN_REGISTRATION_GAIN - 1e-6,
+                ..good
+            },
+            "does not fit",
+        ),
+        (
+            Found {
+                disagreement_mm: MAX_REGISTRATION_DISAGREEMENT_MM + 0.1,
+                ..good
+            },
             "two alignments differ",
         ),
-        (Found { motion: turned, ..good }, "would be turned"),
+        (
+            Found {
+                motion: turned,
+                ..good
+            },
+            "would be turned",
+        ),
     ] {
         let reason = bad.accepted().unwrap_err();
         assert_eq!(reason.code, "not_registered");
@@ -137,8 +162,14 @@ fn too_little_overlap_is_no_similarity() {
     let (fixed, moving) = (still(Contrast::T2), still(Contrast::CeT1));
     let (fixed, moving) = (Pyramid::of(&fixed).unwrap(), Pyramid::of(&moving).unwrap());
     let region = Region::around(&fixed.levels[0], &fixed.tissue);
-    let mut comparison =
-        Comparison::new(&fixed.levels[0], &region, &moving.levels[0], fixed.middle, 4000, 0);
+    let mut comparison = Comparison::new(
+        &fixed.levels[0],
+        &region,
+        &moving.levels[0],
+        fixed.middle,
+        4000,
+        0,
+    );
     let at = |z: f64, comparison: &mut Comparison| comparison.at(&[0.0, 0.0, z, 0.0, 0.0, 0.0]);
     // The stack is 92 mm high.
     assert!(at(30.0, &mut comparison) > 1.0);
