@@ -16,7 +16,11 @@ fn item(elements: Vec<DataElement<InMemDicomObject>>) -> InMemDicomObject {
     InMemDicomObject::from_element_iter(elements)
 }
 
-fn element(tag: Tag, vr: VR, value: impl Into<dicom_core::PrimitiveValue>) -> DataElement<InMemDicomObject> {
+fn element(
+    tag: Tag,
+    vr: VR,
+    value: impl Into<dicom_core::PrimitiveValue>,
+) -> DataElement<InMemDicomObject> {
     DataElement::new(tag, vr, value.into())
 }
 
@@ -153,9 +157,7 @@ fn enhanced_frames_are_slices_by_position() {
         &[plain(8.0, 30), plain(0.0, 10), plain(4.0, 20)],
         (600.0, 10.0),
     ));
-    let [series] = &scan.series[..] else {
-        panic!("{scan:?}")
-    };
+    let [series] = &scan.series[..] else { panic!("{scan:?}") };
     let [volume] = &series.volumes[..] else {
         panic!("{series:?}")
     };

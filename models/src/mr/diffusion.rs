@@ -204,10 +204,7 @@ fn commented(d: &DataSet) -> Option<(f64, Option<[f64; 3]>)> {
         let values: Option<Vec<f64>> = numbers.split(',').map(|n| n.trim().parse().ok()).collect();
         values?.try_into().ok()
     };
-    Some((
-        b.trim().parse().ok().filter(|b: &f64| b.is_finite())?,
-        direction(),
-    ))
+    Some((b.trim().parse().ok().filter(|b: &f64| b.is_finite())?, direction()))
 }
 
 /// Of `*ep_b1000#4` the digits and what follows them.

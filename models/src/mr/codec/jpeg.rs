@@ -14,12 +14,7 @@ pub(super) fn decode(stream: &[u8], rows: usize, columns: usize) -> Option<Vec<u
     let bytes = decoder.decode().ok()?;
     let samples: Vec<u16> = match info.pixel_format {
         PixelFormat::L8 => bytes.into_iter().map(u16::from).collect(),
-        PixelFormat::L16 => bytes
-            .as_chunks::<2>()
-            .0
-            .iter()
-            .map(|b| u16::from_ne_bytes(*b))
-            .collect(),
+        PixelFormat::L16 => bytes.as_chunks::<2>().0.iter().map(|b| u16::from_ne_bytes(*b)).collect(),
         _ => return None,
     };
     (samples.len() == rows * columns).then_some(samples)

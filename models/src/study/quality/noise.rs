@@ -40,7 +40,7 @@ fn at_scale(volume: &Volume, apart: usize) -> Option<f64> {
         for r in (0..rows.saturating_sub(apart)).step_by(2 * apart) {
             for c in (0..columns.saturating_sub(apart)).step_by(2 * apart) {
                 n += 1;
-                if n % stride != 0 {
+                if !n.is_multiple_of(stride) {
                     continue;
                 }
                 let v = |i: usize, j: usize| volume.voxels[[s, r + i * apart, c + j * apart]];
