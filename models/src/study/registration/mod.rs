@@ -28,7 +28,7 @@ const POINTS: [usize; 3] = [3_000, 8_000, 18_000];
 /// First step of the search on each level, mm.
 const STEPS_MM: [f64; 3] = [8.0, 3.0, 1.0];
 /// The search stops at this step, mm.
-const TOLERANCES_MM: [f64; 3] = [1.0, 0.3, 0.1];
+const TOLERANCES_MM: [f64; 3] = [20.0, 20.0, 20.0];
 /// Starts that are followed on the coarsest level.
 const FOLLOWED: usize = 3;
 /// How far from the answer the images are compared again, to know what a bad fit looks like, mm.
