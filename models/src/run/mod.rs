@@ -6,6 +6,7 @@
 mod ensemble;
 mod lesions;
 mod network;
+mod validity;
 mod views;
 
 use std::path::Path;
@@ -20,12 +21,13 @@ use crate::limits::MAX_LESIONS;
 use crate::mr::{Contrast, Grid, Scan};
 use crate::package::{Manifest, Package};
 use crate::recipe::{LocatorInput, SliceBox};
-use crate::study::{Study, Unassembled, missing_contrast};
+use crate::study::{Study, Unassembled};
 
 pub use ensemble::{answer as answer_tasks, softmax};
 pub use lesions::{Candidate, candidates};
 pub use network::Plan;
 use network::{Network, tensor};
+use validity::{objections, spacing_remarks};
 use views::Membership;
 
 /// A model package whose hashes and golden vectors were found right on this machine.
@@ -357,76 +359,6 @@ fn membership(candidate: &Candidate, probability: &Array3<f32>) -> Array3<f32> {
         }
     }
     values
-}
-
-/// Why the model may not answer on this study; empty when it may.
-fn objections(manifest: &Manifest, study: &Study) -> Vec<Reason> {
-    let recipe = &manifest.recipe;
-    let mut reasons: Vec<Reason> = recipe
-        .required()
-        .into_iter()
-        .filter(|c| study.volume(*c).is_none())
-        .map(missing_contrast)
-        .collect();
-    let outside = |text: String| Reason::new("outside_validity", Fault::Data, text);
-    if let Some(b) = study.volume(Contrast::Dwi).and_then(|v| v.b_value) {
-        let [low, high] = manifest.validity.b_value;
-        if !(low..=high).contains(&b) {
-            reasons.push(outside(format!(
-                "the DWI has b = {b} s/mm², the model was made for {low} to {high}"
-            )));
-        }
-    }
-    if let Some(anchor) = study.volume(recipe.anchor) {
-        let [spacing, rows, columns] = anchor.grid.spacing();
-        let [low, high] = manifest.validity.slice_spacing_mm;
-        if !(low..=high).contains(&spacing) {
-            let text = format!(
-                "the {} slices are {spacing:.1} mm apart, the model was made for {low} to {high} mm",
-                recipe.anchor
-            );
-            reasons.push(outside(text));
-        }
-        if let Some([low, high]) = manifest.validity.pixel_mm
-            && ![rows, columns].iter().all(|mm| (low..=high).contains(mm))
-        {
-            let text = format!(
-                "the {} has pixels of {:.2} mm, the model was made for {low} to {high} mm",
-                recipe.anchor,
-                rows.max(columns)
-            );
-            reasons.push(outside(text));
-        }
-        let [fewest, most] = manifest.validity.slices;
-        let slices = anchor.grid.shape[0];
-        if !(fewest..=most).contains(&slices) {
-            let text = format!(
-                "the {} has {slices} slices, the model was made for {fewest} to {most}",
-                recipe.anchor
-            );
-            reasons.push(outside(text));
-        }
-    }
-    reasons
-}
-
-/// Contrasts beside the anchor may lie in slices of their own, which are interpolated; where those are
-/// outside of what the model was made for, the reader should know.
-fn spacing_remarks(manifest: &Manifest, study: &Study) -> Vec<Reason> {
-    let recipe = &manifest.recipe;
-    let [low, high] = manifest.validity.slice_spacing_mm;
-    let others = recipe.required().into_iter().filter(|c| *c != recipe.anchor);
-    others
-        .filter_map(|contrast| {
-            let [spacing, _, _] = study.volume(contrast)?.grid.spacing();
-            (!(low..=high).contains(&spacing)).then(|| {
-                let text = format!(
-                    "The {contrast} slices are {spacing:.1} mm apart, the model was made for {low} to {high} mm."
-                );
-                Reason::new("spacing_outside_validity", Fault::Data, text)
-            })
-        })
-        .collect()
 }
 
 fn missing(manifest: &Manifest, present: impl Fn(Contrast) -> bool) -> Vec<MissingContrast> {
