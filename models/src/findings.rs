@@ -216,6 +216,27 @@ pub struct ContrastUse {
     pub confidence: Confidence,
     /// Whether the model read it (else it is only shown).
     pub used_by_model: bool,
+    /// How it was aligned, where it lies in another frame of reference than the other contrasts.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub registered: Option<Registration>,
+    /// When it was acquired by the scanner's clock, `YYYYMMDDHHMMSS`, where it says so.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub acquired: Option<String>,
+}
+
+/// A contrast that was aligned to the others by its content.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct Registration {
+    /// The angle of the turn.
+    pub rotation_degrees: f64,
+    /// How far the middle of the head was moved, mm.
+    pub shift_mm: f64,
+    /// How much better the images fit there than 24 mm beside it: the gain in normalised mutual
+    /// information, 0 none to 1 identical ([`crate::limits::MIN_REGISTRATION_GAIN`]).
+    pub quality: f64,
+    /// How far apart two independent runs ended, mm, anywhere within 80 mm of the middle
+    /// ([`crate::limits::MAX_REGISTRATION_DISAGREEMENT_MM`]).
+    pub disagreement_mm: f64,
 }
 
 /// A contrast that is not there.

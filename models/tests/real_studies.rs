@@ -5,7 +5,9 @@
 
 use std::path::{Path, PathBuf};
 
+use models::findings::Reason;
 use models::mr::{Confidence, Contrast, Scan, scan};
+use models::study::{Inspection, Study};
 
 /// The folder of one scanner, or none, with a line that says so.
 fn folder(name: &str) -> Option<PathBuf> {
@@ -229,5 +231,109 @@ fn nothing_in_the_whole_folder_panics() {
     let scan = scan(&[folder]);
     for volume in scan.series.iter().flat_map(|s| &s.volumes) {
         volume.voxels().unwrap();
+    }
+}
+
+/// Assembles one scanner's folder and says what is wrong with it.
+fn inspected(scan: &Scan) -> (Study, Inspection) {
+    let study = Study::assemble(scan).unwrap_or_else(|e| panic!("{:?}", e.reasons));
+    let inspection = study.inspect();
+    (study, inspection)
+}
+
+fn said(reasons: &[Reason]) -> Vec<&str> {
+    reasons.iter().map(|r| r.code.as_str()).collect()
+}
+
+#[test]
+fn real_heads_look_like_heads() {
+    for name in [
+        "philips-elition-3t",
+        "siemens-prisma-3t",
+        "siemens-xa30-enhanced",
+        "ge-signa/anatomical/001",
+        "ge-signa/dti/001",
+        "studyforrest-t1",
+    ] {
+        let Some(folder) = folder(name) else { return };
+        let (_, inspection) = inspected(&scan(&[folder]));
+        assert_eq!(
+            said(&inspection.refusals),
+            [""; 0],
+            "{name}: {:?}",
+            inspection.refusals
+        );
+        // Too little of the head, or two diffusion series of the brain alone, may be remarked; these may not.
+        for never in [
+            "motion_ghosts",
+            "contrast_swapped",
+            "no_enhancement",
+            "contrast_order",
+        ] {
+            assert!(
+                !said(&inspection.remarks).contains(&never),
+                "{name}: {:?}",
+                inspection.remarks
+            );
+        }
+    }
+}
+
+/// A whole head at 1.5 or 3 T, well made: nothing is wrong with it.
+#[test]
+fn a_good_real_head_has_no_remarks() {
+    let Some(folder) = folder("studyforrest-t1") else {
+        return;
+    };
+    let (_, inspection) = inspected(&scan(&[folder]));
+    assert_eq!(inspection, Inspection::default());
+}
+
+/// Its T1 and its diffusion series have different frames of reference; the scanner's own positions,
+/// minutes apart, are the truth as far as the patient lay still.
+#[test]
+fn a_real_diffusion_series_is_registered_to_its_t1() {
+    let Some(folder) = folder("siemens-prisma-3t") else {
+        return;
+    };
+    let scan = scan(&[folder]);
+    let (study, _) = inspected(&scan);
+    let used = |c: Contrast| study.origins.iter().find(|o| o.contrast == c).unwrap();
+    let found = used(Contrast::DwiB0).registered.unwrap();
+    assert!(found.shift_mm < 3.0 && found.rotation_degrees < 2.0, "{found:?}");
+    assert_eq!(used(Contrast::Dwi).registered, Some(found));
+    assert_eq!(used(Contrast::T1).registered, None);
+    assert_eq!(said(&study.quality), ["registered"]);
+}
+
+/// The same head moved on paper by a known motion is brought back to where it was found before.
+#[test]
+fn a_real_head_is_found_again_after_a_known_motion() {
+    let Some(folder) = folder("philips-elition-3t") else {
+        return;
+    };
+    let mut scan = scan(&[folder]);
+    for volume in scan.series.iter_mut().flat_map(|s| &mut s.volumes) {
+        if volume.contrast != Some(Contrast::T1) {
+            volume.frame_of_reference_uid = Some("1.2.9".to_owned());
+        }
+    }
+    let before = Study::assemble(&scan).unwrap();
+    for volume in scan.series.iter_mut().flat_map(|s| &mut s.volumes) {
+        if volume.contrast != Some(Contrast::T1) {
+            let (sin, cos) = 6f64.to_radians().sin_cos();
+            let turn = |v: [f64; 3]| [cos * v[0] - sin * v[1], sin * v[0] + cos * v[1], v[2]];
+            let [x, y, z] = turn(volume.grid.origin);
+            volume.grid.origin = [x + 10.0, y - 7.0, z + 8.0];
+            volume.grid.slice_step = turn(volume.grid.slice_step);
+            volume.grid.row_step = turn(volume.grid.row_step);
+            volume.grid.column_step = turn(volume.grid.column_step);
+        }
+    }
+    let after = Study::assemble(&scan).unwrap();
+    let [a, b] = [&before, &after].map(|s| &s.volumes[&Contrast::DwiB0].grid);
+    for index in [[0.0, 30.0, 64.0], [41.0, 64.0, 20.0], [81.0, 64.0, 100.0]] {
+        let [p, q] = [a, b].map(|g| g.position(index[0], index[1], index[2]));
+        assert!(near(p, q, 3.0), "{p:?} {q:?}");
     }
 }

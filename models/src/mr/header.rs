@@ -29,6 +29,8 @@ pub(super) struct Header {
     pub series_number: Option<i64>,
     pub description: String,
     pub frame_of_reference_uid: Option<String>,
+    /// `YYYYMMDDHHMMSS`.
+    pub acquired: Option<String>,
     pub part: Part,
     pub image: Image,
     pub place: Place,
@@ -287,6 +289,7 @@ impl Header {
             frame_of_reference_uid: text(d, tags::FRAME_OF_REFERENCE_UID)
                 .map(|uid| checked_uid(Some(uid), "Frame of Reference UID (0020,0052)"))
                 .transpose()?,
+            acquired: acquired(d),
             part: Part::Whole,
             image,
             place: Place {
@@ -384,6 +387,22 @@ pub(super) fn contrast_agent(d: &DataSet) -> Option<String> {
         .or_else(coded)
         .or_else(|| said(tags::CONTRAST_BOLUS_INGREDIENT))
         .or_else(|| positive(d, tags::CONTRAST_BOLUS_VOLUME).map(|ml| format!("{ml} ml of an agent")))
+}
+
+/// Date and time of acquisition to the second (PS3.5 table 6.2-1: DT, DA and TM).
+fn acquired(d: &DataSet) -> Option<String> {
+    /// `YYYYMMDDHHMMSS`.
+    const DIGITS: usize = 14;
+    let apart = || {
+        let (date, time) = (text(d, tags::ACQUISITION_DATE)?, text(d, tags::ACQUISITION_TIME)?);
+        Some(date + &time)
+    };
+    let whole = text(d, tags::ACQUISITION_DATE_TIME).or_else(apart)?;
+    let seconds = whole.get(..DIGITS)?;
+    seconds
+        .bytes()
+        .all(|b| b.is_ascii_digit())
+        .then(|| seconds.to_owned())
 }
 
 fn clean(raw: &str) -> String {

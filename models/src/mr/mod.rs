@@ -164,6 +164,9 @@ pub struct VolumeIndex {
     pub further_directions: Vec<Vec<SliceSource>>,
     /// Acquired slice thickness (0018,0050), mm.
     pub slice_thickness_mm: Option<f64>,
+    /// When its first slice was acquired, `YYYYMMDDHHMMSS` by the scanner's clock: (0008,002A), or
+    /// (0008,0022) and (0008,0032).
+    pub acquired: Option<String>,
 }
 
 /// Where the pixels of one slice are.

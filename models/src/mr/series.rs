@@ -328,5 +328,6 @@ fn one_volume(slices: &[(Instance, Plane)], recognition: &Recognition) -> Result
         slices: order.iter().map(|&i| slices[i].0.source()).collect(),
         further_directions: Vec::new(),
         slice_thickness_mm: first.place.thickness,
+        acquired: slices.iter().filter_map(|(s, _)| s.header.acquired.clone()).min(),
     })
 }
