@@ -45,8 +45,8 @@ pub enum Unfit {
     Damaged(&'static str),
     /// The field of view is too narrow for both parotids.
     #[error(
-        "the field of view measures {0:.0} × {1:.0} × {2:.0} mm along x, y, z; both parotids need {} × {} × {} mm",
-        MIN_EXTENT_MM[0], MIN_EXTENT_MM[1], MIN_EXTENT_MM[2]
+        "the field of view measures {0:.0} × {1:.0} × {2:.0} mm along x, y, z; both parotids need {least}",
+        least = least_extent()
     )]
     FieldOfView(f32, f32, f32),
     /// Voxels too large to tell tissues apart.
@@ -64,7 +64,7 @@ pub enum Unfit {
     #[error("it does not look T1-weighted: {0}")]
     NotT1(String),
     /// A parotid is not in the field of view, or nothing there looks like one.
-    #[error("the {} parotid was not found: {why}", match side { Side::Left => "left", Side::Right => "right" })]
+    #[error("the {} parotid was not found: {why}", word(.side))]
     NoGland {
         /// Of the patient.
         side: Side,
@@ -86,6 +86,18 @@ impl Unfit {
             Unfit::NoGland { .. } => "no_parotid",
         }
     }
+}
+
+fn word(side: &Side) -> &'static str {
+    match side {
+        Side::Left => "left",
+        Side::Right => "right",
+    }
+}
+
+fn least_extent() -> String {
+    let [x, y, z] = MIN_EXTENT_MM;
+    format!("{x:.0} × {y:.0} × {z:.0} mm")
 }
 
 /// Least extent along x, y, z, mm: from ear to ear, from the cheek to the nape, all of both glands.

@@ -110,7 +110,7 @@ impl HeadScan {
         }
         let [min, max] = self.bounds();
         let extent: Point = std::array::from_fn(|a| max[a] - min[a]);
-        if extent.iter().any(|e| !(*e <= MAX_EXTENT_MM)) {
+        if extent.iter().any(|e| e.is_nan() || *e > MAX_EXTENT_MM) {
             return Err(Unfit::Damaged("it is larger than any field of view"));
         }
         if extent.iter().zip(MIN_EXTENT_MM).any(|(e, least)| *e < least) {
@@ -149,7 +149,7 @@ impl Outline {
         let mean = values.iter().sum::<f32>() / values.len() as f32;
         let mut bright: Vec<f32> = values.iter().copied().filter(|v| *v > mean).collect();
         let threshold = HEAD_OVER_BRIGHT * quantile(&mut bright, 0.9);
-        if !(threshold > 0.0) {
+        if threshold <= 0.0 {
             return Err(Unfit::Empty);
         }
         let mask = head_mask(&lattice, values.iter().map(|v| *v > threshold).collect());

@@ -159,7 +159,7 @@ impl Shading {
         let ratio = middle / self.levels.muscle.max(f32::MIN_POSITIVE);
         let [dark, bright] = FAT_OVER_MUSCLE;
         self.suppressed = ratio < dark;
-        if !(ratio < dark || ratio > bright) {
+        if (dark..=bright).contains(&ratio) {
             return Err(Unfit::NotT1(format!(
                 "the layer under the skin is {ratio:.2} times as bright as muscle, neither clearly brighter as in T1 nor suppressed"
             )));
@@ -248,10 +248,10 @@ impl System {
     }
 
     fn add(&mut self, terms: &[f64; TERMS], value: f64) {
-        for i in 0..TERMS {
-            self.right[i] += terms[i] * value;
-            for j in 0..TERMS {
-                self.matrix[i][j] += terms[i] * terms[j];
+        for ((row, right), a) in self.matrix.iter_mut().zip(&mut self.right).zip(terms) {
+            *right += a * value;
+            for (cell, b) in row.iter_mut().zip(terms) {
+                *cell += a * b;
             }
         }
     }
@@ -259,12 +259,13 @@ impl System {
     /// Gauss's elimination; the ridge keeps every pivot above zero.
     fn solve(mut self) -> [f64; TERMS] {
         for i in 0..TERMS {
+            let (pivot, right) = (self.matrix[i], self.right[i]);
             for row in i + 1..TERMS {
-                let factor = self.matrix[row][i] / self.matrix[i][i];
-                for column in i..TERMS {
-                    self.matrix[row][column] -= factor * self.matrix[i][column];
+                let factor = self.matrix[row][i] / pivot[i];
+                for (cell, above) in self.matrix[row].iter_mut().zip(pivot) {
+                    *cell -= factor * above;
                 }
-                self.right[row] -= factor * self.right[i];
+                self.right[row] -= factor * right;
             }
         }
         let mut x = [0.0; TERMS];
