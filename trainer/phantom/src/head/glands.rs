@@ -35,7 +35,7 @@ const MAX_SHIFT_MM: f32 = 14.0;
 /// What a shift must gain per mm and mm to be believed.
 const DISTRUST: f32 = 3e-4;
 /// Least correlation ratio of a gland's surroundings.
-const MIN_FIT: f32 = 0.3;
+const MIN_FIT: f32 = 0.05;
 /// Share of the surroundings that may lie outside the field of view.
 const BLIND: f32 = 0.15;
 /// Volumes of a parotid that are believed, ml; a guess around the usual 15 to 40 ml.
@@ -53,9 +53,11 @@ pub(super) fn places(template: &Template, outline: &Outline, pose: &Pose) -> Res
             if far(shift) > MAX_SHIFT_MM.powi(2) {
                 return -1.0;
             }
-            around.fit(&outline.evened, pose, *shift, BLIND) - DISTRUST * far(shift)
+            around.fit(&outline.evened, pose, *shift, BLIND).score() - DISTRUST * far(shift)
         });
         let fit = around.fit(&outline.evened, pose, shift, BLIND);
+        eprintln!("DEBUG {side:?} {fit:?}");
+        let fit = fit.tissues;
         if fit == 0.0 {
             let why = "its place is outside the field of view".to_owned();
             return Err(Unfit::NoGland { side, why });

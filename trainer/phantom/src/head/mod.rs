@@ -105,7 +105,7 @@ const MIN_EXTENT_MM: [f32; 3] = [125.0, 110.0, 75.0];
 /// Largest edge of a voxel, mm.
 const MAX_VOXEL_MM: f32 = 6.0;
 /// Least correlation ratio of the drawn head.
-const MIN_FIT: f32 = 0.5;
+const MIN_FIT: f32 = 0.05;
 
 /// One parotid as found.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -142,13 +142,17 @@ impl RealHead {
         let outline = scan::Outline::of(scan)?;
         let template = Template::new();
         let (pose, fit) = pose::find(&template, &outline.evened, &outline.mask);
+        eprintln!("DEBUG pose {pose:?} fit {fit:?}");
+        let fit = fit.tissues;
         if fit < MIN_FIT {
             return Err(Unfit::NoHead(fit));
         }
         let places = glands::places(&template, &outline, &pose)?;
+        eprintln!("DEBUG places {places:?}");
         let image = scan::Upright::of(scan, &outline, &pose);
         let labels = tissues::Labels::of(&template, &pose);
         let shading = shading::Shading::estimate(&image, &labels)?;
+        eprintln!("DEBUG levels {:?} suppressed {}", shading.levels, shading.suppressed);
         let (maps, glands) = tissues::measure(&image, &labels, &shading, &template, &pose, places)?;
         Ok(RealHead {
             anatomy: scan.anatomy.clone(),

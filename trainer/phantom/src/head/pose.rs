@@ -4,6 +4,8 @@
 //! intensities that vanishes within the labels. It asks only that one tissue has one brightness, not
 //! which, so that T1 with and without fat suppression both fit.
 
+use std::ops::Range;
+
 use super::lattice::{Field, Lattice};
 use crate::anatomy::{Label, Template};
 use crate::space::{Point, Rotation, add, sub};
@@ -77,25 +79,31 @@ impl Landmarks {
         Landmarks(labelled.filter(|(_, l)| *l != Label::Other).collect())
     }
 
-    /// Correlation ratio of the labels and the field under a pose, up to 1, shifted by `shift` in the
-    /// template and less [`UNSEEN_COST`]; 0 when more than `blind` of the places lie outside the field.
-    pub fn fit(&self, field: &Field, pose: &Pose, shift: Point, blind: f32) -> f32 {
+    /// How well the labels explain the field under a pose, shifted by `shift` in the template; 0 when more
+    /// than `blind` of the places lie outside the field.
+    pub fn fit(&self, field: &Field, pose: &Pose, shift: Point, blind: f32) -> Fit {
         let place = pose.place();
         let mut sums = [[0.0f64; 3]; Label::COUNT];
-        let mut unseen = 0;
+        let (mut unseen, mut right, mut border) = (0, 0, 0);
         for &(p, label) in &self.0 {
             let at = field.lattice.nearest(place(pose.stretched(add(p, shift))));
-            let v = at.map_or(f64::NAN, |at| f64::from(field.values[at]));
+            let v = at.map_or(f32::NAN, |at| field.values[at]);
+            let air = label == Label::Outside;
             if v.is_nan() {
-                unseen += usize::from(label != Label::Outside);
+                unseen += usize::from(!air);
                 continue;
             }
-            let s = &mut sums[label as usize];
-            (s[0], s[1], s[2]) = (s[0] + 1.0, s[1] + v, s[2] + v * v);
+            border += 1;
+            right += usize::from(air == (v == 0.0));
+            if !air {
+                let v = f64::from(v);
+                let s = &mut sums[label as usize];
+                (s[0], s[1], s[2]) = (s[0] + 1.0, s[1] + v, s[2] + v * v);
+            }
         }
         let unseen = unseen as f32 / (self.0.len() as f32).max(1.0);
-        if unseen > blind {
-            return 0.0;
+        if unseen > blind || border == 0 {
+            return Fit::default();
         }
         let scatter = |[n, s, s2]: [f64; 3]| if n > 0.0 { s2 - s * s / n } else { 0.0 };
         let all = sums
@@ -103,11 +111,29 @@ impl Landmarks {
             .fold([0.0; 3], |a, b| [a[0] + b[0], a[1] + b[1], a[2] + b[2]]);
         let within: f64 = sums.into_iter().map(scatter).sum();
         let whole = scatter(all);
-        if whole > 0.0 {
-            (1.0 - within / whole) as f32 - UNSEEN_COST * unseen
-        } else {
-            0.0
+        Fit {
+            tissues: if whole > 0.0 { (1.0 - within / whole) as f32 } else { 0.0 },
+            outline: right as f32 / border as f32,
+            unseen,
         }
+    }
+}
+
+/// How well the template explains an image.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Fit {
+    /// Correlation ratio inside the template, 0 to 1.
+    pub tissues: f32,
+    /// Share of the places that are air and head where they should be.
+    pub outline: f32,
+    /// Share of the places outside the field of view.
+    pub unseen: f32,
+}
+
+impl Fit {
+    /// What a search climbs.
+    pub fn score(&self) -> f32 {
+        self.tissues + OUTLINE_WEIGHT * self.outline - UNSEEN_COST * self.unseen
     }
 }
 
@@ -140,11 +166,13 @@ pub(crate) fn climb<const N: usize>(
 }
 
 /// Heads are this much larger or smaller than the template at most.
-const STRETCH: [f32; 2] = [0.82, 1.22];
+const STRETCH: [f32; 2] = [0.82, 1.28];
 /// Heads are turned this far at most, radians: they lie in a head coil.
 const MAX_TURN: f32 = 0.5;
 /// Share of the template that may lie outside the field of view: a parotid protocol shows three quarters.
 const BLIND: f32 = 0.45;
+/// What the outline counts beside the tissues.
+const OUTLINE_WEIGHT: f32 = 1.0;
 /// What is not seen cannot speak against a pose; this much of the unseen share is taken off the measure.
 const UNSEEN_COST: f32 = 0.2;
 /// Of the coarse search's results, how many are refined.
@@ -162,13 +190,19 @@ fn pose_of(v: &[f32; 9]) -> Option<Pose> {
 }
 
 /// The best pose of the template in a field whose head is `mask`, and its correlation ratio.
-pub(crate) fn find(template: &Template, field: &Field, mask: &[bool]) -> (Pose, f32) {
+pub(crate) fn find(template: &Template, field: &Field, mask: &[bool]) -> (Pose, Fit) {
     let (coarse, fine) = (Landmarks::of(template, 9.0), Landmarks::of(template, 4.5));
+    let heights = heights(&field.lattice, mask);
+    eprintln!("DEBUG heights {heights:?}");
     let score_of = |landmarks: &Landmarks, v: &[f32; 9]| {
-        pose_of(v).map_or(-1.0, |pose| landmarks.fit(field, &pose, [0.0; 3], BLIND))
+        pose_of(v).map_or(-1.0, |pose| {
+            let fits = heights.contains(&pose.shift[2]);
+            if fits { landmarks.fit(field, &pose, [0.0; 3], BLIND).score() } else { -1.0 }
+        })
     };
     let mut found: Vec<([f32; 9], f32)> = starts(&field.lattice, mask)
         .into_iter()
+        .filter(|start| heights.contains(&start[2]))
         .map(|[x, y, z]| {
             // First only where and how far bent, in one size; the rest follows.
             let (v, s) = climb([0.0, x, y, z, 1.0], [0.12, 8.0, 8.0, 8.0, 0.06], |v| {
@@ -178,19 +212,45 @@ pub(crate) fn find(template: &Template, field: &Field, mask: &[bool]) -> (Pose, 
         })
         .collect();
     found.sort_by(|a, b| b.1.total_cmp(&a.1));
+    for (v, s) in &found { eprintln!("DEBUG coarse {s:.3} {v:.2?}"); }
     found.truncate(KEPT);
     let steps = [0.06, 0.04, 0.04, 5.0, 5.0, 5.0, 0.04, 0.04, 0.04];
     let best = found
         .into_iter()
         .map(|(v, _)| climb(v, steps, |v| score_of(&fine, v)))
+        .inspect(|(v, s)| eprintln!("DEBUG fine {s:.3} {v:.2?}"))
         .max_by(|a, b| a.1.total_cmp(&b.1));
     let nowhere = Pose {
         turn: [0.0; 3],
         shift: [0.0; 3],
         stretch: [1.0; 3],
     };
-    best.and_then(|(v, s)| Some((pose_of(&v)?, s)))
-        .unwrap_or((nowhere, 0.0))
+    let pose = best.and_then(|(v, _)| pose_of(&v)).unwrap_or(nowhere);
+    (pose, fine.fit(field, &pose, [0.0; 3], BLIND))
+}
+
+/// The parotids lie this far below the vertex, mm: 130 mm to the ear canal (adult heads, a few per cent more
+/// or less) and about 30 mm on; a guess with room for small heads.
+const BELOW_VERTEX_MM: [f32; 2] = [125.0, 192.0];
+/// The highest slice of a head whose vertex is in the field of view is smaller than this, mm².
+const CAP_MM2: f32 = 6_000.0;
+
+/// Heights at which the template's origin may lie: below the vertex if the field of view shows it.
+fn heights(lattice: &Lattice, mask: &[bool]) -> Range<f32> {
+    let [nx, ny, nz] = lattice.shape;
+    let area = |z: usize| {
+        let slice = &mask[z * nx * ny..(z + 1) * nx * ny];
+        slice.iter().filter(|m| **m).count() as f32 * lattice.step.powi(2)
+    };
+    // An ear of noise above the head is not its vertex.
+    let top = (0..nz).rev().find(|z| area(*z) > 0.1 * CAP_MM2);
+    match top {
+        Some(z) if area(z) < CAP_MM2 => {
+            let vertex = lattice.min[2] + z as f32 * lattice.step;
+            vertex - BELOW_VERTEX_MM[1]..vertex - BELOW_VERTEX_MM[0]
+        }
+        _ => f32::NEG_INFINITY..f32::INFINITY,
+    }
 }
 
 /// Where the template's origin may lie: along the whole head, at the middle of each slice.

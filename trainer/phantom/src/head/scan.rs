@@ -179,6 +179,25 @@ impl Outline {
     }
 }
 
+impl Outline {
+    /// The box around what of the head the maps can cover, in the head's directions, mm.
+    fn reach(&self, pose: &Pose) -> [Point; 2] {
+        let back = pose.back();
+        let lattice = &self.evened.lattice;
+        let (mut min, mut max) = (MAP_REACH[1], MAP_REACH[0]);
+        let inside = |p: &Point| (0..3).all(|a| (MAP_REACH[0][a]..MAP_REACH[1][a]).contains(&p[a]));
+        let nodes = (0..lattice.len()).filter(|at| self.mask[*at]);
+        for p in nodes.map(|at| back(lattice.place(at))).filter(inside) {
+            for a in 0..3 {
+                (min[a], max[a]) = (min[a].min(p[a]), max[a].max(p[a]));
+            }
+        }
+        // Room for the air around, so that every surface is one.
+        let room = 2.0 * SEARCH_MM;
+        [min.map(|x| x - room), max.map(|x| x + room)]
+    }
+}
+
 /// The largest region above the threshold, with its gaps and cavities.
 fn head_mask(lattice: &Lattice, bright: Vec<bool>) -> Vec<bool> {
     let near: Vec<bool> = lattice
@@ -203,7 +222,8 @@ pub(super) struct Upright {
 
 impl Upright {
     pub fn of(scan: &HeadScan, outline: &Outline, pose: &Pose) -> Self {
-        let lattice = Lattice::over(MAP_REACH[0], MAP_REACH[1], MAP_MM);
+        let [min, max] = outline.reach(pose);
+        let lattice = Lattice::over(min, max, MAP_MM);
         let place = pose.place();
         let mut values = vec![0.0; lattice.len()];
         let mut inside = vec![false; lattice.len()];
