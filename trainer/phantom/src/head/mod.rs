@@ -107,6 +107,9 @@ const MAX_VOXEL_MM: f32 = 6.0;
 /// Least correlation ratio of the drawn head.
 const MIN_FIT: f32 = 0.05;
 
+/// A voxel with more than this share of glandular tissue is gland: the rest may be fat.
+const IN_GLAND: f32 = 0.2;
+
 /// One parotid as found.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct FoundGland {
@@ -197,7 +200,7 @@ impl RealHead {
     /// Whether a point of the scan (patient millimetres, LPS) lies in a parotid.
     pub fn in_gland(&self, position_mm: [f64; 3]) -> bool {
         let head = self.pose.back()(position_mm.map(|x| x as f32));
-        self.maps.shares_at(head)[Tissue::Gland as usize] > 0.0
+        self.maps.shares_at(head)[Tissue::Gland as usize] > IN_GLAND
     }
 
     /// Where the glands of the left and the right side lie, mm, once the head is mirrored or not.

@@ -165,8 +165,8 @@ pub(crate) fn climb<const N: usize>(
     (best, highest)
 }
 
-/// Heads are this much larger or smaller than the template at most.
-const STRETCH: [f32; 2] = [0.82, 1.28];
+/// Heads are this much larger or smaller than the template at most, along x, y and z.
+const STRETCH: [[f32; 2]; 3] = [[0.82, 1.28], [0.82, 1.28], [0.86, 1.12]];
 /// Heads are turned this far at most, radians: they lie in a head coil.
 const MAX_TURN: f32 = 0.5;
 /// Share of the template that may lie outside the field of view: a parotid protocol shows three quarters.
@@ -184,9 +184,15 @@ fn pose_of(v: &[f32; 9]) -> Option<Pose> {
         shift: [v[3], v[4], v[5]],
         stretch: [v[6], v[7], v[8]],
     };
-    let sane = pose.stretch.iter().all(|s| (STRETCH[0]..=STRETCH[1]).contains(s))
+    let sane = pose.stretch.iter().zip(STRETCH).all(|(s, [low, high])| (low..=high).contains(s))
         && pose.turn.iter().all(|t| t.abs() <= MAX_TURN);
     sane.then_some(pose)
+}
+
+/// One size for all axes, but for what z allows.
+fn spread([bent, x, y, z, size]: [f32; 5]) -> [f32; 9] {
+    let height = size.clamp(STRETCH[2][0], STRETCH[2][1]);
+    [bent, 0.0, 0.0, x, y, z, size, size, height]
 }
 
 /// The best pose of the template in a field whose head is `mask`, and its correlation ratio.
@@ -206,9 +212,9 @@ pub(crate) fn find(template: &Template, field: &Field, mask: &[bool]) -> (Pose, 
         .map(|[x, y, z]| {
             // First only where and how far bent, in one size; the rest follows.
             let (v, s) = climb([0.0, x, y, z, 1.0], [0.12, 8.0, 8.0, 8.0, 0.06], |v| {
-                score_of(&coarse, &[v[0], 0.0, 0.0, v[1], v[2], v[3], v[4], v[4], v[4]])
+                score_of(&coarse, &spread(*v))
             });
-            ([v[0], 0.0, 0.0, v[1], v[2], v[3], v[4], v[4], v[4]], s)
+            (spread(v), s)
         })
         .collect();
     found.sort_by(|a, b| b.1.total_cmp(&a.1));

@@ -29,9 +29,10 @@ const MAX_SHADING: f32 = 4.0;
 const RIDGE: f64 = 2e-3;
 /// Fat this much brighter than muscle is not suppressed, this much darker is.
 const FAT_OVER_MUSCLE: [f32; 2] = [0.85, 1.3];
-/// Fluid is darker than this share of the brain in T1.
-const FLUID_UNDER_BRAIN: f32 = 0.85;
-
+/// Behind this lie nape and occiput, mm.
+const NAPE_MM: f32 = 25.0;
+/// So deep there is fat under the skin, mm.
+const SUBCUTANEOUS_MM: f32 = 6.0;
 /// How bright what is.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Levels {
@@ -131,7 +132,6 @@ impl Shading {
             suppressed: false,
         };
         result.weigh_fat(image, labels)?;
-        result.check_fluid(image, labels)?;
         Ok(result)
     }
 
@@ -142,51 +142,32 @@ impl Shading {
             .clamp(1.0 / MAX_SHADING, MAX_SHADING)
     }
 
-    /// How bright the layer under the skin is where the template has only fat.
+    /// How bright the layer under the skin of nape and occiput is: no muscle of the face, no gland.
     fn weigh_fat(&mut self, image: &Upright, labels: &Labels) -> Result<(), Unfit> {
         let (mut fat, mut muscle) = (Vec::new(), Vec::new());
         each_sample(image, |at, p, depth| {
             let v = image.image.values[at] / self.at(p);
-            match labels.at(p) {
-                Label::Fat if depth < 7.0 => fat.push(v),
-                Label::Muscle => muscle.push(v),
-                _ => (),
+            let label = labels.at(p);
+            if p[1] > NAPE_MM && depth < SUBCUTANEOUS_MM {
+                fat.push(v);
+            } else if matches!(label, Label::Muscle | Label::Loose) && depth > SUBCUTANEOUS_MM + 2.0 {
+                muscle.push(v);
             }
         });
         self.levels.muscle = quantile(&mut muscle, 0.5);
         // Skin and muscle that reach into the layer lie on either side of fat.
         let middle = quantile(&mut fat, 0.5);
-        let ratio = middle / self.levels.muscle.max(f32::MIN_POSITIVE);
-        let [dark, bright] = FAT_OVER_MUSCLE;
-        self.suppressed = ratio < dark;
-        if (dark..=bright).contains(&ratio) {
+        let bright = quantile(&mut fat, 0.7);
+        let over_muscle = |v: f32| v / self.levels.muscle.max(f32::MIN_POSITIVE);
+        let [dark, least] = FAT_OVER_MUSCLE;
+        self.suppressed = over_muscle(middle) < dark;
+        if !self.suppressed && over_muscle(bright) < least {
             return Err(Unfit::NotT1(format!(
-                "the layer under the skin is {ratio:.2} times as bright as muscle, neither clearly brighter as in T1 nor suppressed"
+                "the layer under the skin is {:.2} times as bright as muscle, neither clearly brighter as in T1 nor suppressed",
+                over_muscle(bright)
             )));
         }
-        self.levels.fat = if self.suppressed {
-            middle
-        } else {
-            quantile(&mut fat, 0.7)
-        };
-        Ok(())
-    }
-
-    /// Fluid around brain and cord must be dark.
-    fn check_fluid(&self, image: &Upright, labels: &Labels) -> Result<(), Unfit> {
-        let mut fluid = Vec::new();
-        each_sample(image, |at, p, _| {
-            if labels.at(p) == Label::Fluid {
-                fluid.push(image.image.values[at] / self.at(p));
-            }
-        });
-        // What the template calls fluid is partly brain and bone in a real head.
-        let ratio = quantile(&mut fluid, 0.75) / self.levels.brain.max(f32::MIN_POSITIVE);
-        if ratio > 1.0 / FLUID_UNDER_BRAIN {
-            return Err(Unfit::NotT1(format!(
-                "fluid around the brain is {ratio:.2} times as bright as brain"
-            )));
-        }
+        self.levels.fat = if self.suppressed { middle } else { bright };
         Ok(())
     }
 }

@@ -100,20 +100,24 @@ const SKIN_MM: f32 = 2.0;
 const GLAND_OVER_MUSCLE: f32 = 1.15;
 /// Brightness of gland, with fat in it, over muscle; brighter is fat, darker is bone or vessel.
 const GLAND_BRIGHTNESS: [f32; 2] = [0.72, 0.75];
+/// The same with suppressed fat, over muscle.
+const SUPPRESSED_GLAND: f32 = 1.7;
 /// Bone and air are darker than this share of muscle.
 const VOID: f32 = 0.4;
 /// With suppressed fat, void is darker than this share of fat.
 const VOID_OF_FAT: f32 = 0.5;
 /// With suppressed fat, vessels with inflow are brighter than this many times muscle, fully at the second.
-const INFLOW: [f32; 2] = [1.7, 2.3];
+const INFLOW: [f32; 2] = [2.2, 3.0];
 /// Brain is between these shares of its level.
 const BRAIN: [f32; 2] = [0.6, 1.7];
 /// Brain is cut loose from what touches it by this, mm.
 const BRIDGE_MM: f32 = 2.5;
 /// Fluid lies within this of brain and cord, mm.
 const FLUID_MM: f32 = 4.5;
+/// In T1, fluid and bone around the brain are darker than this many times grey matter.
+const FLUID_OVER_GREY: f32 = 1.1;
 /// Brain is looked for this far around the template's, mm.
-const BRAIN_REACH_MM: f32 = 14.0;
+const BRAIN_REACH_MM: f32 = 9.0;
 /// Thickness of mucosa beside air, mm; a guess.
 const MUCOSA_MM: f32 = 3.5;
 
@@ -135,13 +139,13 @@ pub(super) fn measure(
             _ => 0.0,
         })
         .collect();
-    let brain = Brain::find(&lattice, &values, labels, levels.brain);
+    let brain = Brain::find(&lattice, &values, labels, levels.brain)?;
     let solid = solid(&lattice, &values, depth, levels, shading.suppressed);
     let airway = airway(&lattice, &solid, pose);
     let mut smooth = values.clone();
     lattice.blur(&mut smooth, 1.2);
     let bright = if shading.suppressed {
-        INFLOW[0] * levels.muscle
+        SUPPRESSED_GLAND * levels.muscle
     } else {
         levels.muscle + GLAND_BRIGHTNESS[1] * (levels.fat - levels.muscle)
     };
@@ -250,7 +254,7 @@ struct Brain {
 }
 
 impl Brain {
-    fn find(lattice: &Lattice, values: &[f32], labels: &Labels, level: f32) -> Self {
+    fn find(lattice: &Lattice, values: &[f32], labels: &Labels, level: f32) -> Result<Self, Unfit> {
         let near = labels.distance_to(&[Label::Brain, Label::Fluid]);
         let [low, high] = BRAIN.map(|b| b * level);
         let within: Vec<bool> = (0..lattice.len())
@@ -289,13 +293,21 @@ impl Brain {
             .collect();
         let grey = quantile(&mut bright, 0.25);
         let white = quantile(&mut bright, 0.85).max(1.05 * grey);
+        let between = quantile(&mut dark, 0.5);
+        if between > grey * FLUID_OVER_GREY {
+            return Err(Unfit::NotT1(format!(
+                "what lies between brain and skull is {:.2} times as bright as brain",
+                between / grey.max(f32::MIN_POSITIVE)
+            )));
+        }
         let fluid = quantile(&mut dark, 0.1).min(0.5 * grey);
-        Brain {
+        eprintln!("DEBUG brain {} ml fluid {fluid} between {between} grey {grey} white {white}", closed.iter().filter(|c| **c).count() / 1000);
+        Ok(Brain {
             region: closed,
             fluid,
             grey,
             white,
-        }
+        })
     }
 
     fn share(&self, v: f32, shares: &mut [f32]) {
@@ -332,7 +344,10 @@ impl Reader {
         let water_level = muscle * (1.0 + (GLAND_OVER_MUSCLE - 1.0) * watery.gland);
         let (water, fatty, inflow) = if self.suppressed {
             let inflow = ((v / muscle - INFLOW[0]) / (INFLOW[1] - INFLOW[0])).clamp(0.0, 1.0);
-            if v >= fat || depth > -SKIN_MM {
+            if depth > -SKIN_MM {
+                // Skin and the air beside it.
+                ((v / water_level).min(1.0), 0.0, inflow)
+            } else if v >= fat {
                 let water = ((v - fat) / (water_level - fat)).clamp(0.0, 1.0);
                 (water, 1.0 - water, inflow)
             } else {
