@@ -30,12 +30,15 @@ pub(super) struct Place {
 
 /// The surroundings that say where a gland is: ramus, masseter, mastoid, ear canal, skin; mm.
 const SURROUNDINGS_MM: f32 = 36.0;
-/// The gland lies at most this far from where the head's pose puts it, template mm.
-const MAX_SHIFT_MM: f32 = 14.0;
-/// What a shift must gain per mm and mm to be believed.
-const DISTRUST: f32 = 3e-4;
+/// What a shift of both glands against the head's pose must gain per mm and mm to be believed, along x, y and z:
+/// least along z, where the bone beside the ears has settled it.
+const DISTRUST: Point = [3e-4, 6e-4, 2e-3];
+/// The same for one gland against the other.
+const OWN_DISTRUST: f32 = 2e-3;
 /// Least correlation ratio of a gland's surroundings.
-const MIN_FIT: f32 = 0.05;
+const MIN_FIT: f32 = 0.1;
+/// Least share of the surroundings that are head and air where they should be.
+const MIN_OUTLINE: f32 = 0.75;
 /// Share of the surroundings that may lie outside the field of view.
 const BLIND: f32 = 0.15;
 /// Volumes of a parotid that are believed, ml; a guess around the usual 15 to 40 ml.
@@ -45,32 +48,43 @@ const AROUND_DRAWN_MM: f32 = 3.0;
 
 /// Where both glands lie, left and right.
 pub(super) fn places(template: &Template, outline: &Outline, pose: &Pose) -> Result<[Place; 2], Unfit> {
-    let place = |side: Side| {
-        let sign = side.sign();
-        let around = Landmarks::around(template, 2.5, template.gland_centre(sign), SURROUNDINGS_MM);
-        let far = |s: &Point| s.iter().map(|x| x * x).sum::<f32>();
-        let (shift, _) = climb([0.0; 3], [4.0, 4.0, 4.0], |shift| {
-            if far(shift) > MAX_SHIFT_MM.powi(2) {
-                return -1.0;
-            }
-            around.fit(&outline.evened, pose, *shift, BLIND).score() - DISTRUST * far(shift)
+    let sides = [Side::Left, Side::Right];
+    let around = sides.map(|side| {
+        let centre = template.gland_centre(side.sign());
+        Landmarks::around(template, 2.5, centre, SURROUNDINGS_MM)
+    });
+    let fit = |i: usize, shift: Point| around[i].fit(&outline.evened, pose, shift, BLIND);
+    let cost = |s: &Point| DISTRUST[0] * s[0] * s[0] + DISTRUST[1] * s[1] * s[1] + DISTRUST[2] * s[2] * s[2];
+    // A head is symmetric before it is not: first both sides together, outward, back and up.
+    let mirrored = |i: usize, [x, y, z]: Point| [sides[i].sign() * x, y, z];
+    let (both, _) = climb([0.0; 3], [3.0; 3], |s| {
+        fit(0, mirrored(0, *s)).score() + fit(1, mirrored(1, *s)).score() - 2.0 * cost(s)
+    });
+    let place = |i: usize| {
+        let side = sides[i];
+        let common = mirrored(i, both);
+        let (own, _) = climb([0.0; 3], [2.0; 3], |s| {
+            fit(i, add(common, *s)).score() - OWN_DISTRUST * (s[0] * s[0] + s[1] * s[1] + s[2] * s[2])
         });
-        let fit = around.fit(&outline.evened, pose, shift, BLIND);
-        eprintln!("DEBUG {side:?} {fit:?}");
-        let fit = fit.tissues;
-        if fit == 0.0 {
+        let shift = add(common, own);
+        let fit = fit(i, shift);
+        if fit.seen() < 1.0 - BLIND {
             let why = "its place is outside the field of view".to_owned();
             return Err(Unfit::NoGland { side, why });
         }
-        if fit < MIN_FIT {
+        if fit.tissues < MIN_FIT || fit.outline < MIN_OUTLINE {
             let why = format!(
-                "the drawn surroundings explain {fit:.2} of the variance there, at least {MIN_FIT:.2} is asked for"
+                "the drawn surroundings explain {:.2} of the variance there and {:.2} of the outline, at least {MIN_FIT:.2} and {MIN_OUTLINE:.2} are asked for",
+                fit.tissues, fit.outline
             );
             return Err(Unfit::NoGland { side, why });
         }
-        Ok(Place { shift, fit })
+        Ok(Place {
+            shift,
+            fit: fit.tissues,
+        })
     };
-    Ok([place(Side::Left)?, place(Side::Right)?])
+    Ok([place(0)?, place(1)?])
 }
 
 /// What the voxels around a gland are, for [`Place::fill`].

@@ -154,6 +154,15 @@ impl RealHead {
         eprintln!("DEBUG places {places:?}");
         let image = scan::Upright::of(scan, &outline, &pose);
         let labels = tissues::Labels::of(&template, &pose);
+        { // DEBUG
+            let l = image.image.lattice;
+            let mut bytes = Vec::new();
+            for at in 0..l.len() { bytes.extend_from_slice(&image.image.values[at].to_le_bytes()); }
+            std::fs::write("/tmp/anat/dbg_image.f32", bytes).unwrap();
+            let lab: Vec<u8> = (0..l.len()).map(|at| labels.at(l.place(at)) as u8).collect();
+            std::fs::write("/tmp/anat/dbg_label.u8", lab).unwrap();
+            std::fs::write("/tmp/anat/dbg_shape.txt", format!("{} {} {} {} {} {}", l.shape[2], l.shape[1], l.shape[0], l.min[2], l.min[1], l.min[0])).unwrap();
+        } // DEBUG END
         let shading = shading::Shading::estimate(&image, &labels)?;
         eprintln!("DEBUG levels {:?} suppressed {}", shading.levels, shading.suppressed);
         let (maps, glands) = tissues::measure(&image, &labels, &shading, &template, &pose, places)?;

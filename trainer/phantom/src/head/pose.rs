@@ -103,7 +103,10 @@ impl Landmarks {
         }
         let unseen = unseen as f32 / (self.0.len() as f32).max(1.0);
         if unseen > blind || border == 0 {
-            return Fit::default();
+            return Fit {
+                unseen: 1.0,
+                ..Fit::default()
+            };
         }
         let scatter = |[n, s, s2]: [f64; 3]| if n > 0.0 { s2 - s * s / n } else { 0.0 };
         let all = sums
@@ -131,6 +134,11 @@ pub(crate) struct Fit {
 }
 
 impl Fit {
+    /// Share of the places inside the field of view.
+    pub fn seen(&self) -> f32 {
+        1.0 - self.unseen
+    }
+
     /// What a search climbs.
     pub fn score(&self) -> f32 {
         self.tissues + OUTLINE_WEIGHT * self.outline - UNSEEN_COST * self.unseen
@@ -189,6 +197,64 @@ fn pose_of(v: &[f32; 9]) -> Option<Pose> {
     sane.then_some(pose)
 }
 
+/// Where bone and air beside the ears are looked for, mm in the head's directions: |x| and y.
+const EARS_MM: [[f32; 2]; 2] = [[35.0, 75.0], [-15.0, 45.0]];
+/// The search along z, mm, in bins of the lattice.
+const EARS_HEIGHT_MM: [f32; 2] = [-30.0, 84.0];
+/// Bone and air are darker than this share of what is around them.
+const BONE_BRIGHTNESS: f32 = 0.4;
+/// This deep under the skin nothing is dark but bone, air and fluid, mm.
+const UNDER_MM: f32 = 4.0;
+/// Where the head is cut through petrous bone and mastoid, at least this share of those places is dark.
+const LEAST_BONE: f32 = 0.15;
+/// The upper edge of that bone lies this far above the parotids' middle, mm: measured in two heads as 21 mm
+/// above the ear canal, which lies 25 mm above it.
+const EDGE_OVER_GLANDS_MM: f32 = 46.0;
+/// A head is moved along z this far at most, mm.
+const MAX_SETTLE_MM: f32 = 24.0;
+
+/// Moves a pose along the neck until petrous bone and mastoid lie where they belong over the parotids: outline
+/// and soft tissue leave a head free to slide. Unchanged where the field of view does not show their top.
+fn settle(field: &Field, mask: &[bool], pose: Pose) -> Pose {
+    let lattice = &field.lattice;
+    let air: Vec<bool> = mask.iter().map(|m| !m).collect();
+    let depth = lattice.distance_to(&air);
+    let back = pose.back();
+    let bins = ((EARS_HEIGHT_MM[1] - EARS_HEIGHT_MM[0]) / lattice.step) as usize;
+    let mut counts = vec![[0.0f32; 2]; bins];
+    for at in (0..lattice.len()).filter(|at| depth[*at] > UNDER_MM && !field.values[*at].is_nan()) {
+        let [x, y, z] = back(lattice.place(at));
+        let bin = (z - EARS_HEIGHT_MM[0]) / lattice.step;
+        let beside = [x.abs(), y]
+            .iter()
+            .zip(EARS_MM)
+            .all(|(v, [low, high])| (low..high).contains(v));
+        if beside && bin >= 0.0 && (bin as usize) < bins {
+            let [all, dark] = &mut counts[bin as usize];
+            *all += 1.0;
+            *dark += f32::from(u8::from(field.values[at] < BONE_BRIGHTNESS));
+        }
+    }
+    // Over 10 mm, since air cells and marrow make the profile rough.
+    let share = |i: usize| {
+        let near = &counts[i.saturating_sub(2)..(i + 3).min(bins)];
+        let sum = near.iter().fold([0.0, 0.0], |s, c| [s[0] + c[0], s[1] + c[1]]);
+        // A rim of the field of view says nothing.
+        if sum[0] < 500.0 { 0.0 } else { sum[1] / sum[0] }
+    };
+    let profile: Vec<f32> = (0..bins).map(share).collect();
+    let peak = (0..bins).fold(0, |best, i| if profile[i] > profile[best] { i } else { best });
+    let above = (peak..bins).find(|i| profile[*i] < 0.5 * profile[peak]);
+    let edge = above.filter(|i| profile[peak] > LEAST_BONE && profile[*i] > 0.0);
+    let Some(edge) = edge else { return pose };
+    let height = EARS_HEIGHT_MM[0] + (edge as f32 + 0.5) * lattice.step;
+    let along = (height - EDGE_OVER_GLANDS_MM).clamp(-MAX_SETTLE_MM, MAX_SETTLE_MM);
+    Pose {
+        shift: pose.place()([0.0, 0.0, along]),
+        ..pose
+    }
+}
+
 /// One size for all axes, but for what z allows.
 fn spread([bent, x, y, z, size]: [f32; 5]) -> [f32; 9] {
     let height = size.clamp(STRETCH[2][0], STRETCH[2][1]);
@@ -198,7 +264,7 @@ fn spread([bent, x, y, z, size]: [f32; 5]) -> [f32; 9] {
 /// The best pose of the template in a field whose head is `mask`, and its correlation ratio.
 pub(crate) fn find(template: &Template, field: &Field, mask: &[bool]) -> (Pose, Fit) {
     let (coarse, fine) = (Landmarks::of(template, 9.0), Landmarks::of(template, 4.5));
-    let heights = heights(&field.lattice, mask);
+    let heights = heights(field, mask);
     eprintln!("DEBUG heights {heights:?}");
     let score_of = |landmarks: &Landmarks, v: &[f32; 9]| {
         pose_of(v).map_or(-1.0, |pose| {
@@ -232,6 +298,7 @@ pub(crate) fn find(template: &Template, field: &Field, mask: &[bool]) -> (Pose, 
         stretch: [1.0; 3],
     };
     let pose = best.and_then(|(v, _)| pose_of(&v)).unwrap_or(nowhere);
+    let pose = settle(field, mask, pose);
     (pose, fine.fit(field, &pose, [0.0; 3], BLIND))
 }
 
@@ -241,8 +308,12 @@ const BELOW_VERTEX_MM: [f32; 2] = [125.0, 192.0];
 /// The highest slice of a head whose vertex is in the field of view is smaller than this, mm².
 const CAP_MM2: f32 = 6_000.0;
 
+/// Nodes of air that must be seen above the vertex.
+const CLEAR_NODES: usize = 3;
+
 /// Heights at which the template's origin may lie: below the vertex if the field of view shows it.
-fn heights(lattice: &Lattice, mask: &[bool]) -> Range<f32> {
+fn heights(field: &Field, mask: &[bool]) -> Range<f32> {
+    let lattice = &field.lattice;
     let [nx, ny, nz] = lattice.shape;
     let area = |z: usize| {
         let slice = &mask[z * nx * ny..(z + 1) * nx * ny];
@@ -250,8 +321,17 @@ fn heights(lattice: &Lattice, mask: &[bool]) -> Range<f32> {
     };
     // An ear of noise above the head is not its vertex.
     let top = (0..nz).rev().find(|z| area(*z) > 0.1 * CAP_MM2);
+    // Above a vertex there is air, above the end of a stack there is nothing.
+    let air_above = |z: usize| {
+        let over = (z * nx * ny..(z + 1) * nx * ny).filter(|at| mask[*at]);
+        let seen = over.filter(|at| {
+            let above = at + CLEAR_NODES * nx * ny;
+            field.values.get(above).is_some_and(|v| !v.is_nan())
+        });
+        seen.count() as f32 * lattice.step.powi(2) > 0.8 * area(z)
+    };
     match top {
-        Some(z) if area(z) < CAP_MM2 => {
+        Some(z) if area(z) < CAP_MM2 && air_above(z) => {
             let vertex = lattice.min[2] + z as f32 * lattice.step;
             vertex - BELOW_VERTEX_MM[1]..vertex - BELOW_VERTEX_MM[0]
         }
