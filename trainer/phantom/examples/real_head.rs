@@ -1,6 +1,6 @@
 //! Looks at a real head without a DICOM reader: `cargo run --release -p phantom --example real_head -- HEAD.raw SEED DIAGNOSIS OUT`.
 //! HEAD.raw begins with five lines of text: slices rows columns; origin; slice step; row step; column step
-//! (mm, LPS); then little-endian f32 voxels. OUT/ gets each contrast as raw u16, the mask, and where
+//! (mm, LPS); then little-endian f32 voxels. OUT/ gets the study, each contrast as raw u16, the mask, and where
 //! the glands are on a lattice of 1.5 mm. Never into the project: faces can be recognised.
 
 use std::fs;
@@ -8,7 +8,7 @@ use std::path::PathBuf;
 use std::time::Instant;
 
 use ndarray::Array3;
-use phantom::{Diagnosis, Grid, HeadScan, Patient, RealHead, simulate_on};
+use phantom::{Diagnosis, Grid, HeadScan, Patient, RealHead, simulate_on, write_simulated};
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     let words: Vec<String> = std::env::args().skip(1).collect();
@@ -35,6 +35,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let study = simulate_on(&patient, &head);
     println!("simulated in {:.1?}", start.elapsed());
     println!("{}", serde_json::to_string(&study.truth)?);
+    write_simulated(&study, &out.join("study"))?;
     for volume in &study.volumes {
         let bytes: Vec<u8> = volume.voxels.iter().flat_map(|v| v.to_le_bytes()).collect();
         let [s, r, c] = volume.grid.shape;

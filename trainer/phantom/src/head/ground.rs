@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::tissues::{Maps, TISSUES};
+use super::tissues::{FIRM, IN_GLAND, Maps, TISSUES};
 use super::{RealHead, Tissue};
 use crate::scene::{Knob, MaterialId};
 use crate::space::Point;
@@ -72,13 +72,12 @@ impl MeasuredGround {
             return None;
         }
         let stored = self.maps.shares_at(q);
-        let firm = stored[TISSUES];
+        let firm = stored[FIRM];
         let mut shares: [f32; TISSUES] = std::array::from_fn(|i| stored[i]);
-        let gland = shares[Tissue::Gland as usize];
-        if gland > 0.0 {
-            let fat = shares[Tissue::Fat as usize];
-            let moved = self.gland_fat.clamp(-fat, gland) * (gland + fat).min(1.0);
-            let moved = moved.clamp(-fat, gland);
+        let belongs = stored[IN_GLAND];
+        if belongs > 0.0 {
+            let (gland, fat) = (shares[Tissue::Gland as usize], shares[Tissue::Fat as usize]);
+            let moved = (belongs * self.gland_fat).clamp(-fat, gland);
             shares[Tissue::Gland as usize] = gland - moved;
             shares[Tissue::Fat as usize] = fat + moved;
         }

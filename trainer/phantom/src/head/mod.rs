@@ -57,9 +57,9 @@ pub enum Unfit {
     Empty,
     /// Something is there, but the drawn head explains it badly.
     #[error(
-        "no head between skull base and neck was found in it: the drawn head explains {0:.2} of the variance, at least {MIN_FIT:.2} is asked for"
+        "no head between skull base and neck was found in it: the drawn head explains {0:.2} of the variance and {1:.2} of the outline, at least {MIN_FIT:.2} and {MIN_OUTLINE:.2} are asked for"
     )]
-    NoHead(f32),
+    NoHead(f32, f32),
     /// Fat and muscle are equally bright, or fluid is bright: no T1.
     #[error("it does not look T1-weighted: {0}")]
     NotT1(String),
@@ -81,7 +81,7 @@ impl Unfit {
             Unfit::FieldOfView(..) => "field_of_view",
             Unfit::Coarse(_) => "coarse",
             Unfit::Empty => "empty",
-            Unfit::NoHead(_) => "no_head",
+            Unfit::NoHead(..) => "no_head",
             Unfit::NotT1(_) => "not_t1",
             Unfit::NoGland { .. } => "no_parotid",
         }
@@ -104,11 +104,11 @@ fn least_extent() -> String {
 const MIN_EXTENT_MM: [f32; 3] = [125.0, 110.0, 75.0];
 /// Largest edge of a voxel, mm.
 const MAX_VOXEL_MM: f32 = 6.0;
-/// Least correlation ratio of the drawn head.
-const MIN_FIT: f32 = 0.05;
-
-/// A voxel with more than this share of glandular tissue is gland: the rest may be fat.
-const IN_GLAND: f32 = 0.2;
+/// Least correlation ratio of the drawn head. Real heads reach 0.08 to 0.19, drawn ones 0.4 to 0.5: it only
+/// refuses what has nothing of a head, the outline and the glands refuse the rest.
+const MIN_FIT: f32 = 0.04;
+/// Least share of the places that are head and air where the drawn head has them; real heads reach 0.91 to 0.94.
+const MIN_OUTLINE: f32 = 0.85;
 
 /// One parotid as found.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -145,32 +145,19 @@ impl RealHead {
         let outline = scan::Outline::of(scan)?;
         let template = Template::new();
         let (pose, fit) = pose::find(&template, &outline.evened, &outline.mask);
-        eprintln!("DEBUG pose {pose:?} fit {fit:?}");
-        let fit = fit.tissues;
-        if fit < MIN_FIT {
-            return Err(Unfit::NoHead(fit));
+        if fit.tissues < MIN_FIT || fit.outline < MIN_OUTLINE {
+            return Err(Unfit::NoHead(fit.tissues, fit.outline));
         }
         let places = glands::places(&template, &outline, &pose)?;
-        eprintln!("DEBUG places {places:?}");
         let image = scan::Upright::of(scan, &outline, &pose);
         let labels = tissues::Labels::of(&template, &pose);
-        { // DEBUG
-            let l = image.image.lattice;
-            let mut bytes = Vec::new();
-            for at in 0..l.len() { bytes.extend_from_slice(&image.image.values[at].to_le_bytes()); }
-            std::fs::write("/tmp/anat/dbg_image.f32", bytes).unwrap();
-            let lab: Vec<u8> = (0..l.len()).map(|at| labels.at(l.place(at)) as u8).collect();
-            std::fs::write("/tmp/anat/dbg_label.u8", lab).unwrap();
-            std::fs::write("/tmp/anat/dbg_shape.txt", format!("{} {} {} {} {} {}", l.shape[2], l.shape[1], l.shape[0], l.min[2], l.min[1], l.min[0])).unwrap();
-        } // DEBUG END
         let shading = shading::Shading::estimate(&image, &labels)?;
-        eprintln!("DEBUG levels {:?} suppressed {}", shading.levels, shading.suppressed);
         let (maps, glands) = tissues::measure(&image, &labels, &shading, &template, &pose, places)?;
         Ok(RealHead {
             anatomy: scan.anatomy.clone(),
             maps: Arc::new(maps),
             glands,
-            fit,
+            fit: fit.tissues,
             suppressed: shading.suppressed,
             pose,
         })
@@ -209,7 +196,7 @@ impl RealHead {
     /// Whether a point of the scan (patient millimetres, LPS) lies in a parotid.
     pub fn in_gland(&self, position_mm: [f64; 3]) -> bool {
         let head = self.pose.back()(position_mm.map(|x| x as f32));
-        self.maps.shares_at(head)[Tissue::Gland as usize] > IN_GLAND
+        self.maps.shares_at(head)[tissues::IN_GLAND] > 0.5
     }
 
     /// Where the glands of the left and the right side lie, mm, once the head is mirrored or not.

@@ -265,7 +265,6 @@ fn spread([bent, x, y, z, size]: [f32; 5]) -> [f32; 9] {
 pub(crate) fn find(template: &Template, field: &Field, mask: &[bool]) -> (Pose, Fit) {
     let (coarse, fine) = (Landmarks::of(template, 9.0), Landmarks::of(template, 4.5));
     let heights = heights(field, mask);
-    eprintln!("DEBUG heights {heights:?}");
     let score_of = |landmarks: &Landmarks, v: &[f32; 9]| {
         pose_of(v).map_or(-1.0, |pose| {
             let fits = heights.contains(&pose.shift[2]);
@@ -284,13 +283,11 @@ pub(crate) fn find(template: &Template, field: &Field, mask: &[bool]) -> (Pose, 
         })
         .collect();
     found.sort_by(|a, b| b.1.total_cmp(&a.1));
-    for (v, s) in &found { eprintln!("DEBUG coarse {s:.3} {v:.2?}"); }
     found.truncate(KEPT);
     let steps = [0.06, 0.04, 0.04, 5.0, 5.0, 5.0, 0.04, 0.04, 0.04];
     let best = found
         .into_iter()
         .map(|(v, _)| climb(v, steps, |v| score_of(&fine, v)))
-        .inspect(|(v, s)| eprintln!("DEBUG fine {s:.3} {v:.2?}"))
         .max_by(|a, b| a.1.total_cmp(&b.1));
     let nowhere = Pose {
         turn: [0.0; 3],

@@ -227,23 +227,26 @@ impl Upright {
         let place = pose.place();
         let mut values = vec![0.0; lattice.len()];
         let mut inside = vec![false; lattice.len()];
+        // Where the scan ends there is no skin.
+        let mut air = vec![false; lattice.len()];
         // Cannot fail: `outline` was made from the same scan.
         if let Ok(sample) = scan.sampler() {
             let search = &outline.evened.lattice;
-            let air: Vec<bool> = outline.mask.iter().map(|m| !m).collect();
-            let depth = search.distance_to(&air);
+            let around: Vec<bool> = outline.mask.iter().map(|m| !m).collect();
+            let depth = search.distance_to(&around);
             for at in 0..lattice.len() {
                 let p = place(lattice.place(at));
-                let v = sample(p).unwrap_or(0.0).max(0.0);
+                let Some(v) = sample(p) else { continue };
+                let v = v.max(0.0);
                 values[at] = v;
                 // Near the skin the threshold decides on the fine lattice, deeper the coarse mask.
                 inside[at] = search
                     .nearest(p)
                     .is_some_and(|n| depth[n] > 3.0 * SEARCH_MM || depth[n] > 0.0 && v > outline.threshold);
+                air[at] = !inside[at];
             }
         }
-        let outside: Vec<bool> = inside.iter().map(|i| !i).collect();
-        let (to_air, to_head) = (lattice.distance_to(&outside), lattice.distance_to(&inside));
+        let (to_air, to_head) = (lattice.distance_to(&air), lattice.distance_to(&inside));
         let depth = to_air
             .into_iter()
             .zip(to_head)

@@ -150,11 +150,12 @@ impl Shading {
             let label = labels.at(p);
             if p[1] > NAPE_MM && depth < SUBCUTANEOUS_MM {
                 fat.push(v);
-            } else if matches!(label, Label::Muscle | Label::Loose) && depth > SUBCUTANEOUS_MM + 2.0 {
+            } else if label == Label::Muscle && depth > SUBCUTANEOUS_MM + 2.0 {
                 muscle.push(v);
             }
         });
-        self.levels.muscle = quantile(&mut muscle, 0.5);
+        // What the template calls muscle is partly fat in a real head, hardly ever bone.
+        self.levels.muscle = quantile(&mut muscle, 0.4);
         // Skin and muscle that reach into the layer lie on either side of fat.
         let middle = quantile(&mut fat, 0.5);
         let bright = quantile(&mut fat, 0.7);

@@ -30,8 +30,14 @@ pub(crate) enum Tissue {
 
 /// How many there are.
 pub(crate) const TISSUES: usize = Tissue::Fluid as usize + 1;
-/// Shares of tissues, then the share that gives way to no tumour.
-type Voxel = [u8; TISSUES + 1];
+/// After the tissues' shares: how much of a place gives way to no tumour.
+pub(super) const FIRM: usize = TISSUES;
+/// And how far it belongs to a parotid, whatever it holds.
+pub(super) const IN_GLAND: usize = TISSUES + 1;
+/// All that is kept of a voxel, each 0 to 1.
+pub(super) const KEPT: usize = TISSUES + 2;
+/// In 255ths.
+type Voxel = [u8; KEPT];
 
 /// Tissue shares of a head in true size, and its outline.
 pub(crate) struct Maps {
@@ -41,9 +47,9 @@ pub(crate) struct Maps {
 }
 
 impl Maps {
-    /// Shares of the tissues at a point, then the firm share; zeros outside.
-    pub fn shares_at(&self, head: Point) -> [f32; TISSUES + 1] {
-        let mut shares = [0.0; TISSUES + 1];
+    /// What is kept of a point; zeros outside.
+    pub fn shares_at(&self, head: Point) -> [f32; KEPT] {
+        let mut shares = [0.0; KEPT];
         if let Some((at, t)) = self.lattice.cell(head) {
             for (i, weight) in self.lattice.corners(at, t) {
                 for (share, stored) in shares.iter_mut().zip(self.voxels[i]) {
@@ -98,8 +104,8 @@ impl Labels {
 const SKIN_MM: f32 = 2.0;
 /// Pure gland over muscle in T1; a guess between their relaxation times.
 const GLAND_OVER_MUSCLE: f32 = 1.15;
-/// Brightness of gland, with fat in it, over muscle; brighter is fat, darker is bone or vessel.
-const GLAND_BRIGHTNESS: [f32; 2] = [0.72, 0.75];
+/// Gland, with fat in it, is brighter than this share of muscle and darker than this share of the way to fat.
+const GLAND_BRIGHTNESS: [f32; 2] = [0.72, 0.85];
 /// The same with suppressed fat, over muscle.
 const SUPPRESSED_GLAND: f32 = 1.7;
 /// Bone and air are darker than this share of muscle.
@@ -113,7 +119,11 @@ const BRAIN: [f32; 2] = [0.6, 1.7];
 /// Brain is cut loose from what touches it by this, mm.
 const BRIDGE_MM: f32 = 2.5;
 /// Fluid lies within this of brain and cord, mm.
-const FLUID_MM: f32 = 4.5;
+const FLUID_MM: f32 = 4.0;
+/// Fluid is this dark at least, over grey matter; a guess for spin echoes and prepared gradient echoes alike.
+const FLUID_OVER_GREY: f32 = 0.4;
+/// The rim of fluid lies between bone and brain, over grey matter.
+const RIM: [f32; 2] = [0.15, 0.65];
 /// Brain is looked for this far around the template's, mm.
 const BRAIN_REACH_MM: f32 = 9.0;
 /// Thickness of mucosa beside air, mm; a guess.
@@ -167,16 +177,16 @@ pub(super) fn measure(
         levels,
         suppressed: shading.suppressed,
     };
-    let mut voxels = vec![[0; TISSUES + 1]; lattice.len()];
+    let mut voxels = vec![[0; KEPT]; lattice.len()];
     for (at, voxel) in voxels.iter_mut().enumerate() {
         // Beyond the partial volume of the surface there is only noise.
         if depth[at] > 1.0 || values[at] <= 0.0 && !solid[at] {
             continue;
         }
-        let mut shares = [0.0; TISSUES + 1];
+        let mut shares = [0.0; KEPT];
         if brain.region[at] {
             brain.share(values[at], &mut shares);
-            shares[TISSUES] = 1.0;
+            shares[FIRM] = 1.0;
         } else {
             let watery = Watery {
                 skin: ((SKIN_MM + 0.4 + depth[at]) / 0.8).clamp(0.0, 1.0),
@@ -184,7 +194,8 @@ pub(super) fn measure(
                 mucosa: airway.as_ref().map_or(0.0, |d| ((MUCOSA_MM - d[at]) / 1.5).clamp(0.0, 1.0)),
             };
             reader.share(values[at], depth[at], &watery, &mut shares);
-            shares[TISSUES] = f32::from(u8::from(solid[at]));
+            shares[FIRM] = f32::from(u8::from(solid[at]));
+            shares[IN_GLAND] = gland[at];
         }
         *voxel = shares.map(|s| (255.0 * s).round().clamp(0.0, 255.0) as u8);
     }
@@ -221,12 +232,14 @@ fn opened(lattice: &Lattice, set: &[bool], mm: f32) -> Vec<bool> {
 }
 
 /// Distance to nose and throat, mm; none without any. Told from bone by place only: near the midline,
-/// before the spine. Teeth and jaw count, since gums line them.
+/// before the spine, and above the palate further forward, where no teeth are.
 fn airway(lattice: &Lattice, solid: &[bool], pose: &Pose) -> Option<Vec<f32>> {
     let set: Vec<bool> = (0..lattice.len())
         .map(|at| {
             let [x, y, z] = pose.relaxed(lattice.place(at));
-            solid[at] && x.abs() < 28.0 && (-100.0..-9.0).contains(&y) && (-62.0..52.0).contains(&z)
+            let throat = (-34.0..-9.0).contains(&y) && (-62.0..40.0).contains(&z);
+            let nose = (-100.0..-34.0).contains(&y) && (14.0..55.0).contains(&z);
+            solid[at] && x.abs() < 20.0 && (throat || nose)
         })
         .collect();
     let wide = opened(lattice, &set, 2.0);
@@ -280,17 +293,21 @@ impl Brain {
                 inside
             })
             .collect();
-        // Fluid fills what lies between.
+        let grey = quantile(&mut bright, 0.25);
+        let white = quantile(&mut bright, 0.85).max(1.05 * grey);
+        // Fluid is a rim that is darker than brain and brighter than bone; the rest of it fills what lies between.
+        let to_brain = lattice.distance_to(&region);
+        let [bone, brain] = RIM.map(|r| r * grey);
+        let region: Vec<bool> = (0..lattice.len())
+            .map(|at| region[at] || to_brain[at] <= FLUID_MM && (bone..brain).contains(&values[at]))
+            .collect();
         let far: Vec<bool> = lattice.distance_to(&region).iter().map(|d| *d > FLUID_MM).collect();
         let closed: Vec<bool> = lattice.distance_to(&far).iter().map(|d| *d > FLUID_MM).collect();
         let mut dark: Vec<f32> = (0..lattice.len())
             .filter(|at| closed[*at] && !region[*at])
             .map(|at| values[at])
             .collect();
-        let grey = quantile(&mut bright, 0.25);
-        let white = quantile(&mut bright, 0.85).max(1.05 * grey);
-        let fluid = quantile(&mut dark, 0.1).min(0.5 * grey);
-        eprintln!("DEBUG brain {} ml fluid {fluid} grey {grey} white {white}", closed.iter().filter(|c| **c).count() / 1000);
+        let fluid = quantile(&mut dark, 0.1).min(FLUID_OVER_GREY * grey);
         Ok(Brain {
             region: closed,
             fluid,
