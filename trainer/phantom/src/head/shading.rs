@@ -26,9 +26,13 @@ const OUTLIER: f32 = 0.4;
 /// The shading is between one over this and this.
 const MAX_SHADING: f32 = 4.0;
 /// Holds the polynomial back where there is no tissue to see it by, as a share of the samples.
-const RIDGE: f64 = 2e-3;
-/// Fat this much brighter than muscle is not suppressed, this much darker is.
-const FAT_OVER_MUSCLE: [f32; 2] = [0.85, 1.3];
+const RIDGE: f64 = 1e-2;
+/// The median of the layer under the skin over muscle, below which fat is suppressed.
+const SUPPRESSED_UNDER: f32 = 0.95;
+/// The layer's brightest tenth over muscle: less is no T1. Real and drawn heads reach 2.1 to 2.8.
+const FAT_OVER_MUSCLE: f32 = 1.4;
+/// In thin people most of the layer is skin or muscle, and only this share of it is darker than fat.
+const FAT_QUANTILE: f32 = 0.9;
 /// Behind this lie nape and occiput, mm.
 const NAPE_MM: f32 = 25.0;
 /// So deep there is fat under the skin, mm.
@@ -156,13 +160,11 @@ impl Shading {
         });
         // What the template calls muscle is partly fat in a real head, hardly ever bone.
         self.levels.muscle = quantile(&mut muscle, 0.4);
-        // Skin and muscle that reach into the layer lie on either side of fat.
         let middle = quantile(&mut fat, 0.5);
-        let bright = quantile(&mut fat, 0.7);
+        let bright = quantile(&mut fat, FAT_QUANTILE);
         let over_muscle = |v: f32| v / self.levels.muscle.max(f32::MIN_POSITIVE);
-        let [dark, least] = FAT_OVER_MUSCLE;
-        self.suppressed = over_muscle(middle) < dark;
-        if !self.suppressed && over_muscle(bright) < least {
+        self.suppressed = over_muscle(middle) < SUPPRESSED_UNDER;
+        if !self.suppressed && over_muscle(bright) < FAT_OVER_MUSCLE {
             return Err(Unfit::NotT1(format!(
                 "the layer under the skin is {:.2} times as bright as muscle, neither clearly brighter as in T1 nor suppressed",
                 over_muscle(bright)

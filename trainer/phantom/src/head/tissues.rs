@@ -105,7 +105,7 @@ const SKIN_MM: f32 = 2.0;
 /// Pure gland over muscle in T1; a guess between their relaxation times.
 const GLAND_OVER_MUSCLE: f32 = 1.15;
 /// Gland, with fat in it, is brighter than this share of muscle and darker than this share of the way to fat.
-const GLAND_BRIGHTNESS: [f32; 2] = [0.72, 0.85];
+const GLAND_BRIGHTNESS: [f32; 2] = [0.72, 0.8];
 /// The same with suppressed fat, over muscle.
 const SUPPRESSED_GLAND: f32 = 1.7;
 /// Bone and air are darker than this share of muscle.
