@@ -71,7 +71,9 @@ fn refused(code: &str, text: String) -> Error {
 fn names(scan: &Scan) -> BTreeMap<String, String> {
     let mut first: BTreeMap<&str, &str> = BTreeMap::new();
     for study in scan.studies.iter().filter(|s| !s.patient_id.is_empty()) {
-        let uid = first.entry(&study.patient_id).or_insert(&study.study_instance_uid);
+        let uid = first
+            .entry(&study.patient_id)
+            .or_insert(&study.study_instance_uid);
         *uid = (*uid).min(&study.study_instance_uid);
     }
     let name = |patient_id: &str, own: &str| {
@@ -128,5 +130,8 @@ fn head(scan: &Scan, study_uid: &str, anatomy: &str) -> Result<RealHead, String>
 }
 
 fn described(unfit: &Unfit, [slices, rows, columns]: [usize; 3]) -> String {
-    format!("T1 of {slices} slices of {rows} × {columns} ({}): {unfit}", unfit.code())
+    format!(
+        "T1 of {slices} slices of {rows} × {columns} ({}): {unfit}",
+        unfit.code()
+    )
 }

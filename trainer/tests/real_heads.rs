@@ -37,10 +37,7 @@ fn usable(found: Result<Heads, Error>) -> Heads {
 
 #[test]
 fn two_whole_heads_have_both_parotids_and_give_all_contrasts() {
-    for (name, suppressed) in [
-        ("philips-elition-3t/t1_mprage", false),
-        ("studyforrest-t1", true),
-    ] {
+    for (name, suppressed) in [("philips-elition-3t/t1_mprage", false), ("studyforrest-t1", true)] {
         let Some(folder) = folder(name) else { return };
         let heads = usable(heads(&folder));
         let [head] = heads.found.as_slice() else {

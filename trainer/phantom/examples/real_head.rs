@@ -41,7 +41,10 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         let [s, r, c] = volume.grid.shape;
         fs::write(out.join(format!("{:?}_{s}_{r}_{c}.u16", volume.contrast)), bytes)?;
     }
-    fs::write(out.join("mask.u8"), study.mask.iter().copied().collect::<Vec<u8>>())?;
+    fs::write(
+        out.join("mask.u8"),
+        study.mask.iter().copied().collect::<Vec<u8>>(),
+    )?;
     Ok(())
 }
 

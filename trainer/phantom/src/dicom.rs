@@ -30,8 +30,7 @@ pub struct Instance {
 }
 
 /// The words that mark every image on a real head.
-const MARK_REAL_HEAD: &str =
-    "SIMULATED DATA ON THE ANATOMY OF A REAL HEAD, NOT A PATIENT, NOT FOR DIAGNOSIS; THE FACE MAY BE RECOGNISABLE";
+const MARK_REAL_HEAD: &str = "SIMULATED DATA ON THE ANATOMY OF A REAL HEAD, NOT A PATIENT, NOT FOR DIAGNOSIS; THE FACE MAY BE RECOGNISABLE";
 
 /// Decides the unique identifiers of a patient: the seed, and the real head if there is one (FNV-1a).
 fn uid_seed(patient: &Patient) -> u64 {

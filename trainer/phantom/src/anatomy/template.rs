@@ -63,9 +63,17 @@ impl Template {
         if is(&[&tissue::AIR, &tissue::CORTEX]) {
             Label::Void
         } else if is(&[&tissue::FAT]) {
-            if material.share > 0.2 { Label::Loose } else { Label::Fat }
+            if material.share > 0.2 {
+                Label::Loose
+            } else {
+                Label::Fat
+            }
         } else if is(&[&tissue::MUSCLE]) {
-            if material.share > 0.35 { Label::Loose } else { Label::Muscle }
+            if material.share > 0.35 {
+                Label::Loose
+            } else {
+                Label::Muscle
+            }
         } else if is(&[&tissue::MUCOSA]) {
             Label::Mucosa
         } else if is(&[&tissue::PAROTID]) {
@@ -103,7 +111,9 @@ fn gland(scene: &Scene, side: f32, p: Point) -> f32 {
         let parotid = scene.materials[part.material].main.name == tissue::PAROTID.name;
         parotid && side * (bounds.min[0] + bounds.max[0]) > 0.0
     });
-    glands.map(|part| part.form.distance(p)).fold(f32::INFINITY, f32::min)
+    glands
+        .map(|part| part.form.distance(p))
+        .fold(f32::INFINITY, f32::min)
 }
 
 /// The mean place of a gland, mm.

@@ -357,7 +357,9 @@ mod tests {
         };
         // A ring of eight and a bar of three.
         let ring = |x: usize, y: usize| (1..4).contains(&x) && (1..4).contains(&y) && (x, y) != (2, 2);
-        let set: Vec<bool> = (0..45).map(|i| ring(i % 9, i / 9) || i % 9 == 6 && i / 9 < 3).collect();
+        let set: Vec<bool> = (0..45)
+            .map(|i| ring(i % 9, i / 9) || i % 9 == 6 && i / 9 < 3)
+            .collect();
         let mut largest = lattice.largest(&set);
         assert_eq!(largest.iter().filter(|s| **s).count(), 8);
         lattice.fill_slices(&mut largest);

@@ -27,12 +27,12 @@ mod tests;
 
 use std::sync::Arc;
 
-pub(crate) use self::ground::MeasuredGround;
 use self::glands::Gland;
-pub(crate) use self::tissues::{TISSUES, Tissue};
-pub use self::scan::HeadScan;
+pub(crate) use self::ground::MeasuredGround;
 use self::pose::Pose;
+pub use self::scan::HeadScan;
 use self::tissues::Maps;
+pub(crate) use self::tissues::{TISSUES, Tissue};
 use crate::Side;
 use crate::anatomy::Template;
 use crate::space::Point;
@@ -60,7 +60,7 @@ pub enum Unfit {
         "no head between skull base and neck was found in it: the drawn head explains {0:.2} of the variance and {1:.2} of the outline, at least {MIN_FIT:.2} and {MIN_OUTLINE:.2} are asked for"
     )]
     NoHead(f32, f32),
-    /// Fat and muscle are equally bright, or fluid is bright: no T1.
+    /// Fat and muscle are equally bright. Otherwise the contrast is believed as the scan's reader names it.
     #[error("it does not look T1-weighted: {0}")]
     NotT1(String),
     /// A parotid is not in the field of view, or nothing there looks like one.
@@ -140,7 +140,7 @@ impl RealHead {
     /// Finds head, tissues and parotids in a T1 volume. Takes about 20 s on one core.
     ///
     /// # Errors
-    /// [`Unfit`]: no head, not T1-weighted, or a parotid that is not there; the data's fault.
+    /// [`Unfit`]: no head, no contrast of a T1, or a parotid that is not there; the data's fault.
     pub fn find(scan: &HeadScan) -> Result<RealHead, Unfit> {
         let outline = scan::Outline::of(scan)?;
         let template = Template::new();

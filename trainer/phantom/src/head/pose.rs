@@ -115,7 +115,11 @@ impl Landmarks {
         let within: f64 = sums.into_iter().map(scatter).sum();
         let whole = scatter(all);
         Fit {
-            tissues: if whole > 0.0 { (1.0 - within / whole) as f32 } else { 0.0 },
+            tissues: if whole > 0.0 {
+                (1.0 - within / whole) as f32
+            } else {
+                0.0
+            },
             outline: right as f32 / border as f32,
             unseen,
         }
@@ -192,7 +196,11 @@ fn pose_of(v: &[f32; 9]) -> Option<Pose> {
         shift: [v[3], v[4], v[5]],
         stretch: [v[6], v[7], v[8]],
     };
-    let sane = pose.stretch.iter().zip(STRETCH).all(|(s, [low, high])| (low..=high).contains(s))
+    let sane = pose
+        .stretch
+        .iter()
+        .zip(STRETCH)
+        .all(|(s, [low, high])| (low..=high).contains(s))
         && pose.turn.iter().all(|t| t.abs() <= MAX_TURN);
     sane.then_some(pose)
 }
@@ -268,7 +276,11 @@ pub(crate) fn find(template: &Template, field: &Field, mask: &[bool]) -> (Pose, 
     let score_of = |landmarks: &Landmarks, v: &[f32; 9]| {
         pose_of(v).map_or(-1.0, |pose| {
             let fits = heights.contains(&pose.shift[2]);
-            if fits { landmarks.fit(field, &pose, [0.0; 3], BLIND).score() } else { -1.0 }
+            if fits {
+                landmarks.fit(field, &pose, [0.0; 3], BLIND).score()
+            } else {
+                -1.0
+            }
         })
     };
     let mut found: Vec<([f32; 9], f32)> = starts(&field.lattice, mask)
@@ -369,7 +381,10 @@ mod tests {
         let (v, s) = climb([5.0, -3.0], [1.0, 1.0], |v| {
             -(v[0] - 1.0).powi(2) - (v[1] - 2.0).powi(2)
         });
-        assert!((v[0] - 1.0).abs() < 0.2 && (v[1] - 2.0).abs() < 0.2 && s > -0.1, "{v:?}");
+        assert!(
+            (v[0] - 1.0).abs() < 0.2 && (v[1] - 2.0).abs() < 0.2 && s > -0.1,
+            "{v:?}"
+        );
     }
 
     #[test]

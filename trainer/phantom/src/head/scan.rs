@@ -80,9 +80,7 @@ impl HeadScan {
 
     /// Linear between voxels; none outside.
     fn sampler(&self) -> Result<impl Fn(Point) -> Option<f32> + '_, Unfit> {
-        let inverse = self
-            .inverse()
-            .ok_or(Unfit::Damaged("its voxels span no space"))?;
+        let inverse = self.inverse().ok_or(Unfit::Damaged("its voxels span no space"))?;
         let (slices, rows, columns) = self.voxels.dim();
         let index = Lattice {
             min: [0.0; 3],
@@ -251,7 +249,13 @@ impl Upright {
             .into_iter()
             .zip(to_head)
             // The border runs half a step before the first node beyond it.
-            .map(|(air, head)| if air > 0.0 { 0.5 * MAP_MM - air } else { head - 0.5 * MAP_MM })
+            .map(|(air, head)| {
+                if air > 0.0 {
+                    0.5 * MAP_MM - air
+                } else {
+                    head - 0.5 * MAP_MM
+                }
+            })
             .map(|d| d.clamp(-MAX_EXTENT_MM, MAX_EXTENT_MM))
             .collect();
         Upright {

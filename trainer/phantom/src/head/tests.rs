@@ -13,6 +13,9 @@ use crate::{Contrast, Diagnosis, Grid, Patient, Study, simulate, simulate_on};
 /// A healthy drawn patient whose T1 is the scan.
 const PERSON: u64 = 31;
 
+/// Seeds 31 to 34 reach 0.67 to 0.72; glands in the wrong place by a centimetre reach 0.4.
+const LEAST_DICE: f64 = 0.6;
+
 fn person() -> Patient {
     Patient::draw(PERSON, Some(Diagnosis::None))
 }
@@ -63,8 +66,7 @@ fn dice_of_glands(patient: &Patient, head: &RealHead) -> f64 {
 #[test]
 fn the_drawn_glands_are_found_again() {
     let dice = dice_of_glands(&person(), head());
-    eprintln!("Dice {dice:.3}, fit {:.3}, {:?}", head().fit(), head().glands());
-    assert!(dice > 0.6, "Dice {dice:.3}");
+    assert!(dice > LEAST_DICE, "Dice {dice:.3}, fit {:.3}", head().fit());
     for gland in head().glands() {
         let left = gland.centre_mm[0] > f64::from(person().scan.shift[0]);
         assert_eq!(left, gland.side == Side::Left, "{gland:?}");
@@ -78,8 +80,11 @@ fn other_heads_are_found_too() {
         let patient = Patient::draw(seed, Some(Diagnosis::None));
         let head = RealHead::find(&scan_of(&simulate(&patient), Contrast::T1)).unwrap();
         let dice = dice_of_glands(&patient, &head);
-        eprintln!("seed {seed}: Dice {dice:.3}, fit {:.3}", head.fit());
-        assert!(dice > 0.5, "seed {seed}: Dice {dice:.3}");
+        assert!(
+            dice > LEAST_DICE,
+            "seed {seed}: Dice {dice:.3}, fit {:.3}",
+            head.fit()
+        );
     }
 }
 
@@ -103,9 +108,15 @@ fn all_contrasts_come_out_and_tumours_lie_in_the_gland() {
         ]
     );
     assert_eq!(study.truth.anatomy.as_deref(), Some("0123456789abcdef"));
-    assert_eq!(study.truth.patient_id, format!("PHANTOM-{:04}-01234567", patient.seed));
+    assert_eq!(
+        study.truth.patient_id,
+        format!("PHANTOM-{:04}-01234567", patient.seed)
+    );
     let lesion = &study.truth.lesions[0];
-    assert_eq!(lesion.centroid_mm[0] > f64::from(patient.scan.shift[0]), lesion.side == Side::Left);
+    assert_eq!(
+        lesion.centroid_mm[0] > f64::from(patient.scan.shift[0]),
+        lesion.side == Side::Left
+    );
     let mean = |contrast: Contrast| {
         let volume = study.volumes.iter().find(|v| v.contrast == contrast).unwrap();
         let average = |wanted: &dyn Fn(&[usize; 3], u16) -> bool| {
@@ -129,14 +140,25 @@ fn a_seed_on_a_head_decides_every_voxel_and_every_identifier() {
     let patient = Patient::draw(77, Some(Diagnosis::Warthin));
     let (a, b) = (simulate_on(&patient, head()), simulate_on(&patient, head()));
     assert_eq!(a.truth, b.truth);
-    assert!(a.volumes.iter().zip(&b.volumes).all(|(x, y)| x.voxels == y.voxels));
+    assert!(
+        a.volumes
+            .iter()
+            .zip(&b.volumes)
+            .all(|(x, y)| x.voxels == y.voxels)
+    );
     let uid = |study: &Study| {
         let instances = study.instances().unwrap();
-        let element = instances[0].object.element(dicom_dictionary_std::tags::SOP_INSTANCE_UID);
+        let element = instances[0]
+            .object
+            .element(dicom_dictionary_std::tags::SOP_INSTANCE_UID);
         element.unwrap().to_str().unwrap().into_owned()
     };
     assert_eq!(uid(&a), uid(&b));
-    assert_ne!(uid(&a), uid(&simulate(&patient)), "another image needs another identifier");
+    assert_ne!(
+        uid(&a),
+        uid(&simulate(&patient)),
+        "another image needs another identifier"
+    );
     let other = simulate_on(&Patient::draw(78, Some(Diagnosis::Warthin)), head());
     assert_ne!(a.volumes[0].voxels, other.volumes[0].voxels);
 }
@@ -173,17 +195,23 @@ fn what_is_no_head_is_refused() {
         _ => 5.0,
     });
     let unfit = RealHead::find(&cylinder).err();
-    eprintln!("cylinder: {unfit:?}");
-    assert!(matches!(unfit, Some(Unfit::NoHead(..) | Unfit::NoGland { .. })), "cylinder: {unfit:?}");
-    let ball = drawing([100, 110, 100], |[x, y, z]| match (x * x + y * y + z * z).sqrt() {
-        r if r < 62.0 => 800.0,
-        r if r < 70.0 => 100.0,
-        r if r < 78.0 => 1500.0,
-        _ => 5.0,
+    assert!(
+        matches!(unfit, Some(Unfit::NoHead(..) | Unfit::NoGland { .. })),
+        "cylinder: {unfit:?}"
+    );
+    let ball = drawing([100, 110, 100], |[x, y, z]| {
+        match (x * x + y * y + z * z).sqrt() {
+            r if r < 62.0 => 800.0,
+            r if r < 70.0 => 100.0,
+            r if r < 78.0 => 1500.0,
+            _ => 5.0,
+        }
     });
     let unfit = RealHead::find(&ball).err();
-    eprintln!("ball: {unfit:?}");
-    assert!(unfit.is_some(), "a ball with a skull");
+    assert!(
+        matches!(unfit, Some(Unfit::NoHead(..))),
+        "a ball with a skull: {unfit:?}"
+    );
     let air = drawing([60, 80, 80], |_| 0.0);
     assert_eq!(RealHead::find(&air).err(), Some(Unfit::Empty));
 }
@@ -213,8 +241,11 @@ fn unusable_scans_are_refused_each_by_its_own_reason() {
 }
 
 #[test]
-fn a_t2_is_not_taken_for_a_t1() {
-    let unfit = RealHead::find(&scan_of(study(), Contrast::T2)).err();
-    eprintln!("T2: {unfit:?}");
-    assert!(unfit.is_some());
+fn fat_as_bright_as_muscle_is_no_t1() {
+    let mut flat = scan_of(study(), Contrast::T1);
+    // Air and bone stay dark, everything else becomes one grey.
+    flat.voxels
+        .mapv_inplace(|v| if v < 120.0 { v } else { 500.0 + 0.05 * v });
+    let unfit = RealHead::find(&flat).err();
+    assert!(matches!(unfit, Some(Unfit::NotT1(_))), "{unfit:?}");
 }

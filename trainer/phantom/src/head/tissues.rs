@@ -4,12 +4,12 @@
 //! fat, water where fat is suppressed), and mixes them in proportion: partial volume and the grain of a
 //! tissue come from the image. Which watery tissue it is follows from the place.
 
+use super::Unfit;
 use super::glands::{Candidates, Gland, Place};
 use super::lattice::{Field, Lattice, quantile};
 use super::pose::Pose;
 use super::scan::Upright;
 use super::shading::{Levels, Shading};
-use super::Unfit;
 use crate::Side;
 use crate::anatomy::{Label, Template};
 use crate::space::Point;
@@ -191,7 +191,9 @@ pub(super) fn measure(
             let watery = Watery {
                 skin: ((SKIN_MM + 0.4 + depth[at]) / 0.8).clamp(0.0, 1.0),
                 gland: gland[at],
-                mucosa: airway.as_ref().map_or(0.0, |d| ((MUCOSA_MM - d[at]) / 1.5).clamp(0.0, 1.0)),
+                mucosa: airway
+                    .as_ref()
+                    .map_or(0.0, |d| ((MUCOSA_MM - d[at]) / 1.5).clamp(0.0, 1.0)),
             };
             reader.share(values[at], depth[at], &watery, &mut shares);
             shares[FIRM] = f32::from(u8::from(solid[at]));
@@ -200,7 +202,9 @@ pub(super) fn measure(
         *voxel = shares.map(|s| (255.0 * s).round().clamp(0.0, 255.0) as u8);
     }
     for (set, found) in [(&left, &mut left_gland), (&right, &mut right_gland)] {
-        let fat = set.iter().map(|at| f32::from(voxels[*at][Tissue::Fat as usize]) / 255.0);
+        let fat = set
+            .iter()
+            .map(|at| f32::from(voxels[*at][Tissue::Fat as usize]) / 255.0);
         found.fat = fat.sum::<f32>() / set.len().max(1) as f32;
     }
     let maps = Maps {
@@ -301,7 +305,11 @@ impl Brain {
         let region: Vec<bool> = (0..lattice.len())
             .map(|at| region[at] || to_brain[at] <= FLUID_MM && (bone..brain).contains(&values[at]))
             .collect();
-        let far: Vec<bool> = lattice.distance_to(&region).iter().map(|d| *d > FLUID_MM).collect();
+        let far: Vec<bool> = lattice
+            .distance_to(&region)
+            .iter()
+            .map(|d| *d > FLUID_MM)
+            .collect();
         let closed: Vec<bool> = lattice.distance_to(&far).iter().map(|d| *d > FLUID_MM).collect();
         let mut dark: Vec<f32> = (0..lattice.len())
             .filter(|at| closed[*at] && !region[*at])
