@@ -219,6 +219,9 @@ pub struct ContrastUse {
     /// How it was aligned, where it lies in another frame of reference than the other contrasts.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub registered: Option<Registration>,
+    /// Whether it was computed here from other series, since the study brings none.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub computed: bool,
     /// When it was acquired by the scanner's clock, `YYYYMMDDHHMMSS`, where it says so.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub acquired: Option<String>,

@@ -484,10 +484,17 @@ fn images_without_a_b_value_among_weighted_ones_are_b_0() {
         weighted.write(folder.path(), &format!("b{n}"), EXPLICIT);
     }
     let scan = scan(&[folder.path().to_owned()]);
-    let found: Vec<_> = scan.series[0].volumes.iter().map(|v| (v.contrast, v.b_value)).collect();
+    let found: Vec<_> = scan.series[0]
+        .volumes
+        .iter()
+        .map(|v| (v.contrast, v.b_value))
+        .collect();
     assert_eq!(
         found,
-        [(Some(Contrast::DwiB0), Some(0.0)), (Some(Contrast::Dwi), Some(1000.0))]
+        [
+            (Some(Contrast::DwiB0), Some(0.0)),
+            (Some(Contrast::Dwi), Some(1000.0))
+        ]
     );
 }
 
@@ -512,5 +519,8 @@ fn directions_of_nearly_one_b_value_are_one_volume() {
     let [volume] = &scan.series[0].volumes[..] else {
         panic!("{:?}", scan.series[0])
     };
-    assert_eq!((volume.b_value, volume.further_directions.len()), (Some(931.0), 2));
+    assert_eq!(
+        (volume.b_value, volume.further_directions.len()),
+        (Some(931.0), 2)
+    );
 }

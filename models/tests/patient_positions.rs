@@ -11,9 +11,12 @@ use made::{COLUMNS, EXPLICIT, ROWS, Slice, decimals, strings};
 use models::mr::{Contrast, scan};
 use models::study::Study;
 
+/// In patient coordinates.
+type Axis = [f64; 3];
+
 /// The bore's axes in patient coordinates (LPS) for a patient who lies so: to the right of a viewer who
 /// looks into it, down to the floor, and into it: a right-handed frame.
-const POSITIONS: [(&str, [f64; 3], [f64; 3], [f64; 3]); 8] = [
+const POSITIONS: [(&str, Axis, Axis, Axis); 8] = [
     ("HFS", [1.0, 0.0, 0.0], [0.0, 1.0, 0.0], [0.0, 0.0, 1.0]),
     ("HFP", [-1.0, 0.0, 0.0], [0.0, -1.0, 0.0], [0.0, 0.0, 1.0]),
     ("HFDR", [0.0, 1.0, 0.0], [-1.0, 0.0, 0.0], [0.0, 0.0, 1.0]),

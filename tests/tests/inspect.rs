@@ -26,7 +26,10 @@ fn every_contrast_and_every_refusal_is_in_the_json() {
     let series = answer["series"].as_array().unwrap();
     let files: u64 = series.iter().map(|s| s["files"].as_u64().unwrap()).sum();
     assert_eq!(files, written.files as u64);
-    let volumes: Vec<&Value> = series.iter().flat_map(|s| s["volumes"].as_array().unwrap()).collect();
+    let volumes: Vec<&Value> = series
+        .iter()
+        .flat_map(|s| s["volumes"].as_array().unwrap())
+        .collect();
     for (contrast, b_value) in [
         ("T1", None),
         ("T2", None),

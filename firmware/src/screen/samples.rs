@@ -215,6 +215,7 @@ fn used(contrast: Contrast) -> ContrastUse {
         },
         used_by_model: matches!(contrast, Contrast::T2 | Contrast::CeT1 | Contrast::Dwi),
         registered: None,
+        computed: false,
         acquired: None,
     }
 }

@@ -110,7 +110,11 @@ mod tests {
         let mut signal = |b: f32| {
             Array3::from_shape_fn((SIDE, SIDE, SIDE), |(s, r, c)| {
                 let tissue = (6..18).contains(&r) && (6..18).contains(&c);
-                let clean = if tissue { 400.0 * (-b * adc(s) * 1e-3).exp() } else { 0.0 };
+                let clean = if tissue {
+                    400.0 * (-b * adc(s) * 1e-3).exp()
+                } else {
+                    0.0
+                };
                 (clean + SIGMA * gauss()).hypot(SIGMA * gauss())
             })
         };
@@ -118,10 +122,7 @@ mod tests {
     }
 
     fn mean(adc: &Volume, slice: usize) -> f32 {
-        adc.voxels
-            .slice(ndarray::s![slice, 6..18, 6..18])
-            .mean()
-            .unwrap()
+        adc.voxels.slice(ndarray::s![slice, 6..18, 6..18]).mean().unwrap()
     }
 
     #[test]

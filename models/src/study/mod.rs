@@ -6,6 +6,7 @@
 //! axial grid with the radiological axes: columns run to the patient's left, rows to posterior,
 //! slices to the head. [`Study::inspect`] says what is wrong with the images.
 
+mod apparent_diffusion;
 mod choice;
 mod frames;
 mod image;
@@ -20,7 +21,7 @@ use std::collections::BTreeMap;
 use crate::findings::{ContrastUse, Fault, Reason, RefusedInput, StudyIdentity};
 use crate::mr::{Contrast, Scan, Series, Volume};
 
-use self::choice::{Candidate, rank};
+use self::choice::{Candidate, agent_unknown, rank, without_agent};
 use self::frames::BY_ANATOMY;
 pub use self::quality::Inspection;
 
@@ -55,9 +56,11 @@ impl Study {
     ///
     /// Among several candidates for one contrast the first by this order is taken: higher
     /// confidence; axial before other orientations; for DWI the b-value nearest 1000 s/mm²
-    /// (Liu 2023); more slices; the later series, since a repeated series usually mends motion.
+    /// (Liu 2023); more slices; the later acquisition, since a repeated series usually mends motion and
+    /// the later phase after contrast agent shows more of it; the higher series number.
     /// One that shares the anchor's frame of reference goes before one that would have to be
-    /// registered. The others are listed in `refused` with the code `not_chosen`, and what cannot be
+    /// registered. A T1 acquired after a CE-T1 is none; where no series is known to be after contrast agent
+    /// the earliest T1 is taken. The others are listed in `refused` with the code `not_chosen`, and what cannot be
     /// registered with `not_registered`.
     ///
     /// # Errors
@@ -105,15 +108,27 @@ impl Study {
         }
 
         candidates.values_mut().for_each(|list| rank(list));
+        for (series, volume) in without_agent(&mut candidates) {
+            let text = format!(
+                "{} It was acquired after a series with contrast agent and does not say that it is one itself.",
+                volume.reason
+            );
+            refused.push(RefusedInput {
+                input: series_name(series),
+                reason: Reason::new("contrast_agent_unknown", Fault::Data, text),
+            });
+        }
+        let quality = agent_unknown(&mut candidates).into_iter().collect();
 
         let mut study = Study {
             identity: identity.clone(),
             volumes: BTreeMap::new(),
             origins: Vec::new(),
             refused,
-            quality: Vec::new(),
+            quality,
         };
         study.fill(&candidates);
+        study.compute_adc();
         if study.volumes.is_empty() {
             let text = "the voxels of no series could be read";
             return Err(unassembled(
@@ -122,6 +137,33 @@ impl Study {
             ));
         }
         Ok(study)
+    }
+
+    /// Fills in the ADC where the scanner sent none.
+    fn compute_adc(&mut self) {
+        let (Some(b0), Some(dwi)) = (self.volume(Contrast::DwiB0), self.volume(Contrast::Dwi)) else {
+            return;
+        };
+        if self.volumes.contains_key(&Contrast::Adc) {
+            return;
+        }
+        let Some(map) = apparent_diffusion::compute(b0, dwi) else {
+            return;
+        };
+        let high_b = self.origins.iter().find(|o| o.contrast == Contrast::Dwi);
+        let Some(dwi) = high_b.cloned() else { return };
+        let of = dwi.b_value.unwrap_or_default();
+        self.origins.push(ContrastUse {
+            contrast: Contrast::Adc,
+            b_value: None,
+            reason: format!(
+                "Computed here from b = 0 and b = {of} s/mm² (one exponential, noise taken out), since the study brings no ADC map."
+            ),
+            computed: true,
+            ..dwi
+        });
+        self.origins.sort_by_key(|o| o.contrast);
+        self.volumes.insert(Contrast::Adc, map);
     }
 
     fn refuse(&mut self, series: &Series, reason: Reason) {
@@ -154,6 +196,7 @@ impl Study {
             confidence: index.confidence,
             used_by_model: false,
             registered: None,
+            computed: false,
             acquired: index.acquired.clone(),
         });
         self.volumes.insert(volume.contrast, volume);

@@ -35,6 +35,7 @@ fn origin(contrast: Contrast, acquired: &str) -> ContrastUse {
         confidence: Confidence::High,
         used_by_model: false,
         registered: None,
+        computed: false,
         acquired: Some(acquired.to_owned()),
     }
 }

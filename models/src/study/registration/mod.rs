@@ -1,8 +1,9 @@
 //! Rigid registration of two contrasts of one head by normalised mutual information.
 //!
 //! Coarse to fine, from many starts, and all of that twice, with different points. Where the images
-//! belong together both runs arrive at the same place; where they do not, nothing makes them. That, and how much better the images fit there than beside it,
-//! decides whether the answer is used (see `docs/decisions/0005-registration.md`).
+//! belong together both runs arrive at the same place; where they do not, nothing makes them. That,
+//! and how much better the images fit there than beside it, decides whether the answer is used (see
+//! `docs/decisions/0005-registration.md`).
 
 mod motion;
 mod search;
@@ -28,7 +29,7 @@ const POINTS: [usize; 3] = [3_000, 8_000, 18_000];
 /// First step of the search on each level, mm.
 const STEPS_MM: [f64; 3] = [8.0, 3.0, 1.0];
 /// The search stops at this step, mm.
-const TOLERANCES_MM: [f64; 3] = [20.0, 20.0, 20.0];
+const TOLERANCES_MM: [f64; 3] = [1.0, 0.3, 0.1];
 /// Starts that are followed on the coarsest level.
 const FOLLOWED: usize = 3;
 /// How far from the answer the images are compared again, to know what a bad fit looks like, mm.

@@ -110,7 +110,7 @@ impl Place {
         let sign = side.sign();
         let middle = pose.stretched(add(template.gland_centre(sign), self.shift));
         let mut set = vec![false; lattice.len()];
-        for at in 0..lattice.len() {
+        for (at, set) in set.iter_mut().enumerate() {
             let p = lattice.place(at);
             let near = (0..3).all(|a| (p[a] - middle[a]).abs() < SURROUNDINGS_MM + 10.0);
             if !near || !candidates.tissue[at] {
@@ -120,7 +120,7 @@ impl Place {
                 let t = pose.relaxed(p);
                 std::array::from_fn(|a| t[a] - self.shift[a])
             };
-            set[at] = template.gland(sign, drawn) < AROUND_DRAWN_MM;
+            *set = template.gland(sign, drawn) < AROUND_DRAWN_MM;
         }
         let voxels: Vec<usize> = {
             let largest = lattice.largest(&set);
