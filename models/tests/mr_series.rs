@@ -9,7 +9,7 @@ use std::path::Path;
 use dicom_core::value::DataSetSequence;
 use dicom_core::{DataElement, PrimitiveValue, Tag, VR};
 use dicom_dictionary_std::{tags, uids};
-use made::{BIG_ENDIAN, EXPLICIT, IMPLICIT, Slice, decimals, stack, strings};
+use made::{BIG_ENDIAN, COLUMNS, EXPLICIT, IMPLICIT, ROWS, Slice, decimals, stack, strings, write_all};
 use models::mr::{Confidence, Contrast, Grid, Scan, VolumeIndex, scan};
 use proptest::prelude::*;
 
@@ -213,6 +213,37 @@ fn a_b_value_of_zero_alone_makes_no_diffusion_image() {
         slice.write(folder.path(), &format!("{i}.dcm"), EXPLICIT);
     }
     assert_eq!(only_volume(folder.path()).contrast, Some(Contrast::T1));
+}
+
+/// Philips sends several b = 0 images of each slice that differ in nothing but their number.
+#[test]
+fn repeated_images_are_told_apart_by_their_number() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut slices = Vec::new();
+    for turn in 0..3u16 {
+        for (n, mut slice) in stack(5).into_iter().enumerate() {
+            slice.pixels = PrimitiveValue::U16(vec![100 * turn; ROWS * COLUMNS].into());
+            slice.set(
+                tags::INSTANCE_NUMBER,
+                VR::IS,
+                (3 * n + usize::from(turn)).to_string(),
+            );
+            slices.push(slice);
+        }
+    }
+    write_all(folder.path(), "s", &slices);
+    let read = scanned(folder.path());
+    let values = |v: &VolumeIndex| v.load().unwrap().voxels[[2, 1, 1]];
+    let volumes: Vec<f32> = read.series[0].volumes.iter().map(values).collect();
+    assert_eq!(volumes, [0.0, 100.0, 200.0]);
+
+    // One image more is no whole turn.
+    let mut again = slices[4].clone();
+    again.set(tags::INSTANCE_NUMBER, VR::IS, "99");
+    again.write(folder.path(), "again", EXPLICIT);
+    let read = scanned(folder.path());
+    assert!(read.series[0].volumes.is_empty());
+    assert_eq!(read.series[0].refused[0].reason.code, "duplicate_slices");
 }
 
 #[test]

@@ -171,8 +171,9 @@ fn ge_t1_diffusion_and_functional() {
                 (Some(Contrast::Dwi), Some(1000.0), [4, 128, 128]),
             ],
         ),
-        ("fmri/001", &[]),
-        ("fmri/001_implicit", &[]),
+        // Left out by name, each of its time points.
+        ("fmri/001", &[(None, None, [4, 64, 64]); 2]),
+        ("fmri/001_implicit", &[(None, None, [4, 64, 64]); 2]),
     ] {
         assert_eq!(volumes(&scan(&[folder.join(part)])), expected, "{part}");
     }

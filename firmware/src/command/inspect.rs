@@ -98,6 +98,15 @@ pub(super) fn scan(paths: &[PathBuf]) -> Result<Scan, Reason> {
     Ok(mr::scan(paths))
 }
 
+impl InspectedVolume {
+    /// Whether the table says the same of both: repeated acquisitions are one row.
+    fn reads_as(&self, other: &Self) -> bool {
+        (self.contrast, self.shape, self.orientation) == (other.contrast, other.shape, other.orientation)
+            && self.b_value == other.b_value
+            && self.reason == other.reason
+    }
+}
+
 impl Inspection {
     fn of(scan: &Scan) -> Self {
         let volume = |v: &mr::VolumeIndex| InspectedVolume {
@@ -142,23 +151,30 @@ impl Inspection {
             "Shape",
             "Spacing mm",
             "Orientation",
+            "Sure",
             "Why",
         ]);
         for series in &self.series {
             let number = series.number.map_or_else(|| "–".to_owned(), |n| n.to_string());
             let mut name = format!("{number} {} ({})", series.description, series.modality);
             let mut files = series.files.to_string();
-            for volume in &series.volumes {
+            for alike in series.volumes.chunk_by(InspectedVolume::reads_as) {
+                let volume = &alike[0];
                 let [s, r, c] = volume.shape;
                 let spacing: Vec<String> = volume.spacing_mm.iter().map(|v| format!("{v:.2}")).collect();
+                let times = match alike.len() {
+                    1 => String::new(),
+                    n => format!("{n} × "),
+                };
                 table.add_row([
                     std::mem::take(&mut name),
                     std::mem::take(&mut files),
-                    volume.contrast.map_or("–", Contrast::name).to_owned(),
+                    times + volume.contrast.map_or("–", Contrast::name),
                     volume.b_value.map_or_else(String::new, |b| format!("{b:.0}")),
                     format!("{s}×{r}×{c}"),
                     spacing.join(" × "),
                     volume.orientation.to_owned(),
+                    format!("{:?}", volume.confidence).to_lowercase(),
                     volume.reason.clone(),
                 ]);
             }
@@ -177,7 +193,7 @@ impl Inspection {
     }
 }
 
-fn refusal_row(name: String, files: String, refused: &RefusedInput) -> [String; 8] {
+fn refusal_row(name: String, files: String, refused: &RefusedInput) -> [String; 9] {
     let why = if name == refused.input {
         refused.reason.text.clone()
     } else {
@@ -188,6 +204,7 @@ fn refusal_row(name: String, files: String, refused: &RefusedInput) -> [String; 
         name,
         files,
         "refused".to_owned(),
+        none(),
         none(),
         none(),
         none(),

@@ -29,6 +29,8 @@ pub(super) struct Header {
     pub series_number: Option<i64>,
     pub description: String,
     pub frame_of_reference_uid: Option<String>,
+    /// (0020,0013); tells the order of repeated images, never that of slices.
+    pub instance_number: Option<i64>,
     /// `YYYYMMDDHHMMSS`.
     pub acquired: Option<String>,
     pub part: Part,
@@ -289,6 +291,7 @@ impl Header {
             frame_of_reference_uid: text(d, tags::FRAME_OF_REFERENCE_UID)
                 .map(|uid| checked_uid(Some(uid), "Frame of Reference UID (0020,0052)"))
                 .transpose()?,
+            instance_number: number(d, tags::INSTANCE_NUMBER).map(|n| n as i64),
             acquired: acquired(d),
             part: Part::Whole,
             image,

@@ -211,7 +211,7 @@ fn diffusion(header: &Header, words: &Words, diffusion_series: bool) -> Option<R
             Confidence::Medium
         };
         let reason = format!(
-            "Diffusion-weighted: b = {} s/mm² by {}.",
+            "Diffusion-weighted: b = {:.0} s/mm² by {}.",
             b.value,
             b.source.name()
         );
@@ -241,7 +241,7 @@ fn diffusion(header: &Header, words: &Words, diffusion_series: bool) -> Option<R
             Confidence::Medium
         };
         let reason = format!(
-            "Diffusion series with b = {} s/mm² by {}; {evidence}.",
+            "Diffusion series with b = {:.0} s/mm² by {}; {evidence}.",
             b.value,
             b.source.name()
         );

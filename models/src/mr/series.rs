@@ -288,30 +288,64 @@ fn volumes(group: Vec<(Instance, Plane)>, recognition: &Recognition) -> Result<V
     Ok(volumes)
 }
 
-/// Parts repeated acquisitions of the same slices by their acquisition number, where that yields
-/// whole volumes; else everything stays together and is refused for its duplicates.
+/// Parts repeated acquisitions of the same slices, where that yields whole volumes: by their acquisition
+/// number, else by their instance number; else everything stays together and is refused for its duplicates.
 fn repeats(slices: Vec<(Instance, Plane)>) -> Result<Vec<Vec<(Instance, Plane)>>, Reason> {
-    let mut by_acquisition: BTreeMap<Option<i64>, Vec<(Instance, Plane)>> = BTreeMap::new();
-    for slice in &slices {
-        by_acquisition
-            .entry(slice.0.header.sequence.acquisition)
-            .or_default()
-            .push(slice.clone());
-    }
     let stacks = |group: &[(Instance, Plane)]| {
         let planes: Vec<Plane> = group.iter().map(|(_, plane)| plane.clone()).collect();
         geometry::stack(&planes)
     };
-    let split = by_acquisition.len() > 1
-        && stacks(&slices).is_err_and(|r| r.code == "duplicate_slices")
-        && by_acquisition
-            .values()
-            .all(|g| g.len() * by_acquisition.len() == slices.len() && stacks(g).is_ok());
-    Ok(if split {
-        by_acquisition.into_values().collect()
-    } else {
-        vec![slices]
+    if !stacks(&slices).is_err_and(|r| r.code == "duplicate_slices") {
+        return Ok(vec![slices]);
+    }
+    let count = slices.len();
+    let whole = |groups: &[Vec<(Instance, Plane)>]| {
+        groups.len() > 1
+            && groups
+                .iter()
+                .all(|g| g.len() * groups.len() == count && stacks(g).is_ok())
+    };
+    let by_acquisition = by_acquisition(&slices);
+    if whole(&by_acquisition) {
+        return Ok(by_acquisition);
+    }
+    Ok(match by_turn(&slices) {
+        Some(turns) if whole(&turns) => turns,
+        _ => vec![slices],
     })
+}
+
+fn by_acquisition(slices: &[(Instance, Plane)]) -> Vec<Vec<(Instance, Plane)>> {
+    let mut groups: BTreeMap<Option<i64>, Vec<(Instance, Plane)>> = BTreeMap::new();
+    for slice in slices {
+        groups
+            .entry(slice.0.header.sequence.acquisition)
+            .or_default()
+            .push(slice.clone());
+    }
+    groups.into_values().collect()
+}
+
+/// The first images of all places, the second ones and so on, in the order of distinct instance numbers.
+fn by_turn(slices: &[(Instance, Plane)]) -> Option<Vec<Vec<(Instance, Plane)>>> {
+    let numbers: BTreeMap<i64, &(Instance, Plane)> = slices
+        .iter()
+        .filter_map(|slice| Some((slice.0.header.instance_number?, slice)))
+        .collect();
+    if numbers.len() < slices.len() {
+        return None;
+    }
+    let mut turns: Vec<Vec<(Instance, Plane)>> = Vec::new();
+    let mut seen: BTreeMap<[i64; 3], usize> = BTreeMap::new();
+    for slice in numbers.into_values() {
+        let turn = seen.entry(slice.1.place()).or_default();
+        if turns.len() == *turn {
+            turns.push(Vec::new());
+        }
+        turns[*turn].push(slice.clone());
+        *turn += 1;
+    }
+    Some(turns)
 }
 
 fn one_volume(slices: &[(Instance, Plane)], recognition: &Recognition) -> Result<VolumeIndex, Reason> {
