@@ -50,7 +50,7 @@ fn slices_are_ordered_by_position_whatever_their_numbers_and_names() {
     assert_eq!(index.frame_of_reference_uid.as_deref(), Some("1.2.3.9"));
     assert_eq!(index.slice_thickness_mm, Some(4.0));
     let volume = index.load().unwrap();
-    assert_eq!(volume.grid.shape, [5, made::ROWS, made::COLUMNS]);
+    assert_eq!(volume.grid.shape, [5, ROWS, COLUMNS]);
     assert_eq!(volume.grid.slice_step, [0.0, 0.0, 4.0]);
     for slice in 0..5 {
         assert_eq!(volume.voxels[[slice, 0, 0]], 100.0 + slice as f32);
@@ -61,9 +61,9 @@ fn slices_are_ordered_by_position_whatever_their_numbers_and_names() {
 fn columns_run_to_the_patients_left_and_rows_to_posterior() {
     let folder = tempfile::tempdir().unwrap();
     for (i, slice) in stack(3).iter_mut().enumerate() {
-        let mut pixels = vec![0u16; made::ROWS * made::COLUMNS];
+        let mut pixels = vec![0u16; ROWS * COLUMNS];
         // Row 1, column 4.
-        pixels[made::COLUMNS + 4] = 7;
+        pixels[COLUMNS + 4] = 7;
         slice.pixels = PrimitiveValue::U16(pixels.into());
         slice.write(folder.path(), &format!("{i}.dcm"), EXPLICIT);
     }
