@@ -4,6 +4,7 @@
 //! All positions are millimetres in the DICOM patient frame (LPS: x to the patient's left, y to
 //! posterior, z to the head; PS3.3 C.7.6.2.1.1).
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::mr::{Confidence, Contrast, Grid};
@@ -15,7 +16,7 @@ pub const SCHEMA: u32 = 1;
 pub const NOTICE: &str = "Research use only, not for diagnosis";
 
 /// Whose fault it is; decides DICOM status, LED, retry and wording.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Fault {
     /// The system on the other end of the network.
@@ -31,7 +32,7 @@ pub enum Fault {
 }
 
 /// A named reason: a stable code for programs, a sentence for people, and whose fault it is.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Reason {
     /// Stable, lower-case, for example `missing_contrast`.
     pub code: String,
@@ -215,6 +216,30 @@ pub struct ContrastUse {
     pub confidence: Confidence,
     /// Whether the model read it (else it is only shown).
     pub used_by_model: bool,
+    /// How it was aligned, where it lies in another frame of reference than the other contrasts.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub registered: Option<Registration>,
+    /// Whether it was computed here from other series, since the study brings none.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub computed: bool,
+    /// When it was acquired by the scanner's clock, `YYYYMMDDHHMMSS`, where it says so.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub acquired: Option<String>,
+}
+
+/// A contrast that was aligned to the others by its content.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct Registration {
+    /// The angle of the turn.
+    pub rotation_degrees: f64,
+    /// How far the middle of the head was moved, mm.
+    pub shift_mm: f64,
+    /// How much better the images fit there than 24 mm beside it: the gain in normalised mutual
+    /// information, 0 none to 1 identical ([`crate::limits::MIN_REGISTRATION_GAIN`]).
+    pub quality: f64,
+    /// How far apart two independent runs ended, mm, anywhere within 80 mm of the middle
+    /// ([`crate::limits::MAX_REGISTRATION_DISAGREEMENT_MM`]).
+    pub disagreement_mm: f64,
 }
 
 /// A contrast that is not there.
@@ -227,7 +252,7 @@ pub struct MissingContrast {
 }
 
 /// A file or series that was left out.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct RefusedInput {
     /// File name, or series number and description; no patient data, no folder.
     pub input: String,

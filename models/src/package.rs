@@ -116,6 +116,9 @@ pub struct Validity {
     pub slice_spacing_mm: [f64; 2],
     /// Smallest and largest number of slices of the anchor.
     pub slices: [usize; 2],
+    /// Smallest and largest pixel of the anchor, mm; packages from before this field do not say.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pixel_mm: Option<[f64; 2]>,
 }
 
 /// How the package was made.

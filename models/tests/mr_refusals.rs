@@ -127,7 +127,7 @@ fn stacks_that_are_no_volume() {
 #[test]
 fn series_that_are_not_read() {
     type Case = (&'static str, fn(&mut Slice));
-    let cases: [Case; 8] = [
+    let cases: [Case; 7] = [
         ("not_mr", |s| {
             s.set(tags::MODALITY, VR::CS, "CT")
                 .set(tags::SOP_CLASS_UID, VR::UI, uids::CT_IMAGE_STORAGE);
@@ -135,15 +135,8 @@ fn series_that_are_not_read() {
         ("not_mr", |s| {
             s.set(tags::SOP_CLASS_UID, VR::UI, uids::SECONDARY_CAPTURE_IMAGE_STORAGE);
         }),
-        ("enhanced_not_supported", |s| {
+        ("multi_frame", |s| {
             s.set(tags::SOP_CLASS_UID, VR::UI, uids::ENHANCED_MR_IMAGE_STORAGE);
-        }),
-        ("mosaic_not_supported", |s| {
-            s.set(
-                tags::IMAGE_TYPE,
-                VR::CS,
-                strings(&["ORIGINAL", "PRIMARY", "M", "MOSAIC"]),
-            );
         }),
         ("no_pixels", |s| {
             s.pixels = PrimitiveValue::Empty;
@@ -166,7 +159,7 @@ fn series_that_are_not_read() {
         let scan = scanned(folder.path());
         assert_eq!(codes(&scan), [code]);
         assert!(scan.series[0].volumes.is_empty());
-        assert!(scan.series[0].refused[0].reason.text.contains("3 of 3 files"));
+        assert!(scan.series[0].refused[0].reason.text.contains("3 of 3 images"));
     }
 }
 
@@ -280,7 +273,7 @@ fn files_that_belong_to_no_series() {
         (
             "unsupported_transfer_syntax",
             Box::new(|| {
-                Slice::new(0.0, 1).write(folder.path(), "f", uids::DEFLATED_EXPLICIT_VR_LITTLE_ENDIAN);
+                Slice::new(0.0, 1).write(folder.path(), "f", uids::JPIP_REFERENCED_DEFLATE);
             }),
         ),
     ];
@@ -462,11 +455,11 @@ fn an_encoding_that_is_not_read_is_named() {
     let folder = tempfile::tempdir().unwrap();
     Slice::new(0.0, 1)
         .compressed(vec![vec![0; 16]])
-        .write(folder.path(), "f", uids::JPEGLS_LOSSLESS);
+        .write(folder.path(), "f", uids::MPEG2MPML);
     let scan = scanned(folder.path());
     assert_eq!(codes(&scan), ["unsupported_transfer_syntax"]);
     assert!(
-        scan.series[0].refused[0].reason.text.contains("JPEG-LS"),
+        scan.series[0].refused[0].reason.text.contains("MPEG2"),
         "{:?}",
         scan.series[0].refused
     );
@@ -527,4 +520,51 @@ fn a_damaged_file_never_panics() {
             }
         });
     }
+}
+/// What the file meta information says is held against what follows it.
+#[test]
+fn another_transfer_syntax_than_stated_is_refused_by_name() {
+    let folder = tempfile::tempdir().unwrap();
+    let stated = |bytes: &[u8], from: &str, to: &str| {
+        // Both UIDs are padded to the same even length.
+        let at = bytes
+            .windows(from.len())
+            .position(|w| w == from.as_bytes())
+            .unwrap();
+        let mut bytes = bytes.to_vec();
+        bytes[at..at + to.len()].copy_from_slice(to.as_bytes());
+        bytes
+    };
+    let written = |syntax: &str| {
+        let path = Slice::new(0.0, 1).write(folder.path(), "f", syntax);
+        let bytes = std::fs::read(&path).unwrap();
+        std::fs::remove_file(path).unwrap();
+        bytes
+    };
+    let (explicit, big) = ("1.2.840.10008.1.2.1\0", "1.2.840.10008.1.2.2\0");
+    let rle = "1.2.840.10008.1.2.5\0";
+    for (made, said) in [(explicit, big), (big, explicit), (explicit, rle)] {
+        let bytes = stated(&written(made.trim_end_matches('\0')), made, said);
+        std::fs::write(folder.path().join("f"), bytes).unwrap();
+        assert_eq!(
+            codes(&scanned(folder.path())),
+            ["wrong_transfer_syntax"],
+            "{made} {said}"
+        );
+    }
+    // The UID of implicit is shorter; zeros fill it up.
+    let bytes = stated(
+        &written(uids::EXPLICIT_VR_LITTLE_ENDIAN),
+        explicit,
+        "1.2.840.10008.1.2\0\0\0",
+    );
+    std::fs::write(folder.path().join("f"), bytes).unwrap();
+    assert_eq!(codes(&scanned(folder.path())), ["wrong_transfer_syntax"]);
+
+    let mut slice = Slice::new(0.0, 1);
+    slice.compressed(vec![vec![0; 16]]);
+    let path = slice.write(folder.path(), "f", uids::RLE_LOSSLESS);
+    let bytes = stated(&std::fs::read(&path).unwrap(), rle, explicit);
+    std::fs::write(&path, bytes).unwrap();
+    assert_eq!(codes(&scanned(folder.path())), ["wrong_transfer_syntax"]);
 }

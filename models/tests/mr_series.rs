@@ -9,7 +9,7 @@ use std::path::Path;
 use dicom_core::value::DataSetSequence;
 use dicom_core::{DataElement, PrimitiveValue, Tag, VR};
 use dicom_dictionary_std::{tags, uids};
-use made::{BIG_ENDIAN, EXPLICIT, IMPLICIT, Slice, decimals, stack, strings};
+use made::{BIG_ENDIAN, COLUMNS, EXPLICIT, IMPLICIT, ROWS, Slice, decimals, stack, strings, write_all};
 use models::mr::{Confidence, Contrast, Grid, Scan, VolumeIndex, scan};
 use proptest::prelude::*;
 
@@ -50,7 +50,7 @@ fn slices_are_ordered_by_position_whatever_their_numbers_and_names() {
     assert_eq!(index.frame_of_reference_uid.as_deref(), Some("1.2.3.9"));
     assert_eq!(index.slice_thickness_mm, Some(4.0));
     let volume = index.load().unwrap();
-    assert_eq!(volume.grid.shape, [5, made::ROWS, made::COLUMNS]);
+    assert_eq!(volume.grid.shape, [5, ROWS, COLUMNS]);
     assert_eq!(volume.grid.slice_step, [0.0, 0.0, 4.0]);
     for slice in 0..5 {
         assert_eq!(volume.voxels[[slice, 0, 0]], 100.0 + slice as f32);
@@ -61,9 +61,9 @@ fn slices_are_ordered_by_position_whatever_their_numbers_and_names() {
 fn columns_run_to_the_patients_left_and_rows_to_posterior() {
     let folder = tempfile::tempdir().unwrap();
     for (i, slice) in stack(3).iter_mut().enumerate() {
-        let mut pixels = vec![0u16; made::ROWS * made::COLUMNS];
+        let mut pixels = vec![0u16; ROWS * COLUMNS];
         // Row 1, column 4.
-        pixels[made::COLUMNS + 4] = 7;
+        pixels[COLUMNS + 4] = 7;
         slice.pixels = PrimitiveValue::U16(pixels.into());
         slice.write(folder.path(), &format!("{i}.dcm"), EXPLICIT);
     }
@@ -213,6 +213,37 @@ fn a_b_value_of_zero_alone_makes_no_diffusion_image() {
         slice.write(folder.path(), &format!("{i}.dcm"), EXPLICIT);
     }
     assert_eq!(only_volume(folder.path()).contrast, Some(Contrast::T1));
+}
+
+/// Philips sends several b = 0 images of each slice that differ in nothing but their number.
+#[test]
+fn repeated_images_are_told_apart_by_their_number() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut slices = Vec::new();
+    for turn in 0..3u16 {
+        for (n, mut slice) in stack(5).into_iter().enumerate() {
+            slice.pixels = PrimitiveValue::U16(vec![100 * turn; ROWS * COLUMNS].into());
+            slice.set(
+                tags::INSTANCE_NUMBER,
+                VR::IS,
+                (3 * n + usize::from(turn)).to_string(),
+            );
+            slices.push(slice);
+        }
+    }
+    write_all(folder.path(), "s", &slices);
+    let read = scanned(folder.path());
+    let values = |v: &VolumeIndex| v.load().unwrap().voxels[[2, 1, 1]];
+    let volumes: Vec<f32> = read.series[0].volumes.iter().map(values).collect();
+    assert_eq!(volumes, [0.0, 100.0, 200.0]);
+
+    // One image more is no whole turn.
+    let mut again = slices[4].clone();
+    again.set(tags::INSTANCE_NUMBER, VR::IS, "99");
+    again.write(folder.path(), "again", EXPLICIT);
+    let read = scanned(folder.path());
+    assert!(read.series[0].volumes.is_empty());
+    assert_eq!(read.series[0].refused[0].reason.code, "duplicate_slices");
 }
 
 #[test]
@@ -470,4 +501,57 @@ proptest! {
             prop_assert_eq!(volume.voxels[[slice, 0, 0]], slice as f32);
         }
     }
+}
+
+/// As Toshiba writes it: only weighted images state a b-value.
+#[test]
+fn images_without_a_b_value_among_weighted_ones_are_b_0() {
+    let folder = tempfile::tempdir().unwrap();
+    for n in 0..3 {
+        let z = 4.0 * f64::from(n);
+        Slice::diffusion(z, 200).write(folder.path(), &format!("a{n}"), EXPLICIT);
+        let mut weighted = Slice::diffusion(z, 60);
+        weighted.set(tags::DIFFUSION_B_VALUE, VR::FD, 1000.0);
+        weighted.write(folder.path(), &format!("b{n}"), EXPLICIT);
+    }
+    let scan = scan(&[folder.path().to_owned()]);
+    let found: Vec<_> = scan.series[0]
+        .volumes
+        .iter()
+        .map(|v| (v.contrast, v.b_value))
+        .collect();
+    assert_eq!(
+        found,
+        [
+            (Some(Contrast::DwiB0), Some(0.0)),
+            (Some(Contrast::Dwi), Some(1000.0))
+        ]
+    );
+}
+
+/// As United Imaging writes it: the b-value of each direction includes its share of the imaging gradients.
+#[test]
+fn directions_of_nearly_one_b_value_are_one_volume() {
+    let folder = tempfile::tempdir().unwrap();
+    for (n, b) in [928.0, 930.0, 935.0].into_iter().enumerate() {
+        for slice in 0..2 {
+            let mut image = Slice::diffusion(4.0 * f64::from(slice), 60);
+            let mut direction = [0.0; 3];
+            direction[n] = 1.0;
+            image.set(tags::DIFFUSION_B_VALUE, VR::FD, b).set(
+                tags::DIFFUSION_GRADIENT_ORIENTATION,
+                VR::FD,
+                PrimitiveValue::F64(direction.to_vec().into()),
+            );
+            image.write(folder.path(), &format!("{n}{slice}"), EXPLICIT);
+        }
+    }
+    let scan = scan(&[folder.path().to_owned()]);
+    let [volume] = &scan.series[0].volumes[..] else {
+        panic!("{:?}", scan.series[0])
+    };
+    assert_eq!(
+        (volume.b_value, volume.further_directions.len()),
+        (Some(931.0), 2)
+    );
 }

@@ -1,5 +1,6 @@
 //! What the whole-system tests share.
 
+pub mod nifti;
 pub mod station;
 
 use std::path::{Path, PathBuf};

@@ -65,6 +65,10 @@ pub struct Patient {
     pub person_sha256: String,
     /// SHA-256 of Study Instance UID (0020,000D).
     pub study_sha256: String,
+    /// The real head under a simulated patient, as `truth.json` names it. Patients of one head are one
+    /// person to the split, whatever their tumours.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub anatomy: Option<String>,
 }
 
 impl Patient {
@@ -78,6 +82,8 @@ impl Patient {
 #[derive(Deserialize)]
 struct Truth {
     diagnosis: String,
+    #[serde(default)]
+    anatomy: Option<String>,
 }
 
 /// In a simulated cohort's folder: the command that made it.
@@ -132,6 +138,7 @@ impl Cohort {
             text: e.to_string(),
         })?;
         refuse_duplicates(&cohort.patients)?;
+        refuse_torn_heads(&cohort.patients)?;
         cohort.root = path.parent().unwrap_or(Path::new("")).join(&cohort.root);
         Ok(cohort)
     }
@@ -203,6 +210,7 @@ fn read_patient(folder: &Path) -> Result<Patient, Error> {
         sha256: hash_folder(folder)?,
         person_sha256: hex_sha256(study.patient_id.as_bytes()),
         study_sha256: hex_sha256(study.study_instance_uid.as_bytes()),
+        anatomy: truth.anatomy,
     })
 }
 
@@ -256,11 +264,28 @@ fn refuse_duplicates(patients: &[Patient]) -> Result<(), Error> {
     Ok(())
 }
 
+/// Patients on one real head in two splits would let a network recognise the head.
+fn refuse_torn_heads(patients: &[Patient]) -> Result<(), Error> {
+    let mut seen: HashMap<&str, (Split, &str)> = HashMap::new();
+    for patient in patients {
+        let Some(anatomy) = &patient.anatomy else { continue };
+        let (split, other) = *seen.entry(anatomy).or_insert((patient.split, &patient.folder));
+        if split != patient.split {
+            let text = format!(
+                "{other} and {} have one real head as their anatomy and are in two splits",
+                patient.folder
+            );
+            return Err(Error::Cohort(text));
+        }
+    }
+    Ok(())
+}
+
 /// Liu 2023: training and test 4:1, then 20 % of the training patients for validation; each diagnosis
-/// is split by itself.
+/// is split by itself. Patients of one real head stay together: see [`split_heads`].
 fn split(patients: &mut [Patient], seed: u64) {
     let mut strata: BTreeMap<String, Vec<usize>> = BTreeMap::new();
-    for (i, patient) in patients.iter().enumerate() {
+    for (i, patient) in patients.iter().enumerate().filter(|(_, p)| p.anatomy.is_none()) {
         strata.entry(patient.diagnosis.clone()).or_default().push(i);
     }
     let mut rng = ChaCha8Rng::seed_from_u64(seed);
@@ -274,6 +299,37 @@ fn split(patients: &mut [Patient], seed: u64) {
                 _ if rank < test + validation => Split::Validation,
                 _ => Split::Train,
             };
+        }
+    }
+    split_heads(patients, &mut rng);
+}
+
+/// Gives whole heads to the splits, the head with the most patients first, each to the split that lacks
+/// the largest share of what Liu's proportions ask for; heads of equal size in a drawn order. With fewer
+/// than three heads some split stays without any.
+fn split_heads(patients: &mut [Patient], rng: &mut ChaCha8Rng) {
+    const WANTED: [(Split, f64); 3] = [
+        (Split::Train, 0.64),
+        (Split::Test, 0.2),
+        (Split::Validation, 0.16),
+    ];
+    let mut heads: BTreeMap<String, Vec<usize>> = BTreeMap::new();
+    for (i, patient) in patients.iter().enumerate() {
+        if let Some(anatomy) = &patient.anatomy {
+            heads.entry(anatomy.clone()).or_default().push(i);
+        }
+    }
+    let total: usize = heads.values().map(Vec::len).sum();
+    let mut groups: Vec<Vec<usize>> = heads.into_values().collect();
+    groups.shuffle(rng);
+    groups.sort_by_key(|g| std::cmp::Reverse(g.len()));
+    let mut given = [0usize; 3];
+    for group in groups {
+        let lack = |i: usize| 1.0 - given[i] as f64 / (WANTED[i].1 * total as f64);
+        let place = (0..3).fold(0, |best, i| if lack(i) > lack(best) { i } else { best });
+        given[place] += group.len();
+        for i in group {
+            patients[i].split = WANTED[place].0;
         }
     }
 }
@@ -295,6 +351,7 @@ mod tests {
             sha256: format!("files {i}"),
             person_sha256: format!("person {i}"),
             study_sha256: format!("study {i}"),
+            anatomy: None,
         };
         classes.iter().enumerate().map(one).collect()
     }
@@ -316,6 +373,43 @@ mod tests {
                 prop_assert_eq!(count(Split::Test) + count(Split::Validation) + count(Split::Train), n);
             }
             refuse_duplicates(&cohort).unwrap();
+        }
+
+        /// However many patients share a real head, no head is in two splits, nobody is lost, and drawn
+        /// patients stay where they would be without the real heads.
+        #[test]
+        fn one_head_is_in_one_split(
+            classes in prop::collection::vec((0usize..5, prop::option::of(0usize..12)), 1..200),
+            seed: u64,
+        ) {
+            let labels: Vec<usize> = classes.iter().map(|(c, _)| *c).collect();
+            let mut cohort = patients(&labels);
+            for (patient, (_, head)) in cohort.iter_mut().zip(&classes) {
+                patient.anatomy = head.map(|h| format!("head {h}"));
+            }
+            let drawn: Vec<Patient> = cohort.iter().filter(|p| p.anatomy.is_none()).cloned().collect();
+            let again = { let mut p = cohort.clone(); split(&mut p, seed); p };
+            split(&mut cohort, seed);
+            prop_assert_eq!(&cohort, &again);
+            refuse_torn_heads(&cohort).unwrap();
+            let alone = { let mut p = drawn; split(&mut p, seed); p };
+            prop_assert_eq!(cohort.iter().filter(|p| p.anatomy.is_none()).cloned().collect::<Vec<_>>(), alone);
+            let heads: std::collections::BTreeSet<_> = cohort.iter().filter_map(|p| p.anatomy.clone()).collect();
+            let splits: std::collections::BTreeSet<_> =
+                cohort.iter().filter(|p| p.anatomy.is_some()).map(|p| p.split).collect();
+            prop_assert_eq!(splits.len(), heads.len().min(3), "every split has a head once there are three");
+        }
+
+        /// A cohort file that tears a head apart is refused, whichever patient was moved.
+        #[test]
+        fn a_torn_head_is_refused(n in 2usize..30, moved: prop::sample::Index) {
+            let mut cohort = patients(&vec![0; n]);
+            for patient in &mut cohort {
+                patient.anatomy = Some("one head".to_owned());
+            }
+            prop_assert!(refuse_torn_heads(&cohort).is_ok());
+            cohort[moved.index(n)].split = Split::Test;
+            prop_assert!(refuse_torn_heads(&cohort).is_err());
         }
 
         /// Whichever patient comes in twice, the cohort is refused.

@@ -2,6 +2,7 @@
 //!
 //! | module | owns |
 //! |---|---|
+//! | [`anatomy`] | real T1 heads for simulated patients |
 //! | [`cohort`] | index of patients' folders, labels, hashes, split by patient |
 //! | [`dataset`] | examinations as tensors, read once |
 //! | [`augment`] | random changes of training images |
@@ -12,6 +13,7 @@
 //! | [`run_folder`], [`experiment`] | what a run is made from and leaves behind |
 //! | [`export`] | ONNX, quantization, parity, package |
 
+pub mod anatomy;
 pub mod augment;
 pub mod cohort;
 pub mod dataset;

@@ -42,6 +42,9 @@ enum Work {
         /// Simulated at a time.
         #[arg(long, default_value_t = phantom::DEFAULT_THREADS)]
         threads: usize,
+        /// Folder with real T1 studies whose heads become the anatomy, used in turn [default: drawn heads].
+        #[arg(long, value_name = "DIR")]
+        anatomy: Option<PathBuf>,
     },
     /// Index a folder of patients and split it.
     Index {
@@ -157,7 +160,8 @@ fn run(work: Work) -> Result<(), Error> {
             out,
             seed,
             threads,
-        } => phantoms(patients, &out, seed, threads),
+            anatomy,
+        } => phantoms(patients, &out, seed, threads, anatomy.as_deref()),
         Work::Index { dir, out, seed } => index(&dir, &out, seed),
         Work::Train {
             experiment,
@@ -214,15 +218,61 @@ fn share_of_one(text: &str) -> Result<f64, String> {
     }
 }
 
-fn phantoms(patients: usize, out: &Path, seed: u64, threads: usize) -> Result<(), Error> {
+fn phantoms(
+    patients: usize,
+    out: &Path,
+    seed: u64,
+    threads: usize,
+    anatomy: Option<&Path>,
+) -> Result<(), Error> {
+    let heads = anatomy.map(trainer::anatomy::heads).transpose()?;
     let bar = progress(patients, "simulating");
-    phantom::write_cohort_with(threads, patients, seed, out, |_| bar.inc(1))
-        .map_err(|e| Error::Cohort(e.to_string()))?;
+    let written = |e: phantom::Error| Error::Cohort(e.to_string());
+    match &heads {
+        None => {
+            phantom::write_cohort_with(threads, patients, seed, out, |_| bar.inc(1)).map_err(written)?;
+        }
+        Some(heads) => {
+            for line in &heads.left_out {
+                tracing::warn!("not used as anatomy: {line}");
+            }
+            for head in &heads.found {
+                tracing::info!("{}", described(head));
+            }
+            let every = heads.found.len();
+            for (first, head) in (1..).zip(&heads.found) {
+                let share = phantom::Share { first, every };
+                phantom::write_cohort_on(head, share, threads, patients, seed, out, |_| bar.inc(1))
+                    .map_err(written)?;
+            }
+        }
+    }
     let made_by = out.join(MADE_BY);
     std::fs::write(&made_by, command_line() + "\n").map_err(Error::file(&made_by))?;
     bar.finish_and_clear();
     println!("{patients} simulated patients in {}", out.display());
     Ok(())
+}
+
+/// One line about a real head: how sure it is that these are the parotids.
+fn described(head: &phantom::RealHead) -> String {
+    let start: String = head.anatomy().chars().take(8).collect();
+    let glands = head.glands().map(|g| {
+        let [x, y, z] = g.centre_mm;
+        format!(
+            "{:?} parotid {:.0} ml at {x:.0}, {y:.0}, {z:.0} mm (fit {:.2}, fat {:.0} %)",
+            g.side,
+            g.volume_ml,
+            g.fit,
+            100.0 * g.fat
+        )
+    });
+    let fat = if head.fat_suppressed() {
+        ", fat suppressed: fat and bone are told apart by place only"
+    } else {
+        ""
+    };
+    format!("head {start}: fit {:.2}{fat}; {}", head.fit(), glands.join("; "))
 }
 
 fn index(dir: &Path, out: &Path, seed: u64) -> Result<(), Error> {

@@ -7,6 +7,7 @@ use comfy_table::presets;
 use comfy_table::{ContentArrangement, Table};
 use models::findings::{Fault, Reason, RefusedInput};
 use models::mr::{self, Confidence, Contrast, Grid, Scan};
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::print;
@@ -23,7 +24,7 @@ pub struct Inspect {
 }
 
 /// The JSON form of `sialoscope inspect --json`.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 pub struct Inspection {
     /// By series number.
     pub series: Vec<InspectedSeries>,
@@ -32,7 +33,7 @@ pub struct Inspection {
 }
 
 /// One series.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 pub struct InspectedSeries {
     /// (0020,000E).
     pub uid: String,
@@ -51,7 +52,7 @@ pub struct InspectedSeries {
 }
 
 /// One volume.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 pub struct InspectedVolume {
     /// A name of ours, or null.
     pub contrast: Option<Contrast>,
@@ -95,6 +96,15 @@ pub(super) fn scan(paths: &[PathBuf]) -> Result<Scan, Reason> {
         return Err(Reason::new("no_such_path", Fault::Configuration, text));
     }
     Ok(mr::scan(paths))
+}
+
+impl InspectedVolume {
+    /// Whether the table says the same of both: repeated acquisitions are one row.
+    fn reads_as(&self, other: &Self) -> bool {
+        (self.contrast, self.shape, self.orientation) == (other.contrast, other.shape, other.orientation)
+            && self.b_value == other.b_value
+            && self.reason == other.reason
+    }
 }
 
 impl Inspection {
@@ -141,23 +151,30 @@ impl Inspection {
             "Shape",
             "Spacing mm",
             "Orientation",
+            "Sure",
             "Why",
         ]);
         for series in &self.series {
             let number = series.number.map_or_else(|| "–".to_owned(), |n| n.to_string());
             let mut name = format!("{number} {} ({})", series.description, series.modality);
             let mut files = series.files.to_string();
-            for volume in &series.volumes {
+            for alike in series.volumes.chunk_by(InspectedVolume::reads_as) {
+                let volume = &alike[0];
                 let [s, r, c] = volume.shape;
                 let spacing: Vec<String> = volume.spacing_mm.iter().map(|v| format!("{v:.2}")).collect();
+                let times = match alike.len() {
+                    1 => String::new(),
+                    n => format!("{n} × "),
+                };
                 table.add_row([
                     std::mem::take(&mut name),
                     std::mem::take(&mut files),
-                    volume.contrast.map_or("–", Contrast::name).to_owned(),
+                    times + volume.contrast.map_or("–", Contrast::name),
                     volume.b_value.map_or_else(String::new, |b| format!("{b:.0}")),
                     format!("{s}×{r}×{c}"),
                     spacing.join(" × "),
                     volume.orientation.to_owned(),
+                    format!("{:?}", volume.confidence).to_lowercase(),
                     volume.reason.clone(),
                 ]);
             }
@@ -176,7 +193,7 @@ impl Inspection {
     }
 }
 
-fn refusal_row(name: String, files: String, refused: &RefusedInput) -> [String; 8] {
+fn refusal_row(name: String, files: String, refused: &RefusedInput) -> [String; 9] {
     let why = if name == refused.input {
         refused.reason.text.clone()
     } else {
@@ -187,6 +204,7 @@ fn refusal_row(name: String, files: String, refused: &RefusedInput) -> [String; 
         name,
         files,
         "refused".to_owned(),
+        none(),
         none(),
         none(),
         none(),
@@ -211,4 +229,22 @@ fn orientation(grid: &Grid) -> &'static str {
         .max_by(|a, b| normal[*a].total_cmp(&normal[*b]))
         .unwrap_or(2);
     ["sagittal", "coronal", "axial"][largest]
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use super::*;
+
+    /// The schema in docs is made from the types: `UPDATE_SCHEMA=1` writes it anew.
+    #[test]
+    fn the_schema_in_docs_is_that_of_the_types() {
+        let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/schemas/inspect.schema.json");
+        let schema = serde_json::to_string_pretty(&schemars::schema_for!(Inspection)).unwrap() + "\n";
+        if std::env::var_os("UPDATE_SCHEMA").is_some() {
+            std::fs::write(path, &schema).unwrap();
+        }
+        assert_eq!(std::fs::read_to_string(path).unwrap(), schema);
+    }
 }

@@ -214,6 +214,9 @@ fn used(contrast: Contrast) -> ContrastUse {
             Confidence::High
         },
         used_by_model: matches!(contrast, Contrast::T2 | Contrast::CeT1 | Contrast::Dwi),
+        registered: None,
+        computed: false,
+        acquired: None,
     }
 }
 

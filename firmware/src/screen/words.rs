@@ -93,7 +93,12 @@ pub(super) fn source(used: &ContrastUse) -> String {
         Confidence::Medium => " (fairly sure)",
         Confidence::Low => " (not sure)",
     };
-    format!("{}{}{doubt}", number.unwrap_or_default(), used.reason)
+    let aligned = if used.registered.is_some() {
+        "; aligned by its content"
+    } else {
+        ""
+    };
+    format!("{}{}{doubt}{aligned}", number.unwrap_or_default(), used.reason)
 }
 
 pub(super) fn gland(side: Side) -> &'static str {
@@ -151,6 +156,12 @@ pub(super) fn hint(reason: &Reason) -> &'static str {
         ("no_known_contrast", _) => "Send the MR series of the neck as original images, not as screenshots.",
         ("several_studies", _) => "Send one study at a time.",
         ("not_axial", _) => "Send the axial series; other planes are not read.",
+        ("not_a_head", _) => {
+            "Send a study of the head and neck; phantoms and other regions are not answered."
+        }
+        ("parotids_not_covered", _) => {
+            "Send the series of the face and neck; these slices end above the glands."
+        }
         ("outside_validity", _) => "The model was not made for such images, so it stays silent.",
         (
             "truncated" | "not_dicom" | "unreadable" | "malformed" | "undecodable",

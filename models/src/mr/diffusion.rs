@@ -5,18 +5,44 @@
 //! |---|---|---|---|
 //! | standard | (0018,9087) | (0018,9075) | (0018,9089) |
 //! | Siemens, `SIEMENS MR HEADER` | (0019,xx0C) | (0019,xx0D) | (0019,xx0E) |
-//! | GE, `GEMS_PARM_01`, `GEMS_ACQU_01` | (0043,xx39) first value | | (0019,xxBB), BC, BD |
+//! | Siemens, CSA header | `B_value` | `DiffusionDirectionality` | `DiffusionGradientDirection` |
+//! | GE, `GEMS_PARM_01`, `GEMS_ACQU_01` | (0043,xx39) first value less (0043,xx7F) | | (0019,xxBB), BC, BD |
 //! | Philips, `Philips Imaging DD 001` | (2001,xx03) | (2001,xx04): I isotropic | |
 //! | United Imaging, `Image Private Header` | (0065,xx09) | | (0065,xx37) |
-//!
-//! Anonymised files often lose the private creator; its element is then looked for in block 10,
-//! where these vendors write it, and only in files of that vendor.
+//! | Canon, Toshiba | standard, or (0020,4000) `b=1000(x,y,z)` | | the same |
 
-use dicom_core::Tag;
 use dicom_dictionary_std::tags;
 
+use super::csa;
 use super::header::{DataSet, number, numbers, text};
+use super::private::{Form, Private};
 use crate::limits::{MAX_B_VALUE_S_PER_MM2, MAX_B0_S_PER_MM2};
+
+const SIEMENS: Private = Private {
+    group: 0x0019,
+    creator: "SIEMENS MR HEADER",
+    vendor: "SIEMENS",
+};
+const GE_ACQUISITION: Private = Private {
+    group: 0x0019,
+    creator: "GEMS_ACQU_01",
+    vendor: "GE",
+};
+const GE_PARAMETERS: Private = Private {
+    group: 0x0043,
+    creator: "GEMS_PARM_01",
+    vendor: "GE",
+};
+const PHILIPS: Private = Private {
+    group: 0x2001,
+    creator: "Philips Imaging DD 001",
+    vendor: "PHILIPS",
+};
+const UNITED_IMAGING: Private = Private {
+    group: 0x0065,
+    creator: "Image Private Header",
+    vendor: "UIH",
+};
 
 /// How an image is diffusion-weighted.
 #[derive(Debug, Clone, PartialEq)]
@@ -42,6 +68,8 @@ pub(super) enum Source {
     Private(&'static str),
     /// (0018,0024), as Siemens names its sequences: `ep_b1000#4`.
     SequenceName,
+    /// (0020,4000), as Canon writes it: `b=1000(0.4,-0.2,0.9)`.
+    ImageComments,
 }
 
 /// Along what the gradients lay.
@@ -62,6 +90,7 @@ impl Source {
             Source::Standard => "Diffusion b-value (0018,9087)",
             Source::Private(name) => name,
             Source::SequenceName => "the sequence name (0018,0024)",
+            Source::ImageComments => "the image comments (0020,4000)",
         }
     }
 }
@@ -80,68 +109,104 @@ impl Diffusion {
     }
 }
 
+impl Diffusion {
+    /// From the MR Diffusion macro of an enhanced image (PS3.3 C.8.13.5.9).
+    pub fn from_functional_group(item: &DataSet, image_type: &[String]) -> Diffusion {
+        let b = number(item, tags::DIFFUSION_B_VALUE)
+            .filter(|b| (0.0..=MAX_B_VALUE_S_PER_MM2).contains(b))
+            .map(|value| BValue {
+                value,
+                source: Source::Standard,
+            });
+        let weighted = b.as_ref().is_some_and(|b| b.value >= MAX_B0_S_PER_MM2);
+        let direction = || {
+            let item = item
+                .get(tags::DIFFUSION_GRADIENT_DIRECTION_SEQUENCE)?
+                .items()?
+                .first()?;
+            numbers::<3>(item, tags::DIFFUSION_GRADIENT_ORIENTATION)
+        };
+        let weighting = match text(item, tags::DIFFUSION_DIRECTIONALITY).as_deref() {
+            _ if !weighted => Weighting::Unstated,
+            Some("ISOTROPIC") => Weighting::Trace,
+            _ if trace_by_type(image_type) => Weighting::Trace,
+            _ => direction().map_or(Weighting::Unstated, along),
+        };
+        Diffusion { b, weighting }
+    }
+}
+
+fn trace_by_type(image_type: &[String]) -> bool {
+    let is = |word: &str| image_type.iter().any(|t| t == word);
+    is("TRACEW") || is("TRACE") || is("CALC_BVALUE") || is("ISOTROPIC")
+}
+
+/// Scanners write a null vector for what has no single direction.
+fn along(v: [f64; 3]) -> Weighting {
+    if v.iter().all(|x| x.abs() < 1e-3) {
+        Weighting::Trace
+    } else {
+        Weighting::Direction(format!("{:.2} {:.2} {:.2}", v[0], v[1], v[2]))
+    }
+}
+
+/// The standard tag, then the vendors' own, then words.
 fn b_value(d: &DataSet, sequence: &str) -> Option<BValue> {
-    let private = |group, creator, vendor, element, form, name| {
-        let value = *Private {
-            group,
-            creator,
-            vendor,
-        }
-        .numbers(d, element, form)?
-        .first()?;
-        Some(BValue {
-            value,
-            source: Source::Private(name),
-        })
+    let private = |block: &Private, element, form, name| {
+        let value = *block.numbers(d, element, form)?.first()?;
+        Some((value, Source::Private(name)))
     };
-    number(d, tags::DIFFUSION_B_VALUE)
-        .map(|value| BValue {
-            value,
-            source: Source::Standard,
-        })
+    let (value, source) = number(d, tags::DIFFUSION_B_VALUE)
+        .map(|value| (value, Source::Standard))
+        .or_else(|| private(&SIEMENS, 0x0C, Form::Text, "Siemens (0019,100C)"))
         .or_else(|| {
-            private(
-                0x0019,
-                "SIEMENS MR HEADER",
-                "SIEMENS",
-                0x0C,
-                Form::Text,
-                "Siemens (0019,100C)",
-            )
+            Some((
+                csa_number(d, "B_value")?,
+                Source::Private("Siemens CSA header, B_value"),
+            ))
         })
-        .or_else(|| {
-            let ge = private(0x0043, "GEMS_PARM_01", "GE", 0x39, Form::Text, "GE (0043,1039)")?;
-            // Some releases add 1e9 to tell b-values from the slop of older ones.
-            let value = if ge.value >= 1e9 { ge.value - 1e9 } else { ge.value };
-            Some(BValue { value, ..ge })
-        })
-        .or_else(|| {
-            private(
-                0x2001,
-                "Philips Imaging DD 001",
-                "PHILIPS",
-                0x03,
-                Form::F32,
-                "Philips (2001,1003)",
-            )
-        })
-        .or_else(|| {
-            private(
-                0x0065,
-                "Image Private Header",
-                "UIH",
-                0x09,
-                Form::F64,
-                "United Imaging (0065,1009)",
-            )
-        })
-        .or_else(|| {
-            let digits = after_b(sequence)?.0;
-            Some(BValue {
-                value: digits.parse().ok()?,
-                source: Source::SequenceName,
-            })
-        })
+        .or_else(|| Some((ge_b_value(d)?, Source::Private("GE (0043,1039)"))))
+        .or_else(|| private(&PHILIPS, 0x03, Form::F32, "Philips (2001,1003)"))
+        .or_else(|| private(&UNITED_IMAGING, 0x09, Form::F64, "United Imaging (0065,1009)"))
+        .or_else(|| Some((after_b(sequence)?.0.parse().ok()?, Source::SequenceName)))
+        .or_else(|| Some((commented(d)?.0, Source::ImageComments)))?;
+    Some(BValue { value, source })
+}
+
+/// GE adds a bias to tell b-values from what older releases wrote into the same element; the bias stands in
+/// (0043,107F), or is 1e9 where that is missing or something else.
+fn ge_b_value(d: &DataSet) -> Option<f64> {
+    const BIAS: f64 = 1e9;
+    let first = |element| GE_PARAMETERS.numbers(d, element, Form::Text)?.first().copied();
+    let stored = first(0x39)?;
+    let bias = first(0x7F).filter(|bias| (MAX_B_VALUE_S_PER_MM2..=stored).contains(bias));
+    Some(bias.map_or_else(|| stored.rem_euclid(BIAS), |bias| stored - bias))
+}
+
+fn csa_number(d: &DataSet, name: &str) -> Option<f64> {
+    csa::of_image(d, name)?
+        .first()?
+        .parse()
+        .ok()
+        .filter(|n: &f64| n.is_finite())
+}
+
+/// b-value and, in brackets, the direction of Canon's and Toshiba's image comments.
+fn commented(d: &DataSet) -> Option<(f64, Option<[f64; 3]>)> {
+    let comments = text(d, tags::IMAGE_COMMENTS)?;
+    let (b, rest) = match comments.strip_prefix("b=")?.split_once('(') {
+        Some((b, rest)) => (b, Some(rest)),
+        None => (comments.strip_prefix("b=")?, None),
+    };
+    let direction = || {
+        let (numbers, _) = rest?.split_once(')')?;
+        let values: Option<Vec<f64>> = numbers.split(',').map(|n| n.trim().parse().ok()).collect();
+        values?.try_into().ok()
+    };
+    Some((
+        b.trim().parse().ok().filter(|b: &f64| b.is_finite())?,
+        direction(),
+    ))
 }
 
 /// Of `*ep_b1000#4` the digits and what follows them.
@@ -152,53 +217,34 @@ fn after_b(sequence: &str) -> Option<(&str, &str)> {
 }
 
 fn weighting(d: &DataSet, sequence: &str, image_type: &[String]) -> Weighting {
-    let is = |word: &str| image_type.iter().any(|t| t == word);
-    if is("TRACEW") || is("TRACE") || is("CALC_BVALUE") || is("ISOTROPIC") {
+    if trace_by_type(image_type) {
         return Weighting::Trace;
     }
-    let siemens = Private {
-        group: 0x0019,
-        creator: "SIEMENS MR HEADER",
-        vendor: "SIEMENS",
-    };
-    let ge = Private {
-        group: 0x0019,
-        creator: "GEMS_ACQU_01",
-        vendor: "GE",
-    };
-    let philips = Private {
-        group: 0x2001,
-        creator: "Philips Imaging DD 001",
-        vendor: "PHILIPS",
-    };
-    let uih = Private {
-        group: 0x0065,
-        creator: "Image Private Header",
-        vendor: "UIH",
-    };
-    let stated = text(d, tags::DIFFUSION_DIRECTIONALITY).or_else(|| siemens.text(d, 0x0D));
+    let stated = text(d, tags::DIFFUSION_DIRECTIONALITY)
+        .or_else(|| SIEMENS.text(d, 0x0D))
+        .or_else(|| csa::of_image(d, "DiffusionDirectionality")?.first().cloned());
     if stated.as_deref() == Some("ISOTROPIC")
         || after_b(sequence).is_some_and(|(_, tail)| tail.starts_with('t'))
     {
         return Weighting::Trace;
     }
     let vector = numbers::<3>(d, tags::DIFFUSION_GRADIENT_ORIENTATION)
-        .or_else(|| siemens.numbers(d, 0x0E, Form::F64)?.try_into().ok())
-        .or_else(|| uih.numbers(d, 0x37, Form::F64)?.try_into().ok())
+        .or_else(|| SIEMENS.numbers(d, 0x0E, Form::F64)?.try_into().ok())
         .or_else(|| {
-            let axis = |element| ge.numbers(d, element, Form::Text)?.first().copied();
+            let parts = csa::of_image(d, "DiffusionGradientDirection")?;
+            let parts: Option<Vec<f64>> = parts.iter().map(|n| n.parse().ok()).collect();
+            parts?.try_into().ok()
+        })
+        .or_else(|| UNITED_IMAGING.numbers(d, 0x37, Form::F64)?.try_into().ok())
+        .or_else(|| {
+            let axis = |element| GE_ACQUISITION.numbers(d, element, Form::Text)?.first().copied();
             Some([axis(0xBB)?, axis(0xBC)?, axis(0xBD)?])
-        });
+        })
+        .or_else(|| commented(d)?.1);
     if let Some(v) = vector {
-        // Scanners write a null vector for what has no single direction.
-        let null = v.iter().all(|x| x.abs() < 1e-3);
-        return if null {
-            Weighting::Trace
-        } else {
-            Weighting::Direction(format!("{:.2} {:.2} {:.2}", v[0], v[1], v[2]))
-        };
+        return along(v);
     }
-    match philips.text(d, 0x04).as_deref() {
+    match PHILIPS.text(d, 0x04).as_deref() {
         Some("I") => return Weighting::Trace,
         Some(letter) => return Weighting::Direction(letter.to_owned()),
         None => {}
@@ -207,73 +253,4 @@ fn weighting(d: &DataSet, sequence: &str, image_type: &[String]) -> Weighting {
         Some((_, number)) if number.starts_with('#') => Weighting::Direction(number.to_owned()),
         _ => Weighting::Unstated,
     }
-}
-
-/// How a private value is encoded where the file calls it unknown (VR `UN`).
-#[derive(Clone, Copy)]
-enum Form {
-    Text,
-    F32,
-    F64,
-}
-
-/// A block of private elements (PS3.5 §7.8).
-struct Private {
-    group: u16,
-    creator: &'static str,
-    /// Start of (0008,0070) in upper case.
-    vendor: &'static str,
-}
-
-impl Private {
-    fn element<'d>(&self, d: &'d DataSet, element: u8) -> Option<&'d dicom_object::mem::InMemElement> {
-        if let Ok(found) = d.private_element(self.group, self.creator, element) {
-            return Some(found);
-        }
-        let of_vendor = text(d, tags::MANUFACTURER)?
-            .to_uppercase()
-            .starts_with(self.vendor);
-        let nameless = d.get(Tag(self.group, 0x0010)).is_none();
-        (of_vendor && nameless)
-            .then(|| d.get(Tag(self.group, 0x1000 | u16::from(element))))
-            .flatten()
-    }
-
-    fn text(&self, d: &DataSet, element: u8) -> Option<String> {
-        let value = self.element(d, element)?;
-        let text = match value.vr() {
-            dicom_core::VR::UN | dicom_core::VR::OB => {
-                String::from_utf8_lossy(&value.to_bytes().ok()?).into_owned()
-            }
-            _ => value.to_str().ok()?.into_owned(),
-        };
-        Some(
-            text.trim_matches(|c: char| c == '\0' || c.is_whitespace())
-                .to_owned(),
-        )
-        .filter(|t| !t.is_empty())
-    }
-
-    fn numbers(&self, d: &DataSet, element: u8, form: Form) -> Option<Vec<f64>> {
-        let value = self.element(d, element)?;
-        let numbers: Vec<f64> = match (value.vr(), form) {
-            (dicom_core::VR::UN | dicom_core::VR::OB, Form::F32) => chunks(&value.to_bytes().ok()?)
-                .map(|b| f64::from(f32::from_le_bytes(b)))
-                .collect(),
-            (dicom_core::VR::UN | dicom_core::VR::OB, Form::F64) => {
-                chunks(&value.to_bytes().ok()?).map(f64::from_le_bytes).collect()
-            }
-            (dicom_core::VR::UN | dicom_core::VR::OB, Form::Text) => self
-                .text(d, element)?
-                .split('\\')
-                .map(|n| n.trim().parse().ok())
-                .collect::<Option<_>>()?,
-            _ => value.to_multi_float64().ok()?,
-        };
-        (!numbers.is_empty() && numbers.iter().all(|n| n.is_finite())).then_some(numbers)
-    }
-}
-
-fn chunks<const N: usize>(bytes: &[u8]) -> impl Iterator<Item = [u8; N]> + '_ {
-    bytes.as_chunks::<N>().0.iter().copied()
 }

@@ -4,12 +4,16 @@
 //! the bytes that are there and against our limits, so a parser never sees a length that lies.
 //! Nothing behind the start of the pixel data is read, except the headers of compressed fragments.
 
-use std::io::{Read, Seek, SeekFrom};
+use std::io::{Cursor, Read, Seek, SeekFrom};
+
+use flate2::read::DeflateDecoder;
 
 use crate::limits::{
-    MAX_DICOM_FILE_BYTES, MAX_FRAGMENTS, MAX_HEADER_BYTES, MAX_HEADER_ELEMENTS, MAX_SEQUENCE_DEPTH,
+    MAX_DICOM_FILE_BYTES, MAX_FRAGMENTS, MAX_HEADER_BYTES, MAX_HEADER_ELEMENTS, MAX_INFLATED_BYTES,
+    MAX_SEQUENCE_DEPTH,
 };
 
+const DEFLATED: &str = "1.2.840.10008.1.2.1.99";
 const PREAMBLE: usize = 128;
 const MAGIC: &[u8; 4] = b"DICM";
 const PIXEL_DATA: (u16, u16) = (0x7FE0, 0x0010);
@@ -29,10 +33,12 @@ pub(super) enum Broken {
     Truncated,
     /// Bytes that are no data set.
     Malformed,
+    /// Not written as its file meta information says.
+    OtherSyntax,
     /// More than our limits allow.
     TooLarge,
-    /// A data set compressed as a whole: its lengths are unknown before it is unpacked.
-    Deflated,
+    /// A data set compressed as a whole for streaming (JPIP).
+    Streamed,
     /// The medium failed.
     Unreadable,
 }
@@ -46,17 +52,31 @@ pub(super) struct Extent {
     pub transfer_syntax: String,
     /// None for objects without pixels.
     pub pixels: Option<PixelSpan>,
+    /// Of a deflated data set (PS3.5 A.5) the preamble, the file meta information and the data set,
+    /// inflated: what all offsets refer to.
+    pub inflated: Option<Vec<u8>>,
+    /// Where the data set starts.
+    pub data_set: usize,
 }
 
 /// Where the pixel data of a file lie.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct PixelSpan {
     /// From the start of the file, bytes.
     pub offset: u64,
     /// Bytes; for compressed pixels of all fragments with their item headers.
     pub length: u64,
-    /// Whether they lie in compressed fragments (PS3.5 A.4).
-    pub encapsulated: bool,
+    /// The items of compressed pixel data (PS3.5 A.4), the first of which is the offset table.
+    pub fragments: Option<Vec<Fragment>>,
+}
+
+/// One item of compressed pixel data, without its header.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Fragment {
+    /// From the start of the file, bytes.
+    pub offset: u64,
+    /// Bytes.
+    pub length: u32,
 }
 
 /// Walks a file of `file_len` bytes up to its pixel data.
@@ -78,38 +98,44 @@ pub(super) fn walk<R: Read + Seek>(source: R, file_len: u64) -> Result<Extent, B
     }
     walk.at = start;
     let transfer_syntax = walk.file_meta()?;
-    walk.syntax = match transfer_syntax.as_str() {
-        "1.2.840.10008.1.2" => Syntax {
-            explicit: false,
-            big_endian: false,
-        },
-        "1.2.840.10008.1.2.2" => Syntax {
-            explicit: true,
-            big_endian: true,
-        },
-        "1.2.840.10008.1.2.1.99" | "1.2.840.10008.1.2.4.95" | "1.2.840.10008.1.2.4.205" => {
-            return Err(Broken::Deflated);
+    let data_set = walk.at;
+    match transfer_syntax.as_str() {
+        DEFLATED => {
+            let inflated = walk.inflate()?;
+            let walk = Walk {
+                file_len: inflated.len() as u64,
+                source: Cursor::new(&inflated),
+                bytes: Vec::new(),
+                at: data_set,
+                elements: 0,
+                syntax: Syntax::EXPLICIT,
+            };
+            let (header, pixels) = walk.data_set()?;
+            return Ok(Extent {
+                header,
+                transfer_syntax,
+                pixels,
+                inflated: Some(inflated),
+                data_set,
+            });
         }
-        _ => Syntax::EXPLICIT,
-    };
-    let mut pixels = None;
-    while !walk.ended() {
-        let element_at = walk.at;
-        let element = walk.element()?;
-        if element.tag == PIXEL_DATA {
-            pixels = Some(walk.pixel_span(&element)?);
+        "1.2.840.10008.1.2.4.95" | "1.2.840.10008.1.2.4.205" => return Err(Broken::Streamed),
+        "1.2.840.10008.1.2" => walk.syntax = Syntax::IMPLICIT,
+        "1.2.840.10008.1.2.2" => {
+            walk.syntax = Syntax {
+                explicit: true,
+                big_endian: true,
+            }
         }
-        if element.tag >= PIXEL_DATA {
-            walk.bytes.truncate(element_at);
-            break;
-        }
-        walk.skip(&element, 0)?;
-        walk.need(walk.at)?;
+        _ => {}
     }
+    let (header, pixels) = walk.data_set()?;
     Ok(Extent {
-        header: walk.bytes,
+        header,
         transfer_syntax,
         pixels,
+        inflated: None,
+        data_set,
     })
 }
 
@@ -165,6 +191,57 @@ struct Walk<R> {
 }
 
 impl<R: Read + Seek> Walk<R> {
+    /// Everything up to the pixel data, and where those are.
+    fn data_set(mut self) -> Result<(Vec<u8>, Option<PixelSpan>), Broken> {
+        self.check_syntax()?;
+        let mut pixels = None;
+        while !self.ended() {
+            let element_at = self.at;
+            let element = self.element()?;
+            if element.tag == PIXEL_DATA {
+                pixels = Some(self.pixel_span(&element)?);
+            }
+            if element.tag >= PIXEL_DATA {
+                self.bytes.truncate(element_at);
+                break;
+            }
+            self.skip(&element, 0)?;
+            self.need(self.at)?;
+        }
+        Ok((self.bytes, pixels))
+    }
+
+    /// Holds the first element against the stated syntax: a data set starts at group 0008 or lower, and an
+    /// explicit element names its value representation where an implicit one has a small length.
+    fn check_syntax(&mut self) -> Result<(), Broken> {
+        const FIRST: usize = 6;
+        if self.need(self.at + FIRST).is_err() {
+            return Ok(());
+        }
+        let first = &self.bytes[self.at..self.at + FIRST];
+        let explicit = first[4..].iter().all(u8::is_ascii_uppercase);
+        // The other byte order would make a group of 0x0800 out of 0x0008.
+        let big_endian = first[0] == 0 && first[1] != 0;
+        if explicit != self.syntax.explicit || big_endian != self.syntax.big_endian {
+            return Err(Broken::OtherSyntax);
+        }
+        Ok(())
+    }
+
+    /// What is behind the file meta information, inflated, with everything in front of it kept.
+    fn inflate(&mut self) -> Result<Vec<u8>, Broken> {
+        self.source
+            .seek(SeekFrom::Start(self.at as u64))
+            .map_err(|_| Broken::Unreadable)?;
+        let mut out = self.bytes[..self.at].to_vec();
+        let mut inflater = DeflateDecoder::new(&mut self.source).take(MAX_INFLATED_BYTES + 1);
+        let inflated = inflater.read_to_end(&mut out).map_err(|_| Broken::Malformed)?;
+        if inflated as u64 > MAX_INFLATED_BYTES {
+            return Err(Broken::TooLarge);
+        }
+        Ok(out)
+    }
+
     fn ended(&self) -> bool {
         self.at as u64 >= self.file_len
     }
@@ -312,11 +389,12 @@ impl<R: Read + Seek> Walk<R> {
             return Ok(PixelSpan {
                 offset,
                 length,
-                encapsulated: false,
+                fragments: None,
             });
         }
         let mut at = offset;
-        for _ in 0..MAX_FRAGMENTS {
+        let mut fragments = Vec::new();
+        while fragments.len() <= MAX_FRAGMENTS {
             let mut head = [0u8; 8];
             if at + 8 > self.file_len {
                 return Err(Broken::Truncated);
@@ -334,10 +412,14 @@ impl<R: Read + Seek> Walk<R> {
                     return Ok(PixelSpan {
                         offset,
                         length: at - offset,
-                        encapsulated: true,
+                        fragments: Some(fragments),
                     });
                 }
-                ITEM => at += u64::from(u32::from_le_bytes(length)),
+                ITEM => {
+                    let length = u32::from_le_bytes(length);
+                    fragments.push(Fragment { offset: at, length });
+                    at += u64::from(length);
+                }
                 _ => return Err(Broken::Malformed),
             }
         }

@@ -17,7 +17,7 @@ pub(super) fn read(paths: &[PathBuf]) -> (Vec<Instance>, Vec<RefusedInput>) {
     let mut refused = Vec::new();
     let files = list_files(paths, &mut refused);
     let mut by_uid: BTreeMap<String, usize> = BTreeMap::new();
-    let mut images: Vec<Instance> = Vec::new();
+    let mut kept: Vec<(PathBuf, FileHeader)> = Vec::new();
     for (path, result) in files.iter().zip(read_headers(&files)) {
         let file = match result {
             Ok(file) => file,
@@ -29,16 +29,17 @@ pub(super) fn read(paths: &[PathBuf]) -> (Vec<Instance>, Vec<RefusedInput>) {
                 continue;
             }
         };
-        match by_uid.entry(file.header.sop_instance_uid.clone()) {
+        // Every file has an image, and all of a file share its UID.
+        let Some(uid) = file.images.first().map(|i| i.sop_instance_uid.clone()) else {
+            continue;
+        };
+        match by_uid.entry(uid) {
             Entry::Vacant(free) => {
-                free.insert(images.len());
-                images.push(Instance {
-                    path: path.clone(),
-                    file,
-                });
+                free.insert(kept.len());
+                kept.push((path.clone(), file));
             }
             Entry::Occupied(first) => {
-                if !images[*first.get()].same_image(path, &file) {
+                if !same_image(&kept[*first.get()], path, &file) {
                     let text = "Another image with the same SOP Instance UID came first and is kept.";
                     let reason = Reason::new("conflicting_duplicate", Fault::Data, text);
                     refused.push(RefusedInput {
@@ -49,41 +50,61 @@ pub(super) fn read(paths: &[PathBuf]) -> (Vec<Instance>, Vec<RefusedInput>) {
             }
         }
     }
-    (images, refused)
+    let images = kept.into_iter().flat_map(|(path, file)| {
+        let FileHeader {
+            images,
+            transfer_syntax,
+            pixels,
+            ..
+        } = file;
+        images.into_iter().map(move |header| Instance {
+            path: path.clone(),
+            header,
+            transfer_syntax: transfer_syntax.clone(),
+            has_pixels: pixels.is_some(),
+        })
+    });
+    (images.collect(), refused)
 }
 
-/// One file with a good header.
+/// One image of a file with a good header.
 #[derive(Clone)]
 pub(super) struct Instance {
     pub path: PathBuf,
-    pub file: FileHeader,
+    pub header: Header,
+    pub transfer_syntax: String,
+    pub has_pixels: bool,
 }
 
 impl Instance {
-    pub fn header(&self) -> &Header {
-        &self.file.header
-    }
-
     pub fn source(&self) -> SliceSource {
         SliceSource {
             path: self.path.clone(),
-            sop_instance_uid: self.header().sop_instance_uid.clone(),
+            sop_instance_uid: self.header.sop_instance_uid.clone(),
+            part: self.header.part,
         }
     }
+}
 
-    /// Whether another file holds the same image, be it in other words.
-    fn same_image(&self, path: &Path, file: &FileHeader) -> bool {
-        let pixels = |path: &Path, file: &FileHeader| {
-            let span = file.pixels?;
-            let mut source = File::open(path).ok()?;
-            source.seek(SeekFrom::Start(span.offset)).ok()?;
-            let mut bytes = Vec::new();
-            source.take(span.length).read_to_end(&mut bytes).ok()?;
-            Some(bytes)
-        };
-        self.path == path
-            || (self.file.header == file.header && pixels(&self.path, &self.file) == pixels(path, file))
+/// Whether two files hold the same images, be it in other words.
+fn same_image(first: &(PathBuf, FileHeader), path: &Path, file: &FileHeader) -> bool {
+    first.0 == path || (first.1.images == file.images && stored(&first.0) == stored(path))
+}
+
+/// The pixel data of a file as they are stored.
+fn stored(path: &Path) -> Option<Vec<u8>> {
+    let file = header::read(path).ok()?;
+    let span = file.pixels?;
+    if let Some(inflated) = file.inflated {
+        let start = usize::try_from(span.offset).ok()?;
+        let end = start.checked_add(usize::try_from(span.length).ok()?)?;
+        return Some(inflated.get(start..end)?.to_vec());
     }
+    let mut source = File::open(path).ok()?;
+    source.seek(SeekFrom::Start(span.offset)).ok()?;
+    let mut bytes = Vec::new();
+    source.take(span.length).read_to_end(&mut bytes).ok()?;
+    Some(bytes)
 }
 
 fn file_name(path: &Path) -> String {
@@ -152,7 +173,13 @@ fn read_headers(files: &[PathBuf]) -> Vec<Result<FileHeader, Reason>> {
         loop {
             let i = next.fetch_add(1, Ordering::Relaxed);
             let Some(path) = files.get(i) else { return mine };
-            mine.push((i, header::read(path)));
+            mine.push((
+                i,
+                header::read(path).map(|file| FileHeader {
+                    inflated: None,
+                    ..file
+                }),
+            ));
         }
     };
     let mut all: Vec<(usize, Result<FileHeader, Reason>)> = std::thread::scope(|scope| {

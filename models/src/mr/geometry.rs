@@ -29,6 +29,11 @@ pub(super) struct Plane {
 }
 
 impl Plane {
+    /// Where its first pixel lies, in hundredths of a millimetre: equal for repeated images of one slice.
+    pub fn place(&self) -> [i64; 3] {
+        self.position.map(|p| (p * 100.0).round() as i64)
+    }
+
     /// Checks that the attributes of one image describe a plane.
     pub fn new(place: &Place, rows: usize, columns: usize) -> Result<Plane, Reason> {
         let missing = |what: &str| {

@@ -6,17 +6,19 @@ use std::path::Path;
 use dicom_core::Tag;
 use dicom_dictionary_std::tags;
 use dicom_object::file::ReadPreamble;
-use dicom_object::{DefaultDicomObject, OpenFileOptions, ReadError};
+use dicom_object::{InMemDicomObject, OpenFileOptions, ReadError};
 
+use super::Part;
 use super::diffusion::Diffusion;
 use super::extent::{self, Broken, PixelSpan};
+use super::{codec, enhanced, mosaic};
 use crate::findings::{Fault, Reason, StudyIdentity};
-use crate::limits::{MAX_DICOM_FILE_BYTES, MAX_IMAGE_SIDE};
+use crate::limits::{MAX_DICOM_FILE_BYTES, MAX_FRAMES, MAX_IMAGE_SIDE};
 
 /// A parsed data set.
-pub(super) type DataSet = DefaultDicomObject;
+pub(super) type DataSet = InMemDicomObject;
 
-/// What one file says about itself.
+/// What a file says about one image in it.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct Header {
     pub study: StudyIdentity,
@@ -27,6 +29,11 @@ pub(super) struct Header {
     pub series_number: Option<i64>,
     pub description: String,
     pub frame_of_reference_uid: Option<String>,
+    /// (0020,0013); tells the order of repeated images, never that of slices.
+    pub instance_number: Option<i64>,
+    /// `YYYYMMDDHHMMSS`.
+    pub acquired: Option<String>,
+    pub part: Part,
     pub image: Image,
     pub place: Place,
     pub sequence: Sequence,
@@ -47,8 +54,18 @@ pub(super) struct Image {
     pub signed: bool,
     pub slope: f64,
     pub intercept: f64,
-    /// Tiles of a Siemens mosaic.
-    pub mosaic: bool,
+    /// Stored values between these two mean that nothing was measured (C.7.5.1.1.2).
+    pub padding: Option<[i32; 2]>,
+    pub real_world: Option<RealWorld>,
+}
+
+/// What stored values mean in a physical unit (C.7.6.16.2.11): value = stored · slope + intercept.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct RealWorld {
+    pub slope: f64,
+    pub intercept: f64,
+    /// UCUM code.
+    pub unit: String,
 }
 
 /// Where the pixels are (PS3.3 C.7.6.2), as written.
@@ -79,18 +96,25 @@ pub(super) struct Sequence {
     pub flip_angle: Option<f64>,
     pub echo_train: Option<f64>,
     pub angiography: bool,
+    /// (0008,9209), of enhanced images.
+    pub acquisition_contrast: Option<String>,
     /// (0018,0010), or a sign of an injection in the tags beside it.
     pub contrast_agent: Option<String>,
     pub temporal_position: Option<i64>,
     pub acquisition: Option<i64>,
 }
 
-/// A header and where the pixels of its file are.
+/// The images of one file and where its pixels are.
 #[derive(Debug, Clone)]
 pub(super) struct FileHeader {
-    pub header: Header,
+    /// At least one; as many as an enhanced image has frames, or a mosaic tiles.
+    pub images: Vec<Header>,
+    /// How the pixel data of the whole file are stored.
+    pub stored: Image,
     pub transfer_syntax: String,
     pub pixels: Option<PixelSpan>,
+    /// Of a deflated data set, what the offsets of `pixels` refer to.
+    pub inflated: Option<Vec<u8>>,
 }
 
 /// Reads the header of a file, never its pixel data.
@@ -105,24 +129,46 @@ pub(super) fn read(path: &Path) -> Result<FileHeader, Reason> {
     }
     let file = File::open(path).map_err(|e| unreadable(&e))?;
     let extent = extent::walk(file, metadata.len()).map_err(broken)?;
-    let data_set = OpenFileOptions::new()
-        .read_preamble(ReadPreamble::Always)
-        .from_reader(extent.header.as_slice())
-        .map_err(unparsed)?;
-    let header = Header::from_data_set(&data_set)?;
-    if let Some(pixels) = extent.pixels
-        && !pixels.encapsulated
-        && header
-            .image
-            .stored_bytes()
-            .is_none_or(|needed| needed > pixels.length)
+    let data_set = match extent.inflated {
+        Some(_) => InMemDicomObject::read_dataset_with_ts(
+            &extent.header[extent.data_set..],
+            &dicom_transfer_syntax_registry::entries::EXPLICIT_VR_LITTLE_ENDIAN.erased(),
+        )
+        .map_err(unparsed)?,
+        None => OpenFileOptions::new()
+            .read_preamble(ReadPreamble::Always)
+            .from_reader(extent.header.as_slice())
+            .map_err(unparsed)?
+            .into_inner(),
+    };
+    let whole = Header::from_data_set(&data_set)?;
+    let stored = whole.image.clone();
+    if let Some(pixels) = &extent.pixels
+        && pixels.fragments.is_none() != codec::uncompressed(&extent.transfer_syntax)
+        && codec::readable(&extent.transfer_syntax).is_ok()
+    {
+        return Err(broken(Broken::OtherSyntax));
+    }
+    if let Some(pixels) = &extent.pixels
+        && pixels.fragments.is_none()
+        && stored.stored_bytes().is_none_or(|needed| needed > pixels.length)
     {
         return Err(broken(Broken::Truncated));
     }
+    let images = match (whole.modality.as_str(), &extent.pixels) {
+        // What is no MR image is refused later, with its series.
+        ("MR", Some(_)) => enhanced::frames(&whole, &data_set)
+            .or_else(|| mosaic::tiles(&whole, &data_set))
+            .transpose()?
+            .unwrap_or_else(|| vec![whole]),
+        _ => vec![whole],
+    };
     Ok(FileHeader {
-        header,
+        images,
+        stored,
         transfer_syntax: extent.transfer_syntax,
         pixels: extent.pixels,
+        inflated: extent.inflated,
     })
 }
 
@@ -164,9 +210,14 @@ fn broken(why: Broken) -> Reason {
                 MAX_DICOM_FILE_BYTES >> 20
             ),
         ),
-        Broken::Deflated => (
+        Broken::OtherSyntax => (
+            "wrong_transfer_syntax",
+            "It is written in another transfer syntax than its file meta information (0002,0010) states."
+                .to_owned(),
+        ),
+        Broken::Streamed => (
             "unsupported_transfer_syntax",
-            "Deflated data sets are not supported.".to_owned(),
+            "Its pixels are on a server (JPIP), not in the file.".to_owned(),
         ),
         Broken::Unreadable => {
             return Reason::new("unreadable", Fault::Hardware, "The file cannot be read.");
@@ -217,7 +268,7 @@ impl Header {
         let image = Image {
             rows: size(tags::ROWS)?,
             columns: size(tags::COLUMNS)?,
-            frames: whole(d, tags::NUMBER_OF_FRAMES).unwrap_or(1) as usize,
+            frames: frames(d)?,
             samples: whole(d, tags::SAMPLES_PER_PIXEL).unwrap_or(1),
             photometric: text(d, tags::PHOTOMETRIC_INTERPRETATION).unwrap_or_default(),
             bits_allocated,
@@ -226,7 +277,8 @@ impl Header {
             signed: whole(d, tags::PIXEL_REPRESENTATION) == Some(1),
             slope: number(d, tags::RESCALE_SLOPE).unwrap_or(1.0),
             intercept: number(d, tags::RESCALE_INTERCEPT).unwrap_or(0.0),
-            mosaic: image_type.iter().any(|t| t == "MOSAIC"),
+            padding: padding(d),
+            real_world: real_world(d),
         };
         Ok(Header {
             study,
@@ -239,6 +291,9 @@ impl Header {
             frame_of_reference_uid: text(d, tags::FRAME_OF_REFERENCE_UID)
                 .map(|uid| checked_uid(Some(uid), "Frame of Reference UID (0020,0052)"))
                 .transpose()?,
+            instance_number: number(d, tags::INSTANCE_NUMBER).map(|n| n as i64),
+            acquired: acquired(d),
+            part: Part::Whole,
             image,
             place: Place {
                 position: numbers(d, tags::IMAGE_POSITION_PATIENT),
@@ -264,12 +319,47 @@ impl Header {
                 flip_angle: positive(d, tags::FLIP_ANGLE),
                 echo_train: positive(d, tags::ECHO_TRAIN_LENGTH),
                 angiography: text(d, tags::ANGIO_FLAG).is_some_and(|f| f == "Y"),
+                acquisition_contrast: text(d, tags::ACQUISITION_CONTRAST),
                 contrast_agent: contrast_agent(d),
                 temporal_position: number(d, tags::TEMPORAL_POSITION_IDENTIFIER).map(|n| n as i64),
                 acquisition: number(d, tags::ACQUISITION_NUMBER).map(|n| n as i64),
             },
         })
     }
+}
+
+fn frames(d: &DataSet) -> Result<usize, Reason> {
+    match number(d, tags::NUMBER_OF_FRAMES) {
+        None => Ok(1),
+        Some(n) if (1.0..=MAX_FRAMES as f64).contains(&n) => Ok(n as usize),
+        Some(_) => Err(Reason::new(
+            "too_large",
+            Fault::Data,
+            format!("The image has no frame, or more than {MAX_FRAMES}."),
+        )),
+    }
+}
+
+/// The range limit is absent where a single value means padding.
+fn padding(d: &DataSet) -> Option<[i32; 2]> {
+    let stored = |tag| number(d, tag).map(|n| n as i32);
+    let value = stored(tags::PIXEL_PADDING_VALUE)?;
+    let limit = stored(tags::PIXEL_PADDING_RANGE_LIMIT).unwrap_or(value);
+    Some([value, limit])
+}
+
+/// The first linear mapping of a data set or functional group; those by table are not read.
+pub(super) fn real_world(d: &DataSet) -> Option<RealWorld> {
+    let item = d.get(tags::REAL_WORLD_VALUE_MAPPING_SEQUENCE)?.items()?.first()?;
+    let unit = item
+        .get(tags::MEASUREMENT_UNITS_CODE_SEQUENCE)?
+        .items()?
+        .first()?;
+    Some(RealWorld {
+        slope: number(item, tags::REAL_WORLD_VALUE_SLOPE).filter(|slope| *slope != 0.0)?,
+        intercept: number(item, tags::REAL_WORLD_VALUE_INTERCEPT)?,
+        unit: text(unit, tags::CODE_VALUE)?,
+    })
 }
 
 /// UIDs become parts of file names and reports, so nothing but PS3.5 §9.1 passes.
@@ -289,12 +379,33 @@ fn checked_uid(value: Option<String>, what: &str) -> Result<String, Reason> {
     }
 }
 
-fn contrast_agent(d: &DataSet) -> Option<String> {
+pub(super) fn contrast_agent(d: &DataSet) -> Option<String> {
     const NONE: [&str; 8] = ["", "no", "n", "none", "0", "without", "no contrast", "unknown"];
     let said = |tag| text(d, tag).filter(|t| !NONE.contains(&t.to_lowercase().as_str()));
+    let coded = || {
+        let agents = d.get(tags::CONTRAST_BOLUS_AGENT_SEQUENCE)?.items()?;
+        text(agents.first()?, tags::CODE_MEANING)
+    };
     said(tags::CONTRAST_BOLUS_AGENT)
+        .or_else(coded)
         .or_else(|| said(tags::CONTRAST_BOLUS_INGREDIENT))
         .or_else(|| positive(d, tags::CONTRAST_BOLUS_VOLUME).map(|ml| format!("{ml} ml of an agent")))
+}
+
+/// Date and time of acquisition to the second (PS3.5 table 6.2-1: DT, DA and TM).
+fn acquired(d: &DataSet) -> Option<String> {
+    /// `YYYYMMDDHHMMSS`.
+    const DIGITS: usize = 14;
+    let apart = || {
+        let (date, time) = (text(d, tags::ACQUISITION_DATE)?, text(d, tags::ACQUISITION_TIME)?);
+        Some(date + &time)
+    };
+    let whole = text(d, tags::ACQUISITION_DATE_TIME).or_else(apart)?;
+    let seconds = whole.get(..DIGITS)?;
+    seconds
+        .bytes()
+        .all(|b| b.is_ascii_digit())
+        .then(|| seconds.to_owned())
 }
 
 fn clean(raw: &str) -> String {
@@ -329,7 +440,7 @@ pub(super) fn numbers<const N: usize>(d: &DataSet, tag: Tag) -> Option<[f64; N]>
     values.iter().all(|n| n.is_finite()).then_some(values)
 }
 
-fn positive(d: &DataSet, tag: Tag) -> Option<f64> {
+pub(super) fn positive(d: &DataSet, tag: Tag) -> Option<f64> {
     number(d, tag).filter(|n| *n > 0.0)
 }
 

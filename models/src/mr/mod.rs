@@ -10,6 +10,7 @@
 //! |---|---|---|
 //! | `not_dicom` | file | no preamble with `DICM` |
 //! | `malformed` | file | the header cannot be parsed |
+//! | `wrong_transfer_syntax` | file | not written as its file meta information says |
 //! | `truncated` | file | it ends before its image is complete |
 //! | `too_large` | file | beyond a limit of [`crate::limits`] |
 //! | `too_many_files` | scan | more than [`crate::limits::MAX_FILES`], or folders too deep |
@@ -18,8 +19,10 @@
 //! | `conflicting_duplicate` | file | another image with the same SOP Instance UID came first |
 //! | `unsupported_transfer_syntax` | file, load | an encoding that is not read |
 //! | `not_mr` | series | another modality |
-//! | `enhanced_not_supported` | series | Enhanced (multi-frame) MR |
-//! | `mosaic_not_supported` | series | Siemens mosaic |
+//! | `invalid_frames` | file | Enhanced MR whose frames are not described one by one |
+//! | `invalid_mosaic` | file | a mosaic without a number of slices, or of another size than its tiles fill |
+//! | `mosaic_without_normal` | file | a Siemens mosaic whose slice order is lost with its CSA header |
+//! | `multi_frame` | series | several frames in an object that describes none of them |
 //! | `no_pixels` | series | objects without an image |
 //! | `not_grayscale` | series | colour images |
 //! | `unsupported_pixels` | series | other depths than 8 or 16 bits, or an impossible layout |
@@ -36,12 +39,18 @@
 //! | `undecodable` | load | the pixels cannot be decompressed |
 //! | `adc_unit_unknown` | load | values that fit no unit of ADC |
 
+mod codec;
+mod csa;
 mod diffusion;
+mod enhanced;
 mod extent;
 mod files;
+mod fragments;
 mod geometry;
 mod header;
+mod mosaic;
 mod pixels;
+mod private;
 mod recognition;
 mod series;
 mod words;
@@ -49,13 +58,14 @@ mod words;
 use std::path::PathBuf;
 
 use ndarray::Array3;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 pub use self::series::scan;
 use crate::findings::{RefusedInput, StudyIdentity};
 
 /// The contrasts that Sialoscope knows.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
 pub enum Contrast {
     /// T1-weighted without contrast agent.
     T1,
@@ -106,7 +116,7 @@ impl std::fmt::Display for Contrast {
 }
 
 /// How sure a recognition is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Confidence {
     /// From words in a description only.
@@ -118,7 +128,7 @@ pub enum Confidence {
 }
 
 /// Where the voxels of a volume are: an affine map from voxel indices to patient millimetres (LPS).
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Grid {
     /// Centre of voxel (slice 0, row 0, column 0), mm.
     pub origin: [f64; 3],
@@ -154,6 +164,9 @@ pub struct VolumeIndex {
     pub further_directions: Vec<Vec<SliceSource>>,
     /// Acquired slice thickness (0018,0050), mm.
     pub slice_thickness_mm: Option<f64>,
+    /// When its first slice was acquired, `YYYYMMDDHHMMSS` by the scanner's clock: (0008,002A), or
+    /// (0008,0022) and (0008,0032).
+    pub acquired: Option<String>,
 }
 
 /// Where the pixels of one slice are.
@@ -163,6 +176,24 @@ pub struct SliceSource {
     pub path: PathBuf,
     /// (0008,0018).
     pub sop_instance_uid: String,
+    /// Which part of its pixel data.
+    pub part: Part,
+}
+
+/// Which part of a file's pixel data one slice is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Part {
+    /// All of it: classic images.
+    Whole,
+    /// One frame, from 0: enhanced images.
+    Frame(usize),
+    /// One tile of a mosaic, by the pixel of its upper left corner.
+    Tile {
+        /// From 0.
+        row: usize,
+        /// From 0.
+        column: usize,
+    },
 }
 
 /// One series.

@@ -2,13 +2,15 @@
 
 use std::fs::File;
 use std::io::{Read, Seek, SeekFrom};
+use std::path::PathBuf;
 
-use dicom_object::OpenFileOptions;
-use dicom_pixeldata::PixelDecoder;
 use ndarray::Array3;
 
-use super::header::{self, FileHeader, Image};
-use super::{Contrast, SliceSource, Volume, VolumeIndex};
+use super::codec;
+use super::extent::Fragment;
+use super::fragments::of_frame;
+use super::header::{self, FileHeader, Header, Image};
+use super::{Contrast, Part, SliceSource, Volume, VolumeIndex};
 use crate::findings::{Fault, Reason};
 use crate::limits::MAX_VOLUME_VOXELS;
 
@@ -51,18 +53,18 @@ impl VolumeIndex {
                 "The volume has more voxels than are read.",
             ));
         }
-        let mut voxels = read_stack(&self.slices, [slices, rows, columns])?;
+        let shape = [slices, rows, columns];
+        if self.contrast == Some(Contrast::Adc) {
+            return apparent_diffusion(&self.slices, shape);
+        }
+        let mut voxels = read_stack(&self.slices, shape, Image::clone)?;
         if !self.further_directions.is_empty() {
             voxels.mapv_inplace(log_signal);
             for direction in &self.further_directions {
-                voxels += &read_stack(direction, [slices, rows, columns])?.mapv_into(log_signal);
+                voxels += &read_stack(direction, shape, Image::clone)?.mapv_into(log_signal);
             }
             let directions = 1 + self.further_directions.len();
             voxels.mapv_inplace(|sum| (sum / directions as f32).exp());
-        }
-        if self.contrast == Some(Contrast::Adc) {
-            let factor = adc_factor(&voxels)?;
-            voxels.mapv_inplace(|v| v * factor);
         }
         Ok(voxels)
     }
@@ -73,19 +75,177 @@ fn log_signal(signal: f32) -> f32 {
     signal.max(1e-3).ln()
 }
 
-fn read_stack(slices: &[SliceSource], shape: [usize; 3]) -> Result<Array3<f32>, Reason> {
+/// A map of apparent diffusion coefficients, 1e-3 mm²/s: by its real-world values where they state a unit,
+/// else by the size of its numbers.
+fn apparent_diffusion(slices: &[SliceSource], shape: [usize; 3]) -> Result<Array3<f32>, Reason> {
+    let mut stated = 0;
+    let mut voxels = read_stack(slices, shape, |image| {
+        image.diffusivity().map_or_else(
+            || image.clone(),
+            |mapped| {
+                stated += 1;
+                mapped
+            },
+        )
+    })?;
+    if stated == 0 {
+        let factor = adc_factor(&voxels)?;
+        voxels.mapv_inplace(|v| v * factor);
+    } else if stated < slices.len() {
+        let text = "Some of its slices state a unit of ADC and some do not.";
+        return Err(Reason::new("adc_unit_unknown", Fault::Data, text));
+    }
+    Ok(voxels)
+}
+
+/// The values of a stack of slices; `meaning` says what the stored values of each mean.
+fn read_stack(
+    slices: &[SliceSource],
+    shape: [usize; 3],
+    mut meaning: impl FnMut(&Image) -> Image,
+) -> Result<Array3<f32>, Reason> {
     let mut values = Vec::with_capacity(shape.iter().product());
+    let mut open: Option<Source> = None;
     for slice in slices {
-        let file = header::read(&slice.path)?;
-        let image = &file.header.image;
-        if file.header.sop_instance_uid != slice.sop_instance_uid || [image.rows, image.columns] != shape[1..]
-        {
-            return Err(changed());
-        }
-        let stored = stored_bytes(slice, &file)?;
-        image.rescale_into(&stored, file.transfer_syntax == EXPLICIT_BIG_ENDIAN, &mut values)?;
+        let source = match open.take().filter(|s| s.path == slice.path) {
+            Some(source) => open.insert(source),
+            None => open.insert(Source::open(slice)?),
+        };
+        source.rescale_into(slice, &shape[1..], &mut meaning, &mut values)?;
     }
     Array3::from_shape_vec(shape, values).map_err(|_| changed())
+}
+
+/// A file whose images are read one after the other.
+struct Source {
+    path: PathBuf,
+    file: FileHeader,
+    /// The last frame that was read, as stored.
+    frame: Option<(usize, Vec<u8>)>,
+}
+
+impl Source {
+    fn open(slice: &SliceSource) -> Result<Source, Reason> {
+        Ok(Source {
+            path: slice.path.clone(),
+            file: header::read(&slice.path)?,
+            frame: None,
+        })
+    }
+
+    /// The values of one slice, appended.
+    fn rescale_into(
+        &mut self,
+        slice: &SliceSource,
+        size: &[usize],
+        meaning: impl FnOnce(&Image) -> Image,
+        values: &mut Vec<f32>,
+    ) -> Result<(), Reason> {
+        let same = |h: &&Header| h.part == slice.part && h.sop_instance_uid == slice.sop_instance_uid;
+        let image = match slice.part {
+            Part::Frame(n) => self.file.images.get(n),
+            _ => self.file.images.iter().find(same),
+        };
+        let image = meaning(&image.filter(same).ok_or_else(changed)?.image);
+        if [image.rows, image.columns] != size {
+            return Err(changed());
+        }
+        let big_endian = self.file.transfer_syntax == EXPLICIT_BIG_ENDIAN;
+        let across = self.file.stored.columns;
+        let bytes = self.file.stored.bits_allocated as usize / 8;
+        let frame = self.frame(match slice.part {
+            Part::Frame(n) => n,
+            _ => 0,
+        })?;
+        match slice.part {
+            Part::Tile { row, column } => {
+                let rows = frame.chunks_exact(across * bytes).skip(row).take(image.rows);
+                let tile: Vec<u8> = rows
+                    .flat_map(|line| &line[column * bytes..(column + image.columns) * bytes])
+                    .copied()
+                    .collect();
+                image.rescale_into(&tile, big_endian, values)
+            }
+            _ => image.rescale_into(frame, big_endian, values),
+        }
+    }
+
+    /// The pixels of one frame as stored, uncompressed.
+    fn frame(&mut self, n: usize) -> Result<&[u8], Reason> {
+        let frame = match self.frame.take().filter(|(kept, _)| *kept == n) {
+            Some(frame) => frame,
+            None => (n, self.read_frame(n)?),
+        };
+        Ok(&self.frame.insert(frame).1)
+    }
+
+    fn read_frame(&self, n: usize) -> Result<Vec<u8>, Reason> {
+        let one = Image {
+            frames: 1,
+            ..self.file.stored.clone()
+        };
+        let length = one.stored_bytes().unwrap_or(u64::MAX);
+        if n >= self.file.stored.frames {
+            return Err(changed());
+        }
+        let span = self
+            .file
+            .pixels
+            .as_ref()
+            .ok_or_else(|| undecodable("A file has no pixels."))?;
+        let bytes = match &span.fragments {
+            Some(fragments) => codec::decode(
+                &self.file.transfer_syntax,
+                &self.compressed_frame(fragments, n)?,
+                &one,
+            )?,
+            None => self.bytes(span.offset + length * n as u64, length)?,
+        };
+        if (bytes.len() as u64) < length {
+            return Err(undecodable("A file holds fewer pixels than it states."));
+        }
+        Ok(bytes)
+    }
+
+    /// The code stream of one frame, put together from its fragments.
+    fn compressed_frame(&self, fragments: &[Fragment], n: usize) -> Result<Vec<u8>, Reason> {
+        let no_frames = || undecodable("Its compressed frames cannot be told apart.");
+        let (table, fragments) = fragments.split_first().ok_or_else(no_frames)?;
+        let offsets = self.bytes(table.offset, u64::from(table.length))?;
+        let offsets: Vec<u32> = offsets
+            .as_chunks::<4>()
+            .0
+            .iter()
+            .map(|b| u32::from_le_bytes(*b))
+            .collect();
+        // SOI of JPEG and JPEG-LS, SOC and SIZ of JPEG 2000.
+        let starts = |fragment: &Fragment| {
+            let head = self.bytes(fragment.offset, 3);
+            head.is_ok_and(|head| matches!(head[..], [0xFF, 0xD8, 0xFF] | [0xFF, 0x4F, 0xFF]))
+        };
+        let range =
+            of_frame(fragments, &offsets, self.file.stored.frames, n, starts).ok_or_else(no_frames)?;
+        let mut stream = Vec::new();
+        for fragment in &fragments[range] {
+            stream.extend(self.bytes(fragment.offset, u64::from(fragment.length))?);
+        }
+        Ok(stream)
+    }
+
+    fn bytes(&self, offset: u64, length: u64) -> Result<Vec<u8>, Reason> {
+        if let Some(inflated) = &self.file.inflated {
+            let rest = inflated.get(offset as usize..).unwrap_or_default();
+            return Ok(rest[..rest.len().min(length as usize)].to_vec());
+        }
+        let read = || {
+            let mut source = File::open(&self.path)?;
+            source.seek(SeekFrom::Start(offset))?;
+            let mut bytes = Vec::new();
+            source.take(length).read_to_end(&mut bytes)?;
+            Ok::<_, std::io::Error>(bytes)
+        };
+        read().map_err(|_| Reason::new("unreadable", Fault::Hardware, "The file cannot be read."))
+    }
 }
 
 fn changed() -> Reason {
@@ -98,41 +258,6 @@ fn changed() -> Reason {
 
 fn undecodable(text: &str) -> Reason {
     Reason::new("undecodable", Fault::Data, text)
-}
-
-/// The pixels of one file as stored, uncompressed.
-fn stored_bytes(slice: &SliceSource, file: &FileHeader) -> Result<Vec<u8>, Reason> {
-    let span = file.pixels.ok_or_else(|| undecodable("A file has no pixels."))?;
-    let needed = file.header.image.stored_bytes().unwrap_or(u64::MAX);
-    let bytes = if span.encapsulated {
-        let object = OpenFileOptions::new()
-            .open_file(&slice.path)
-            .map_err(|_| undecodable("A compressed file cannot be parsed."))?;
-        let decoded = object.decode_pixel_data().map_err(|_| {
-            Reason::new(
-                "unsupported_transfer_syntax",
-                Fault::Data,
-                format!(
-                    "The pixels cannot be decompressed (transfer syntax {}).",
-                    file.transfer_syntax
-                ),
-            )
-        })?;
-        decoded.into_data()
-    } else {
-        let read = || {
-            let mut source = File::open(&slice.path)?;
-            source.seek(SeekFrom::Start(span.offset))?;
-            let mut bytes = Vec::with_capacity(needed.min(span.length) as usize);
-            source.take(needed).read_to_end(&mut bytes)?;
-            Ok::<_, std::io::Error>(bytes)
-        };
-        read().map_err(|_| Reason::new("unreadable", Fault::Hardware, "The file cannot be read."))?
-    };
-    if (bytes.len() as u64) < needed {
-        return Err(undecodable("A file holds fewer pixels than it states."));
-    }
-    Ok(bytes)
 }
 
 impl Image {
@@ -157,7 +282,26 @@ impl Image {
         Ok(())
     }
 
-    /// Stored bytes to values (PS3.3 C.7.6.3, C.11.1.1.2), appended.
+    /// The same pixels with real-world values in 1e-3 mm²/s; none when no unit of diffusivity is stated.
+    pub fn diffusivity(&self) -> Option<Image> {
+        let stated = self.real_world.as_ref()?;
+        let factor = match stated.unit.as_str() {
+            "mm2/s" => 1e3,
+            "10*-3.mm2/s" | "10-3.mm2/s" | "1e-3mm2/s" => 1.0,
+            "um2/s" | "10*-6.mm2/s" | "10-6.mm2/s" | "1e-6mm2/s" => 1e-3,
+            "um2/ms" => 1.0,
+            "cm2/s" => 1e5,
+            "m2/s" => 1e9,
+            _ => return None,
+        };
+        Some(Image {
+            slope: stated.slope * factor,
+            intercept: stated.intercept * factor,
+            ..self.clone()
+        })
+    }
+
+    /// Stored bytes to values (PS3.3 C.7.6.3, C.11.1.1.2), appended; padding becomes 0.
     fn rescale_into(&self, stored: &[u8], big_endian: bool, out: &mut Vec<f32>) -> Result<(), Reason> {
         self.readable()?;
         let shift = self.high_bit + 1 - self.bits_stored;
@@ -170,8 +314,16 @@ impl Image {
         // The largest stored value plus the smallest: what inversion subtracts from.
         let ends = if self.signed { -1 } else { mask };
         let inverted = self.photometric == "MONOCHROME1";
+        // Some writers state a negative padding value without its sign.
+        let padding = self.padding.map(|ends| {
+            let [a, b] = ends.map(|end| ((end & mask) ^ sign) - sign);
+            a.min(b)..=a.max(b)
+        });
         let value = |raw: u16| {
             let stored = (((i32::from(raw) >> shift) & mask) ^ sign) - sign;
+            if padding.as_ref().is_some_and(|range| range.contains(&stored)) {
+                return 0.0;
+            }
             let stored = if inverted { ends - stored } else { stored };
             (f64::from(stored) * self.slope + self.intercept) as f32
         };
@@ -215,44 +367,5 @@ fn adc_factor(voxels: &Array3<f32>) -> Result<f32, Reason> {
             Fault::Data,
             format!("Its largest values ({h:.3}) fit no unit of ADC."),
         )),
-    }
-}
-
-#[cfg(test)]
-#[allow(clippy::unwrap_used)]
-mod tests {
-    use super::*;
-
-    /// Mosaics are not read as volumes yet, so their encodings are compared below the surface.
-    #[test]
-    fn one_real_image_in_several_encodings_has_the_same_pixels() {
-        let Some(root) = std::env::var_os("SIALOSCOPE_MR_DATA") else {
-            eprintln!("skipped: nine-encodings (SIALOSCOPE_MR_DATA names no folder)");
-            return;
-        };
-        let mut seen = Vec::new();
-        for n in 1..=9 {
-            let path = std::path::Path::new(&root).join(format!("nine-encodings/{n}.dcm"));
-            let file = header::read(&path).unwrap();
-            let slice = SliceSource {
-                path,
-                sop_instance_uid: file.header.sop_instance_uid.clone(),
-            };
-            let mut values = Vec::new();
-            match stored_bytes(&slice, &file) {
-                Ok(stored) => {
-                    let big_endian = file.transfer_syntax == EXPLICIT_BIG_ENDIAN;
-                    file.header
-                        .image
-                        .rescale_into(&stored, big_endian, &mut values)
-                        .unwrap();
-                    seen.push(values);
-                }
-                // JPEG-LS and JPEG 2000 have no decoder in pure Rust here.
-                Err(reason) => assert_eq!(reason.code, "unsupported_transfer_syntax", "{n}"),
-            }
-        }
-        assert!(seen.len() >= 5, "{}", seen.len());
-        assert!(seen.windows(2).all(|pair| pair[0] == pair[1]));
     }
 }

@@ -172,8 +172,12 @@ fn left_out(header: &Header, words: &Words) -> Option<Recognition> {
 
 fn adc(header: &Header, words: &Words) -> Option<Recognition> {
     let sequence = &header.sequence;
+    let unit = match header.image.diffusivity().and(header.image.real_world.as_ref()) {
+        Some(stated) => format!("its unit is stated as {} (0040,08EA)", stated.unit),
+        None => "its unit is told from its values".to_owned(),
+    };
     if let Some(word) = sequence.image_type.iter().find(|w| w.starts_with("ADC")) {
-        let reason = format!("ADC by its Image Type (0008,0008) {word}; its unit is told from its values.");
+        let reason = format!("ADC by its Image Type (0008,0008) {word}; {unit}.");
         return Some(some(Contrast::Adc, Confidence::High, reason));
     }
     if !words.adc() {
@@ -188,11 +192,7 @@ fn adc(header: &Header, words: &Words) -> Option<Recognition> {
     } else {
         (Confidence::Low, "ADC by its description only")
     };
-    Some(some(
-        Contrast::Adc,
-        confidence,
-        format!("{how}; its unit is told from its values."),
-    ))
+    Some(some(Contrast::Adc, confidence, format!("{how}; {unit}.")))
 }
 
 fn diffusion(header: &Header, words: &Words, diffusion_series: bool) -> Option<Recognition> {
@@ -211,7 +211,7 @@ fn diffusion(header: &Header, words: &Words, diffusion_series: bool) -> Option<R
             Confidence::Medium
         };
         let reason = format!(
-            "Diffusion-weighted: b = {} s/mm² by {}.",
+            "Diffusion-weighted: b = {:.0} s/mm² by {}.",
             b.value,
             b.source.name()
         );
@@ -241,13 +241,23 @@ fn diffusion(header: &Header, words: &Words, diffusion_series: bool) -> Option<R
             Confidence::Medium
         };
         let reason = format!(
-            "Diffusion series with b = {} s/mm² by {}; {evidence}.",
+            "Diffusion series with b = {:.0} s/mm² by {}; {evidence}.",
             b.value,
             b.source.name()
         );
         return Some(Recognition {
             b_value: Some(b.value),
             ..some(Contrast::DwiB0, confidence, reason)
+        });
+    }
+    if diffusion_series {
+        return Some(Recognition {
+            b_value: Some(0.0),
+            ..some(
+                Contrast::DwiB0,
+                Confidence::Medium,
+                "Diffusion series with b = 0: the other images of the series state a b-value and these do not.",
+            )
         });
     }
     if !(named || typed) {

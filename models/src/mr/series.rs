@@ -1,22 +1,21 @@
 //! Images → series → volumes.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 
-use dicom_encoding::transfer_syntax::TransferSyntaxIndex;
-use dicom_transfer_syntax_registry::TransferSyntaxRegistry;
-
+use super::codec;
 use super::diffusion::Weighting;
 use super::files::{self, Instance};
 use super::geometry::{self, Plane};
 use super::header::Header;
 use super::recognition::{Recognition, recognise};
-use super::{Contrast, Scan, Series, VolumeIndex};
+use super::{Contrast, Part, Scan, Series, VolumeIndex};
 use crate::findings::{Fault, Reason, RefusedInput, StudyIdentity};
-use crate::limits::{MAX_B0_S_PER_MM2, MAX_DIRECTIONS};
+use crate::limits::{MAX_B_DEVIATION, MAX_B0_S_PER_MM2, MAX_DIRECTIONS};
 
-const MR_IMAGE: &str = "1.2.840.10008.5.1.4.1.1.4";
-const ENHANCED_MR: [&str; 3] = [
+/// MR Image Storage, Enhanced MR, Enhanced MR Color (refused as colour) and Legacy Converted Enhanced MR.
+const MR_IMAGES: [&str; 4] = [
+    "1.2.840.10008.5.1.4.1.1.4",
     "1.2.840.10008.5.1.4.1.1.4.1",
     "1.2.840.10008.5.1.4.1.1.4.3",
     "1.2.840.10008.5.1.4.1.1.4.4",
@@ -31,7 +30,7 @@ pub fn scan(paths: &[PathBuf]) -> Scan {
     let mut studies: Vec<StudyIdentity> = Vec::new();
     let mut groups: BTreeMap<(String, String), Vec<Instance>> = BTreeMap::new();
     for image in images {
-        let header = &image.file.header;
+        let header = &image.header;
         if !studies
             .iter()
             .any(|s| s.study_instance_uid == header.study.study_instance_uid)
@@ -53,25 +52,27 @@ pub fn scan(paths: &[PathBuf]) -> Scan {
     }
 }
 
-fn read_series(images: Vec<Instance>) -> Option<Series> {
-    let first = images.first()?.header();
+fn read_series(mut images: Vec<Instance>) -> Option<Series> {
+    share_b_values(&mut images);
+    let first = &images.first()?.header;
     let mut series = Series {
         uid: first.series_uid.clone(),
         study_uid: first.study.study_instance_uid.clone(),
         number: first.series_number,
         description: first.description.clone(),
         modality: first.modality.clone(),
-        files: images.len(),
+        files: images.iter().map(|i| &i.path).collect::<BTreeSet<_>>().len(),
         volumes: Vec::new(),
         refused: Vec::new(),
     };
     let weighted = images.iter().any(|i| {
-        i.header()
+        i.header
             .diffusion
             .b
             .as_ref()
             .is_some_and(|b| b.value >= MAX_B0_S_PER_MM2)
     });
+    let count = images.len();
     let mut unusable: BTreeMap<String, (Reason, usize)> = BTreeMap::new();
     let mut slices: Vec<(Instance, Plane)> = Vec::new();
     for image in images {
@@ -80,8 +81,8 @@ fn read_series(images: Vec<Instance>) -> Option<Series> {
             Err(reason) => unusable.entry(reason.code.clone()).or_insert((reason, 0)).1 += 1,
         }
     }
-    for (reason, count) in unusable.into_values() {
-        let text = format!("{} ({count} of {} files)", reason.text, series.files);
+    for (reason, of_these) in unusable.into_values() {
+        let text = format!("{} ({of_these} of {count} images)", reason.text);
         series.refuse(Reason { text, ..reason });
     }
     if let Some(reason) = two_orientations(&slices) {
@@ -91,14 +92,14 @@ fn read_series(images: Vec<Instance>) -> Option<Series> {
     let mut groups: BTreeMap<GroupKey, Vec<(Instance, Plane)>> = BTreeMap::new();
     for slice in slices {
         groups
-            .entry(GroupKey::of(slice.0.header()))
+            .entry(GroupKey::of(&slice.0.header))
             .or_default()
             .push(slice);
     }
     let groups: Vec<_> = groups
         .into_iter()
         .map(|(key, group)| {
-            let recognition = recognise(group[0].0.header(), weighted);
+            let recognition = recognise(&group[0].0.header, weighted);
             (key, group, recognition)
         })
         .collect();
@@ -124,13 +125,31 @@ fn read_series(images: Vec<Instance>) -> Option<Series> {
     Some(series)
 }
 
+/// Scanners that state the b-value with the share of the imaging gradients (United Imaging) state a slightly
+/// different one for each direction; such neighbours become their mean.
+fn share_b_values(images: &mut [Instance]) {
+    let mut weighted: Vec<&mut f64> = images
+        .iter_mut()
+        .filter_map(|i| i.header.diffusion.b.as_mut().map(|b| &mut b.value))
+        .filter(|b| **b >= MAX_B0_S_PER_MM2)
+        .collect();
+    weighted.sort_by(|a, b| a.total_cmp(b));
+    for alike in weighted.chunk_by_mut(|a, b| **b - **a <= MAX_B_DEVIATION * **b) {
+        let (first, last) = (*alike[0], *alike[alike.len() - 1]);
+        if first < last {
+            let mean = alike.iter().map(|b| **b).sum::<f64>() / alike.len() as f64;
+            alike.iter_mut().for_each(|b| **b = mean);
+        }
+    }
+}
+
 /// A series in more than one orientation is a scout, or no volume.
 fn two_orientations(slices: &[(Instance, Plane)]) -> Option<Reason> {
     let (first, plane) = slices.first()?;
     if slices.iter().all(|(_, other)| other.same_orientation(plane)) {
         return None;
     }
-    let recognition = recognise(first.header(), false);
+    let recognition = recognise(&first.header, false);
     Some(if recognition.localizer {
         Reason::new("localizer", Fault::Data, recognition.reason)
     } else {
@@ -156,7 +175,7 @@ impl Series {
 
 /// Whether one image can be a slice of a volume, and where it lies.
 fn usable(image: &Instance) -> Result<Plane, Reason> {
-    let header = image.header();
+    let header = &image.header;
     let refuse = |code: &str, text: String| Err(Reason::new(code, Fault::Data, text));
     if header.modality != "MR" {
         let modality = if header.modality.is_empty() {
@@ -166,38 +185,21 @@ fn usable(image: &Instance) -> Result<Plane, Reason> {
         };
         return refuse("not_mr", format!("Its modality is {modality}, not MR."));
     }
-    if image.file.pixels.is_none() {
+    if !image.has_pixels {
         return refuse("no_pixels", "It holds no image.".to_owned());
     }
-    if ENHANCED_MR.contains(&header.sop_class_uid.as_str()) || header.image.frames != 1 {
-        return refuse(
-            "enhanced_not_supported",
-            "Enhanced (multi-frame) MR is not read yet.".to_owned(),
-        );
+    if !MR_IMAGES.contains(&header.sop_class_uid.as_str()) {
+        return refuse("not_mr", "Its SOP class is no MR image.".to_owned());
     }
-    if header.sop_class_uid != MR_IMAGE {
-        return refuse("not_mr", "Its SOP class is not MR Image Storage.".to_owned());
-    }
-    if header.image.mosaic {
+    let enhanced = header.sop_class_uid != MR_IMAGES[0];
+    if header.image.frames != 1 || (enhanced && header.part == Part::Whole) {
         return refuse(
-            "mosaic_not_supported",
-            "Siemens mosaics are not read yet.".to_owned(),
+            "multi_frame",
+            "It holds frames and describes none of them.".to_owned(),
         );
     }
     header.image.readable()?;
-    let uid = &image.file.transfer_syntax;
-    if !TransferSyntaxRegistry
-        .get(uid)
-        .is_some_and(|syntax| syntax.can_decode_all())
-    {
-        let name = TransferSyntaxRegistry
-            .get(uid)
-            .map_or("unknown", |syntax| syntax.name());
-        return refuse(
-            "unsupported_transfer_syntax",
-            format!("Its encoding ({name}) is not read."),
-        );
-    }
+    codec::readable(&image.transfer_syntax)?;
     Plane::new(&header.place, header.image.rows, header.image.columns)
 }
 
@@ -241,7 +243,7 @@ fn volumes(group: Vec<(Instance, Plane)>, recognition: &Recognition) -> Result<V
     let mut directions: BTreeMap<Weighting, Vec<(Instance, Plane)>> = BTreeMap::new();
     for slice in group {
         directions
-            .entry(slice.0.header().diffusion.weighting.clone())
+            .entry(slice.0.header.diffusion.weighting.clone())
             .or_default()
             .push(slice);
     }
@@ -286,36 +288,70 @@ fn volumes(group: Vec<(Instance, Plane)>, recognition: &Recognition) -> Result<V
     Ok(volumes)
 }
 
-/// Parts repeated acquisitions of the same slices by their acquisition number, where that yields
-/// whole volumes; else everything stays together and is refused for its duplicates.
+/// Parts repeated acquisitions of the same slices, where that yields whole volumes: by their acquisition
+/// number, else by their instance number; else everything stays together and is refused for its duplicates.
 fn repeats(slices: Vec<(Instance, Plane)>) -> Result<Vec<Vec<(Instance, Plane)>>, Reason> {
-    let mut by_acquisition: BTreeMap<Option<i64>, Vec<(Instance, Plane)>> = BTreeMap::new();
-    for slice in &slices {
-        by_acquisition
-            .entry(slice.0.header().sequence.acquisition)
-            .or_default()
-            .push(slice.clone());
-    }
     let stacks = |group: &[(Instance, Plane)]| {
         let planes: Vec<Plane> = group.iter().map(|(_, plane)| plane.clone()).collect();
         geometry::stack(&planes)
     };
-    let split = by_acquisition.len() > 1
-        && stacks(&slices).is_err_and(|r| r.code == "duplicate_slices")
-        && by_acquisition
-            .values()
-            .all(|g| g.len() * by_acquisition.len() == slices.len() && stacks(g).is_ok());
-    Ok(if split {
-        by_acquisition.into_values().collect()
-    } else {
-        vec![slices]
+    if !stacks(&slices).is_err_and(|r| r.code == "duplicate_slices") {
+        return Ok(vec![slices]);
+    }
+    let count = slices.len();
+    let whole = |groups: &[Vec<(Instance, Plane)>]| {
+        groups.len() > 1
+            && groups
+                .iter()
+                .all(|g| g.len() * groups.len() == count && stacks(g).is_ok())
+    };
+    let by_acquisition = by_acquisition(&slices);
+    if whole(&by_acquisition) {
+        return Ok(by_acquisition);
+    }
+    Ok(match by_turn(&slices) {
+        Some(turns) if whole(&turns) => turns,
+        _ => vec![slices],
     })
+}
+
+fn by_acquisition(slices: &[(Instance, Plane)]) -> Vec<Vec<(Instance, Plane)>> {
+    let mut groups: BTreeMap<Option<i64>, Vec<(Instance, Plane)>> = BTreeMap::new();
+    for slice in slices {
+        groups
+            .entry(slice.0.header.sequence.acquisition)
+            .or_default()
+            .push(slice.clone());
+    }
+    groups.into_values().collect()
+}
+
+/// The first images of all places, the second ones and so on, in the order of distinct instance numbers.
+fn by_turn(slices: &[(Instance, Plane)]) -> Option<Vec<Vec<(Instance, Plane)>>> {
+    let numbers: BTreeMap<i64, &(Instance, Plane)> = slices
+        .iter()
+        .filter_map(|slice| Some((slice.0.header.instance_number?, slice)))
+        .collect();
+    if numbers.len() < slices.len() {
+        return None;
+    }
+    let mut turns: Vec<Vec<(Instance, Plane)>> = Vec::new();
+    let mut seen: BTreeMap<[i64; 3], usize> = BTreeMap::new();
+    for slice in numbers.into_values() {
+        let turn = seen.entry(slice.1.place()).or_default();
+        if turns.len() == *turn {
+            turns.push(Vec::new());
+        }
+        turns[*turn].push(slice.clone());
+        *turn += 1;
+    }
+    Some(turns)
 }
 
 fn one_volume(slices: &[(Instance, Plane)], recognition: &Recognition) -> Result<VolumeIndex, Reason> {
     let planes: Vec<Plane> = slices.iter().map(|(_, plane)| plane.clone()).collect();
     let (grid, order) = geometry::stack(&planes)?;
-    let first = slices[order[0]].0.header();
+    let first = &slices[order[0]].0.header;
     Ok(VolumeIndex {
         contrast: recognition.contrast,
         b_value: recognition.b_value,
@@ -326,5 +362,6 @@ fn one_volume(slices: &[(Instance, Plane)], recognition: &Recognition) -> Result
         slices: order.iter().map(|&i| slices[i].0.source()).collect(),
         further_directions: Vec::new(),
         slice_thickness_mm: first.place.thickness,
+        acquired: slices.iter().filter_map(|(s, _)| s.header.acquired.clone()).min(),
     })
 }

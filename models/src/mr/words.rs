@@ -31,15 +31,7 @@ const LOCALIZERS: &[&str] = &[
 ];
 const PROJECTIONS: &[&str] = &["mip", "minip", "mnip", "projection"];
 const SUBTRACTIONS: &[&str] = &["sub", "subtr*", "субтракц*"];
-const OTHER_MAPS: &[&str] = &[
-    "fa",
-    "eadc",
-    "exponential",
-    "colfa",
-    "tensor",
-    "ktrans",
-    "perfusion",
-];
+const OTHER_MAPS: &[&str] = &["fa", "eadc", "exponential", "colfa", "ktrans", "perfusion"];
 const DIFFUSION: &[&str] = &[
     "dwi*",
     "ddwi",

@@ -6,6 +6,7 @@
 mod ensemble;
 mod lesions;
 mod network;
+mod validity;
 mod views;
 
 use std::path::Path;
@@ -20,12 +21,13 @@ use crate::limits::MAX_LESIONS;
 use crate::mr::{Contrast, Grid, Scan};
 use crate::package::{Manifest, Package};
 use crate::recipe::{LocatorInput, SliceBox};
-use crate::study::{Study, Unassembled, missing_contrast};
+use crate::study::{Study, Unassembled};
 
 pub use ensemble::{answer as answer_tasks, softmax};
 pub use lesions::{Candidate, candidates};
 pub use network::Plan;
 use network::{Network, tensor};
+use validity::{objections, spacing_remarks};
 use views::Membership;
 
 /// A model package whose hashes and golden vectors were found right on this machine.
@@ -194,12 +196,19 @@ pub fn examine(model: Result<&Model, &Reason>, scan: &Scan, software_version: &s
     findings.contrasts = study.origins.clone();
     findings.refused = study.refused.clone();
     findings.quality = study.quality.clone();
+    let inspection = clock.time("check", || study.inspect());
+    findings.quality.extend(inspection.remarks);
 
     let located = model.map_err(Clone::clone).and_then(|model| {
         let manifest = &model.package.manifest;
         findings.model = Some(model.package.identity());
         findings.missing = missing(manifest, |c| study.volume(c).is_some());
-        let reasons = objections(manifest, &study);
+        findings.quality.extend(spacing_remarks(manifest, &study));
+        let mut reasons = inspection.refusals.clone();
+        // What is no head needs no further objections.
+        if !reasons.iter().any(|r| r.code == "not_a_head") {
+            reasons.extend(objections(manifest, &study));
+        }
         if !reasons.is_empty() {
             findings.reasons = reasons;
             return Ok(None);
@@ -231,6 +240,7 @@ pub fn examine(model: Result<&Model, &Reason>, scan: &Scan, software_version: &s
         }
         Ok(None) => pictures = clock.time("views", || anchorless_views(&study)),
         Err(reason) => {
+            findings.reasons = inspection.refusals;
             findings.reasons.push(reason);
             pictures.extend(clock.time("views", || anchorless_views(&study)));
         }
@@ -349,47 +359,6 @@ fn membership(candidate: &Candidate, probability: &Array3<f32>) -> Array3<f32> {
         }
     }
     values
-}
-
-/// Why the model may not answer on this study; empty when it may.
-fn objections(manifest: &Manifest, study: &Study) -> Vec<Reason> {
-    let recipe = &manifest.recipe;
-    let mut reasons: Vec<Reason> = recipe
-        .required()
-        .into_iter()
-        .filter(|c| study.volume(*c).is_none())
-        .map(missing_contrast)
-        .collect();
-    let outside = |text: String| Reason::new("outside_validity", Fault::Data, text);
-    if let Some(b) = study.volume(Contrast::Dwi).and_then(|v| v.b_value) {
-        let [low, high] = manifest.validity.b_value;
-        if !(low..=high).contains(&b) {
-            reasons.push(outside(format!(
-                "the DWI has b = {b} s/mm², the model was made for {low} to {high}"
-            )));
-        }
-    }
-    if let Some(anchor) = study.volume(recipe.anchor) {
-        let spacing = anchor.grid.slice_step.iter().map(|v| v * v).sum::<f64>().sqrt();
-        let [low, high] = manifest.validity.slice_spacing_mm;
-        if !(low..=high).contains(&spacing) {
-            let text = format!(
-                "the {} slices are {spacing:.1} mm apart, the model was made for {low} to {high} mm",
-                recipe.anchor
-            );
-            reasons.push(outside(text));
-        }
-        let [fewest, most] = manifest.validity.slices;
-        let slices = anchor.grid.shape[0];
-        if !(fewest..=most).contains(&slices) {
-            let text = format!(
-                "the {} has {slices} slices, the model was made for {fewest} to {most}",
-                recipe.anchor
-            );
-            reasons.push(outside(text));
-        }
-    }
-    reasons
 }
 
 fn missing(manifest: &Manifest, present: impl Fn(Contrast) -> bool) -> Vec<MissingContrast> {

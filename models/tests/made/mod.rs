@@ -2,6 +2,8 @@
 
 #![allow(clippy::unwrap_used, dead_code)]
 
+pub mod forms;
+
 use std::path::{Path, PathBuf};
 
 use dicom_core::value::PixelFragmentSequence;

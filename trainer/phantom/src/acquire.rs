@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use crate::anatomy;
 use crate::artefact::{Distortion, Look, Plane, Slow};
 use crate::dice::{Dice, Purpose};
+use crate::head::RealHead;
 use crate::patient::Patient;
 use crate::scene::{Gives, MAX_LESIONS, Sample, Scene};
 use crate::sequence::{Sequence, T1_TSE, T2_TSE, resolve, signal, vibe};
@@ -128,8 +129,12 @@ const ADC_FLOOR: f32 = 4.0;
 /// Edge of the tiles for which nearby parts are listed, pixels.
 const TILE: usize = 16;
 
-pub(crate) fn acquire(patient: &Patient) -> Acquired {
-    let mut scene = anatomy::head(patient);
+/// Examines a drawn head, or a real one.
+pub(crate) fn acquire(patient: &Patient, real: Option<&RealHead>) -> Acquired {
+    let mut scene = match real {
+        Some(real) => anatomy::head_on(patient, real),
+        None => anatomy::head(patient),
+    };
     let (structural, diffusion) = (Grid::structural(patient), Grid::diffusion(patient));
     let scan = &patient.scan;
     let [first, second, third] = scan.movement;

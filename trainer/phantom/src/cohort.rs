@@ -7,7 +7,7 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use crate::truth::write_nifti;
-use crate::{Diagnosis, Error, Patient, Study, Truth, simulate};
+use crate::{Diagnosis, Error, Patient, RealHead, Study, Truth, simulate, simulate_on};
 
 /// The most patients of one cohort; their seeds must not run into the next cohort's.
 pub const MAX_PATIENTS: usize = 99_999;
@@ -96,11 +96,11 @@ pub struct Progress {
 }
 
 /// Whether this patient's study is there already: truth.json is written last.
-fn written(folder: &Path, seed: u64) -> bool {
+fn written(folder: &Path, seed: u64, anatomy: Option<&str>) -> bool {
     fs::read(folder.join("truth.json"))
         .ok()
         .and_then(|text| serde_json::from_slice::<Truth>(&text).ok())
-        .is_some_and(|truth| truth.seed == seed)
+        .is_some_and(|truth| truth.seed == seed && truth.anatomy.as_deref() == anatomy)
 }
 
 /// Writes `patients` studies as `dir/patient-0001` and so on, with [`DEFAULT_THREADS`] threads. Studies
@@ -130,26 +130,72 @@ pub fn write_cohort_with(
     dir: &Path,
     progress: impl FnMut(Progress) + Send,
 ) -> Result<(), Error> {
+    let all = Share { first: 1, every: 1 };
+    write_share(threads, patients, seed, all, None, dir, progress)
+}
+
+/// Which of a cohort's patients are meant: from `first` on (counted from 1) every `every`th.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Share {
+    /// From 1.
+    pub first: usize,
+    /// At least 1.
+    pub every: usize,
+}
+
+/// As [`write_cohort_with`], for the patients of a cohort that have `head` as their anatomy: with three
+/// heads, the second one's share is `Share { first: 2, every: 3 }`. Patients of the same number and seed
+/// have the same tumours and scanners on whatever head.
+///
+/// # Errors
+/// As [`write_cohort`].
+pub fn write_cohort_on(
+    head: &RealHead,
+    share: Share,
+    threads: usize,
+    patients: usize,
+    seed: u64,
+    dir: &Path,
+    progress: impl FnMut(Progress) + Send,
+) -> Result<(), Error> {
+    write_share(threads, patients, seed, share, Some(head), dir, progress)
+}
+
+fn write_share(
+    threads: usize,
+    patients: usize,
+    seed: u64,
+    share: Share,
+    head: Option<&RealHead>,
+    dir: &Path,
+    progress: impl FnMut(Progress) + Send,
+) -> Result<(), Error> {
     if patients > MAX_PATIENTS || seed > MAX_COHORT_SEED {
         return Err(Error::Cohort { patients, seed });
     }
-    let next = AtomicUsize::new(1);
+    let every = share.every.max(1);
+    let next = AtomicUsize::new(share.first.max(1));
     let heard = Mutex::new((0, progress));
     let failed = Mutex::new(None);
     std::thread::scope(|scope| {
         for _ in 0..threads.max(1) {
             scope.spawn(|| {
                 loop {
-                    let number = next.fetch_add(1, Ordering::Relaxed);
+                    let number = next.fetch_add(every, Ordering::Relaxed);
                     if number > patients {
                         return;
                     }
                     let patient = Patient::draw(patient_seed(seed, number), None);
                     let folder = dir.join(format!("patient-{number:04}"));
-                    let result = if written(&folder, patient.seed) {
+                    let anatomy = head.map(RealHead::anatomy);
+                    let result = if written(&folder, patient.seed, anatomy) {
                         Ok(())
                     } else {
-                        write_study(&patient, &folder).map(drop)
+                        let study = match head {
+                            Some(head) => simulate_on(&patient, head),
+                            None => simulate(&patient),
+                        };
+                        write_simulated(&study, &folder).map(drop)
                     };
                     match result {
                         Ok(()) => {

@@ -29,7 +29,21 @@ pub struct Instance {
     pub object: FileDicomObject<InMemDicomObject>,
 }
 
-/// Unique identifiers of one patient: 2.25 and a UUID (PS3.5 B.2) drawn from the seed.
+/// The words that mark every image on a real head.
+const MARK_REAL_HEAD: &str = "SIMULATED DATA ON THE ANATOMY OF A REAL HEAD, NOT A PATIENT, NOT FOR DIAGNOSIS; THE FACE MAY BE RECOGNISABLE";
+
+/// Decides the unique identifiers of a patient: the seed, and the real head if there is one (FNV-1a).
+fn uid_seed(patient: &Patient) -> u64 {
+    let Some(anatomy) = &patient.anatomy else {
+        return patient.seed;
+    };
+    let hash = anatomy.bytes().fold(0xcbf2_9ce4_8422_2325, |hash: u64, byte| {
+        (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
+    });
+    hash ^ patient.seed
+}
+
+/// Unique identifiers of one patient: 2.25 and a UUID (PS3.5 B.2) drawn from [`uid_seed`].
 fn uid(seed: u64, object: u64) -> String {
     let bits = Dice::new(seed, Purpose::Uid(object)).bits128();
     // Version 4, variant 1, as RFC 9562 asks of random UUIDs.
@@ -87,7 +101,7 @@ pub(crate) fn instances(patient: &Patient, volumes: &[Volume]) -> Result<Vec<Ins
 /// What all slices of a volume share.
 fn header(patient: &Patient, volume: &Volume, place: usize) -> InMemDicomObject {
     let mut o = InMemDicomObject::new_empty();
-    let (scan, seed) = (&patient.scan, patient.seed);
+    let (scan, seed) = (&patient.scan, uid_seed(patient));
     let (model, software) = vendor::model(scan);
     let time = format!("10{:02}00", 5 * place + 2);
 
@@ -181,7 +195,12 @@ fn header(patient: &Patient, volume: &Volume, place: usize) -> InMemDicomObject 
     );
     put(&mut o, tags::ACQUISITION_NUMBER, VR::IS, "1");
     put(&mut o, tags::POSITION_REFERENCE_INDICATOR, VR::LO, "");
-    put(&mut o, tags::IMAGE_COMMENTS, VR::LT, MARK);
+    if patient.anatomy.is_some() {
+        put(&mut o, tags::RECOGNIZABLE_VISUAL_FEATURES, VR::CS, "YES");
+        put(&mut o, tags::IMAGE_COMMENTS, VR::LT, MARK_REAL_HEAD);
+    } else {
+        put(&mut o, tags::IMAGE_COMMENTS, VR::LT, MARK);
+    }
 
     pixels(&mut o, patient, volume);
     o
@@ -307,7 +326,7 @@ fn instance(
     let mut o = head.clone();
     let grid = &volume.grid;
     let uid = uid(
-        patient.seed,
+        uid_seed(patient),
         1_000_000 + 10_000 * place as u64 + u64::from(number),
     );
     put(&mut o, tags::SOP_INSTANCE_UID, VR::UI, uid.as_str());

@@ -5,12 +5,16 @@
 //! CE-T1 fat-sat, diffusion b 0 and 1000, ADC) with the truth; [`write_study`] and [`write_cohort`]
 //! write them as a scanner would send them. Nothing here is a patient, and every image says so.
 //!
+//! The head is drawn, or it is a real one: [`RealHead::find`] estimates tissues and parotids from a T1
+//! volume, [`simulate_on`] and [`write_cohort_on`] put tumours into it and examine it in the same scanner.
+//!
 //! | module | owns |
 //! |---|---|
 //! | `patient` | who is examined, in which scanner |
 //! | [`tumour`] | diagnoses and the distributions of what they look like |
 //! | [`tissue`] | relaxation, diffusion, enhancement, with sources |
 //! | `anatomy`, `scene`, `shape`, `space` | the head as overlapping solids in millimetres |
+//! | `head` | a real T1 head as tissue shares, with its parotids |
 //! | [`sequence`] | signal equations and contrast agent |
 //! | `acquire`, `artefact` | sampling and partial volume; shading, ghosts, distortion, noise |
 //! | `dicom`, `vendor` | instances and the makers' habits |
@@ -22,6 +26,7 @@ mod artefact;
 mod cohort;
 mod dice;
 mod dicom;
+mod head;
 mod patient;
 mod scene;
 pub mod sequence;
@@ -39,10 +44,11 @@ use ndarray::Array3;
 
 pub use acquire::{Contrast, Grid, Volume};
 pub use cohort::{
-    DEFAULT_THREADS, MAX_COHORT_SEED, MAX_PATIENTS, Progress, Written, patient_seed, write_cohort,
-    write_cohort_with, write_simulated, write_study,
+    DEFAULT_THREADS, MAX_COHORT_SEED, MAX_PATIENTS, Progress, Share, Written, patient_seed, write_cohort,
+    write_cohort_on, write_cohort_with, write_simulated, write_study,
 };
 pub use dicom::Instance;
+pub use head::{FoundGland, HeadScan, RealHead, Unfit};
 pub use patient::{Patient, Scan, Sex, Vendor};
 pub use truth::{BoxMm, TRUTH_SCHEMA, TrueLesion, Truth, write_nifti};
 pub use tumour::{DIAGNOSIS_MIX, Diagnosis, Disease, Lesion, Lobe, Malignancy, Side};
@@ -97,10 +103,25 @@ pub struct Study {
 
 /// Examines a patient. The same patient always gives the same voxels.
 pub fn simulate(patient: &Patient) -> Study {
-    let acquire::Acquired { volumes, mask } = acquire::acquire(patient);
-    let truth = Truth::of(patient, &Grid::structural(patient), &mask);
+    examine(patient.clone(), None)
+}
+
+/// Examines a patient whose anatomy is a real head: the patient's tumours lie in the head's parotids. The
+/// same patient on the same head always gives the same voxels. The head's own size is kept but for a few
+/// per cent; half of the patients are mirrored.
+pub fn simulate_on(patient: &Patient, head: &RealHead) -> Study {
+    let patient = Patient {
+        anatomy: Some(head.anatomy().to_owned()),
+        ..patient.clone()
+    };
+    examine(patient, Some(head))
+}
+
+fn examine(patient: Patient, head: Option<&RealHead>) -> Study {
+    let acquire::Acquired { volumes, mask } = acquire::acquire(&patient, head);
+    let truth = Truth::of(&patient, &Grid::structural(&patient), &mask);
     Study {
-        patient: patient.clone(),
+        patient,
         volumes,
         mask,
         truth,

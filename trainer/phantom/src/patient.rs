@@ -50,6 +50,8 @@ pub struct Patient {
     pub fat_mm: f32,
     /// Where and how the head is scanned.
     pub scan: Scan,
+    /// The real head that the anatomy comes from, as [`crate::HeadScan::anatomy`] names it; none when drawn.
+    pub anatomy: Option<String>,
 }
 
 /// Scanner, prescription and imperfections.
@@ -126,17 +128,30 @@ impl Patient {
             gland_fat: gland_fat.clamp(0.06, 0.62),
             fat_mm: fat_mm.clamp(2.0, 8.5),
             scan: Scan::draw(&mut Dice::new(seed, Purpose::Scanner)),
+            anatomy: None,
         }
     }
 
-    /// (0010,0020): names the seed.
+    /// (0010,0020): names the seed, and the start of the real head's hash.
     pub fn id(&self) -> String {
-        format!("PHANTOM-{:04}", self.seed)
+        match self.head_word() {
+            Some(head) => format!("PHANTOM-{:04}-{head}", self.seed),
+            None => format!("PHANTOM-{:04}", self.seed),
+        }
     }
 
     /// (0010,0010): clearly no person.
     pub fn name(&self) -> String {
-        format!("Phantom^Seed {}", self.seed)
+        match self.head_word() {
+            Some(head) => format!("Phantom^Seed {} head {head}", self.seed),
+            None => format!("Phantom^Seed {}", self.seed),
+        }
+    }
+
+    /// A short word for the real head: what fits into an identifier.
+    fn head_word(&self) -> Option<String> {
+        let word = |a: &String| a.chars().filter(char::is_ascii_alphanumeric).take(8).collect();
+        self.anatomy.as_ref().map(word)
     }
 }
 

@@ -3,6 +3,7 @@
 //! Parts are listed front to back: each hides what stands behind it, in proportion to the share of
 //! the sample that it fills, so that edges carry partial volume.
 
+use crate::head::MeasuredGround;
 use crate::shape::{Bounds, Form, Section, ball, ellipse, melt};
 use crate::space::{Noise, Point, Rotation, add, scale, sub};
 use crate::tissue::{FAT, SKIN, Substance};
@@ -120,6 +121,15 @@ impl Knob {
             reach,
         }
     }
+
+    /// The distance to a surface at `d` after this has been melted onto it.
+    pub fn raise(&self, d: f32, p: Point) -> f32 {
+        if d > -20.0 && self.reach.contains(p) {
+            melt(d, self.form.distance(p) - self.cover, self.blend)
+        } else {
+            d
+        }
+    }
 }
 
 /// The outside of the head.
@@ -152,9 +162,7 @@ impl Hull {
             mix(a.ry, b.ry),
         );
         for knob in &self.knobs {
-            if d > -20.0 && knob.reach.contains(p) {
-                d = melt(d, knob.form.distance(p) - knob.cover, knob.blend);
-            }
+            d = knob.raise(d, p);
         }
         d
     }
@@ -167,17 +175,27 @@ impl Hull {
     }
 }
 
+/// What the parts stand in.
+pub(crate) enum Ground {
+    /// A drawn outline with skin, fat, and something between the parts.
+    Drawn {
+        hull: Hull,
+        skin: MaterialId,
+        fat: MaterialId,
+        /// What fills the spaces between the parts.
+        filler: MaterialId,
+    },
+    /// The tissues of a real head.
+    Measured(MeasuredGround),
+}
+
 /// A whole head.
 pub(crate) struct Scene {
     /// Front to back.
     pub parts: Vec<Part>,
     pub bounds: Vec<Bounds>,
     pub materials: Vec<Material>,
-    pub hull: Hull,
-    pub skin: MaterialId,
-    pub fat: MaterialId,
-    /// What fills the spaces between the parts.
-    pub filler: MaterialId,
+    pub ground: Ground,
     pub noise: Noise,
     /// Head in the scanner.
     pub turn: Rotation,
@@ -227,8 +245,12 @@ impl Scene {
         list.clear();
         let reach = radius / self.size * 1.25;
         let q = self.to_head(centre);
-        // Twice, since the distance to the outline is a first-order bound.
-        if self.hull.distance(q) > 2.0 * reach {
+        let outside = match &self.ground {
+            // Twice, since the distance to the outline is a first-order bound.
+            Ground::Drawn { hull, .. } => hull.distance(q) > 2.0 * reach,
+            Ground::Measured(ground) => ground.distance(q) > 1.2 * reach,
+        };
+        if outside {
             return false;
         }
         let around = Bounds { min: q, max: q }.grown(reach);
@@ -238,39 +260,56 @@ impl Scene {
 
     /// Adds what lies at a point to a sample; `width` is the size of the voxel in the slice, mm.
     pub fn sample(&self, head: Point, width: f32, near: &[u16], palette: &[Gives], out: &mut Sample) {
-        let d = self.hull.distance(head);
-        let fill = |d: f32, width: f32| (0.5 - d / width).clamp(0.0, 1.0);
-        let mut left = fill(d, width);
-        if left <= 0.0 {
-            return;
-        }
-        let mut take = |share: f32, material: MaterialId, lesion: u8| {
-            let m = &self.materials[material];
-            let g = &palette[material];
-            let other = if m.swing > 0.0 {
-                // Lesions of one patient must not show the same pattern.
-                let q = add(head, [0.0, 13.7 * f32::from(lesion), 0.0]);
-                (m.share + m.swing * self.noise.texture(q, m.grain_mm)).clamp(0.0, 1.0)
-            } else {
-                m.share
-            };
-            let (a, b) = (share * (1.0 - other), share * other);
-            for v in 0..3 {
-                out.water[v] += a * g.water[0][v] + b * g.water[1][v];
+        match &self.ground {
+            Ground::Drawn {
+                hull,
+                skin,
+                fat,
+                filler,
+            } => {
+                let d = hull.distance(head);
+                let mut left = fill(d, width);
+                if left <= 0.0 {
+                    return;
+                }
+                let share = left * (1.0 - fill(d + hull.skin_mm, width));
+                if share > 0.0 {
+                    self.take(head, share, *skin, 0, palette, out);
+                    left -= share;
+                }
+                left = self.sample_parts(head, width, near, left, palette, out);
+                if left >= LEAST_SHARE {
+                    let deep = fill(d + hull.skin_mm + hull.fat_at(head, &self.noise), width);
+                    self.take(head, left * (1.0 - deep), *fat, 0, palette, out);
+                    self.take(head, left * deep, *filler, 0, palette, out);
+                }
             }
-            out.fat += a * g.fat[0] + b * g.fat[1];
-            if lesion > 0 {
-                out.lesion[usize::from(lesion) - 1] += share;
+            Ground::Measured(ground) => {
+                let Some(here) = ground.look(head) else { return };
+                let left = self.sample_parts(head, width, near, here.yielding, palette, out);
+                let kept = 1.0 - (here.yielding - left);
+                for (&material, share) in ground.materials.iter().zip(here.shares) {
+                    if kept * share > 0.0 {
+                        self.take(head, kept * share, material, 0, palette, out);
+                    }
+                }
             }
-        };
-        let skin = left * (1.0 - fill(d + self.hull.skin_mm, width));
-        if skin > 0.0 {
-            take(skin, self.skin, 0);
-            left -= skin;
         }
+    }
+
+    /// Adds the parts, front to back, to a sample of which `left` is still empty; gives what is left.
+    fn sample_parts(
+        &self,
+        head: Point,
+        width: f32,
+        near: &[u16],
+        mut left: f32,
+        palette: &[Gives],
+        out: &mut Sample,
+    ) -> f32 {
         for &i in near {
-            if left < 0.004 {
-                return;
+            if left < LEAST_SHARE {
+                return left;
             }
             let i = usize::from(i);
             if !self.bounds[i].contains(head) {
@@ -279,16 +318,89 @@ impl Scene {
             let part = &self.parts[i];
             let share = left * fill(part.distance(head, &self.noise, width), width + part.fade);
             if share > 0.0 {
-                take(share, part.material, part.lesion);
+                self.take(head, share, part.material, part.lesion, palette, out);
                 left -= share;
             }
         }
-        if left >= 0.004 {
-            let deep = fill(d + self.hull.skin_mm + self.hull.fat_at(head, &self.noise), width);
-            take(left * (1.0 - deep), self.fat, 0);
-            take(left * deep, self.filler, 0);
+        left
+    }
+
+    /// Adds a share of a material to a sample.
+    fn take(
+        &self,
+        head: Point,
+        share: f32,
+        material: MaterialId,
+        lesion: u8,
+        palette: &[Gives],
+        out: &mut Sample,
+    ) {
+        let m = &self.materials[material];
+        let g = &palette[material];
+        let other = if m.swing > 0.0 {
+            // Lesions of one patient must not show the same pattern.
+            let q = add(head, [0.0, 13.7 * f32::from(lesion), 0.0]);
+            (m.share + m.swing * self.noise.texture(q, m.grain_mm)).clamp(0.0, 1.0)
+        } else {
+            m.share
+        };
+        let (a, b) = (share * (1.0 - other), share * other);
+        for v in 0..3 {
+            out.water[v] += a * g.water[0][v] + b * g.water[1][v];
+        }
+        out.fat += a * g.fat[0] + b * g.fat[1];
+        if lesion > 0 {
+            out.lesion[usize::from(lesion) - 1] += share;
         }
     }
+
+    /// The material of the frontmost part at a point of a drawn head; none outside it.
+    pub fn material_at(&self, head: Point) -> Option<&Material> {
+        let Ground::Drawn {
+            hull,
+            skin,
+            fat,
+            filler,
+        } = &self.ground
+        else {
+            return None;
+        };
+        let d = hull.distance(head);
+        if d > 0.0 {
+            return None;
+        }
+        let part = || {
+            let hits = |i: &usize| self.bounds[*i].contains(head);
+            let holds = |i: &usize| self.parts[*i].distance(head, &self.noise, 0.0) < 0.0;
+            (0..self.parts.len()).filter(hits).find(holds)
+        };
+        let id = if d > -hull.skin_mm {
+            *skin
+        } else if let Some(i) = part() {
+            self.parts[i].material
+        } else if d > -hull.skin_mm - hull.fat_mm {
+            *fat
+        } else {
+            *filler
+        };
+        Some(&self.materials[id])
+    }
+
+    /// Distance to the outline of a drawn head, mm, negative inside; infinite for a measured one.
+    pub fn outline(&self, head: Point) -> f32 {
+        match &self.ground {
+            Ground::Drawn { hull, .. } => hull.distance(head),
+            Ground::Measured(_) => f32::INFINITY,
+        }
+    }
+}
+
+/// A smaller share of a sample is left out.
+const LEAST_SHARE: f32 = 0.004;
+
+/// How much of a sample of a width lies behind a surface at a distance.
+fn fill(d: f32, width: f32) -> f32 {
+    (0.5 - d / width).clamp(0.0, 1.0)
 }
 
 /// Skin with a little fat, fat with a little water: what every head has.

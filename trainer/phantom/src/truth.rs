@@ -21,6 +21,10 @@ pub struct Truth {
     pub seed: u64,
     /// (0010,0020) in the study.
     pub patient_id: String,
+    /// The real head under the simulation, as a hash; patients of one head are one person to a split.
+    /// Absent when the head is drawn.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub anatomy: Option<String>,
     /// What the patient has.
     pub diagnosis: Diagnosis,
     /// Which malignancy, if malignant.
@@ -109,6 +113,7 @@ impl Truth {
             schema: TRUTH_SCHEMA.to_owned(),
             seed: patient.seed,
             patient_id: patient.id(),
+            anatomy: patient.anatomy.clone(),
             diagnosis: patient.diagnosis,
             malignancy: patient.disease.malignancy,
             field_t: patient.scan.field.tesla(),

@@ -27,6 +27,8 @@ const VALIDITY: Validity = Validity {
     b_value: [800.0, 1200.0],
     slice_spacing_mm: [2.5, 6.5],
     slices: [12, 48],
+    // Coarser than half again the pixels of the slice encoders, the detail is not there.
+    pixel_mm: Some([0.3, 1.5]),
 };
 
 /// A network that passed the gate.

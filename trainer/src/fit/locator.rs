@@ -188,6 +188,7 @@ mod tests {
         Examination {
             patient: Patient {
                 folder: "one".into(),
+                anatomy: None,
                 diagnosis: "malignant".into(),
                 split: Split::Train,
                 sha256: String::new(),

@@ -5,15 +5,20 @@
 
 mod bone;
 mod growth;
+mod measured;
 mod midline;
 mod soft;
+mod template;
 
 use crate::dice::{Dice, Purpose};
 use crate::patient::Patient;
-use crate::scene::{Hull, Knob, Material, MaterialId, Part, Scene, integument};
+use crate::scene::{Ground, Hull, Knob, Material, MaterialId, Part, Scene, integument};
 use crate::shape::{Form, Section};
 use crate::space::{Noise, Point, Rotation};
 use crate::tissue::{self, AIR, FAT, Substance};
+
+pub(crate) use self::measured::head_on;
+pub(crate) use self::template::{Label, Template};
 
 /// The head of a patient, lesions included.
 pub(crate) fn head(patient: &Patient) -> Scene {
@@ -36,15 +41,17 @@ pub(crate) fn head(patient: &Patient) -> Scene {
         parts: builder.parts,
         bounds: Vec::new(),
         materials: builder.materials,
-        hull: Hull {
-            sections,
-            knobs: builder.knobs,
-            skin_mm: 1.8,
-            fat_mm: patient.fat_mm,
+        ground: Ground::Drawn {
+            hull: Hull {
+                sections,
+                knobs: builder.knobs,
+                skin_mm: 1.8,
+                fat_mm: patient.fat_mm,
+            },
+            skin: SKIN_ID,
+            fat: FAT_ID,
+            filler: FILLER_ID,
         },
-        skin: SKIN_ID,
-        fat: FAT_ID,
-        filler: FILLER_ID,
         noise,
         turn: Rotation::about_axes(rx, ry, rz),
         shift: patient.scan.shift,
@@ -99,6 +106,9 @@ struct Gland {
     shift: Point,
     size: f32,
 }
+
+/// The mean place of a drawn left gland before it is shifted, mm: where [`growth`] places lobes around.
+const GLAND_CENTRE: Point = [55.3, -2.9, -2.5];
 
 /// (z, x, y, rx, ry, turn) on the left side.
 type Row = (f32, f32, f32, f32, f32, f32);

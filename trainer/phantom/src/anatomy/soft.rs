@@ -50,16 +50,7 @@ impl Builder<'_> {
             ],
         );
         self.put(jugular, vein);
-        let [x, y, _] = shift;
-        let retromandibular = self.column(
-            side,
-            &[
-                (-34.0, 50.0 + x, 4.0 + y, 2.0, 2.0, 0.0),
-                (-8.0, 51.0 + x, -1.0 + y, 2.3, 2.3, 0.0),
-                (18.0, 52.0 + x, -3.0 + y, 1.8, 1.8, 0.0),
-            ],
-        );
-        self.put(retromandibular, vein);
+        self.retromandibular_vein(side, shift);
         let external_jugular = self.column(
             side,
             &[
@@ -77,6 +68,19 @@ impl Builder<'_> {
             ],
         );
         self.put(facial, vein);
+    }
+
+    /// Runs through the gland; `shift` is the gland's.
+    pub(super) fn retromandibular_vein(&mut self, side: f32, [x, y, _]: Point) {
+        let form = self.column(
+            side,
+            &[
+                (-34.0, 50.0 + x, 4.0 + y, 2.0, 2.0, 0.0),
+                (-8.0, 51.0 + x, -1.0 + y, 2.3, 2.3, 0.0),
+                (18.0, 52.0 + x, -3.0 + y, 1.8, 1.8, 0.0),
+            ],
+        );
+        self.put(form, self.of.vein);
     }
 
     pub(super) fn nodes(&mut self, side: f32, patient: &Patient) {
@@ -110,6 +114,11 @@ impl Builder<'_> {
             let radius = self.dice.uniform(2.0, 3.6);
             self.put(bead(centre, radius), node);
         }
+        self.nodal_spread(side, patient);
+    }
+
+    /// Enlarged nodes beside a malignant tumour.
+    pub(super) fn nodal_spread(&mut self, side: f32, patient: &Patient) {
         let ill = patient.disease.lesions.first().filter(|l| l.side.sign() == side);
         if let Some(lesion) = ill.filter(|_| patient.disease.nodal_spread) {
             let spread = self.material(Material::mixed(
