@@ -1,4 +1,5 @@
-//! Which of several series becomes a contrast, and what is said about the others.
+//! Which of several series becomes a contrast, what is said about the others, and what is computed in the
+//! place of one that is not there.
 
 #![allow(clippy::unwrap_used)]
 
@@ -75,4 +76,46 @@ fn two_t1_without_a_word_of_contrast_agent_are_ambiguous() {
         "{}",
         study.quality[0].text
     );
+}
+
+/// The simulated scanner's own map is the truth; it was made before noise and distortion of magnitudes were
+/// rounded to integers, so the two differ a little.
+#[test]
+fn an_adc_map_that_was_not_sent_is_computed() {
+    let folder = tempfile::tempdir().unwrap();
+    let written = phantom::write_study(&phantom::Patient::draw(7, None), folder.path()).unwrap();
+    let mut scan = scan(&[written.dicom]);
+    let sent = Study::assemble(&scan).unwrap();
+    for series in &mut scan.series {
+        series.volumes.retain(|v| v.contrast != Some(Contrast::Adc));
+    }
+    let study = Study::assemble(&scan).unwrap();
+    let origin = study
+        .origins
+        .iter()
+        .find(|o| o.contrast == Contrast::Adc)
+        .unwrap();
+    assert!(origin.computed, "{origin:?}");
+    assert!(origin.reason.contains("b = 1000"), "{}", origin.reason);
+    assert!(sent.origins.iter().all(|o| !o.computed));
+
+    let [truth, computed] = [&sent, &study].map(|s| &s.volume(Contrast::Adc).unwrap().voxels);
+    let b0 = &study.volume(Contrast::DwiB0).unwrap().voxels;
+    let bright = 0.3 * b0.iter().copied().fold(0.0, f32::max);
+    let mut apart: Vec<f32> = Vec::new();
+    for ((truth, computed), b0) in truth.iter().zip(computed).zip(b0) {
+        if *b0 > bright && *truth > 0.3 && *truth < 2.0 {
+            apart.push((computed - truth).abs() / truth);
+        }
+    }
+    apart.sort_by(f32::total_cmp);
+    assert!(apart.len() > 1000, "{}", apart.len());
+    let median = apart[apart.len() / 2];
+    assert!(median < 0.05, "{median}");
+
+    // Without the high b-value there is nothing to compute it from.
+    for series in &mut scan.series {
+        series.volumes.retain(|v| v.contrast != Some(Contrast::Dwi));
+    }
+    assert!(Study::assemble(&scan).unwrap().volume(Contrast::Adc).is_none());
 }

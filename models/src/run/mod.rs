@@ -21,7 +21,7 @@ use crate::limits::MAX_LESIONS;
 use crate::mr::{Contrast, Grid, Scan};
 use crate::package::{Manifest, Package};
 use crate::recipe::{LocatorInput, SliceBox};
-use crate::study::{Study, Unassembled};
+use crate::study::{NOT_A_HEAD, Study, Unassembled};
 
 pub use ensemble::{answer as answer_tasks, softmax};
 pub use lesions::{Candidate, candidates};
@@ -206,7 +206,7 @@ pub fn examine(model: Result<&Model, &Reason>, scan: &Scan, software_version: &s
         findings.quality.extend(spacing_remarks(manifest, &study));
         let mut reasons = inspection.refusals.clone();
         // What is no head needs no further objections.
-        if !reasons.iter().any(|r| r.code == "not_a_head") {
+        if !reasons.iter().any(|r| r.code == NOT_A_HEAD) {
             reasons.extend(objections(manifest, &study));
         }
         if !reasons.is_empty() {

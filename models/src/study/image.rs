@@ -108,18 +108,13 @@ fn block_means(voxels: ArrayView3<f32>, [fs, fr, fc]: [usize; 3]) -> Array3<f32>
     let (slices, rows, columns) = voxels.dim();
     let shape = (slices / fs, rows / fr, columns / fc);
     let mut out = Array3::zeros(shape);
-    for s in 0..shape.0 * fs {
-        for r in 0..shape.1 * fr {
-            for c in 0..shape.2 {
-                let mut sum = 0.0;
-                for i in 0..fc {
-                    let v = voxels[[s, r, c * fc + i]];
-                    // Not a number compares as not greater.
-                    if v > 0.0 && v.is_finite() {
-                        sum += v;
-                    }
-                }
-                out[[s / fs, r / fr, c]] += sum;
+    for (s, slice) in voxels.outer_iter().take(shape.0 * fs).enumerate() {
+        for (r, row) in slice.outer_iter().take(shape.1 * fr).enumerate() {
+            let mut blocks = out.slice_mut(ndarray::s![s / fs, r / fr, ..]);
+            for (block, values) in blocks.iter_mut().zip(row.exact_chunks(fc)) {
+                // Not a number compares as not greater.
+                let good = values.iter().filter(|v| **v > 0.0 && v.is_finite());
+                *block += good.sum::<f32>();
             }
         }
     }

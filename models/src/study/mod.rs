@@ -23,7 +23,7 @@ use crate::mr::{Contrast, Scan, Series, Volume};
 
 use self::choice::{Candidate, agent_unknown, rank, without_agent};
 use self::frames::BY_ANATOMY;
-pub use self::quality::Inspection;
+pub use self::quality::{Inspection, NOT_A_HEAD};
 
 /// One examination, ready to be made into tensors.
 #[derive(Debug, Clone)]
@@ -60,7 +60,7 @@ impl Study {
     /// the later phase after contrast agent shows more of it; the higher series number.
     /// One that shares the anchor's frame of reference goes before one that would have to be
     /// registered. A T1 acquired after a CE-T1 is none; where no series is known to be after contrast agent
-    /// the earliest T1 is taken. The others are listed in `refused` with the code `not_chosen`, and what cannot be
+    /// the earliest T1 is taken; both are told with the code `contrast_agent_unknown`. The others are listed in `refused` with the code `not_chosen`, and what cannot be
     /// registered with `not_registered`.
     ///
     /// # Errors

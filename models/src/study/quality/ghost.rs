@@ -20,9 +20,8 @@ const MIN_STRIP_PIXELS: usize = 6;
 
 /// Ghost signal over tissue signal, median over the slices in which it can be measured; none when
 /// that are fewer than a third.
-pub(super) fn ghosting(volume: &Volume) -> Option<f64> {
-    let image = Reduced::of(volume, 4.0);
-    let (level, threshold) = (image.tissue_level(), image.tissue_threshold());
+pub(super) fn ghosting(volume: &Volume, reduced: &Reduced) -> Option<f64> {
+    let (level, threshold) = (reduced.tissue_level(), reduced.tissue_threshold());
     let slices = volume.voxels.len_of(Axis(0));
     let measured: Vec<f32> = volume
         .voxels
@@ -72,11 +71,11 @@ fn in_slice(slice: ArrayView2<f32>, threshold: f32) -> Option<f32> {
 }
 
 /// A remark when ghosts are strong.
-pub(super) fn remark(volume: &Volume) -> Option<Reason> {
+pub(super) fn remark(volume: &Volume, reduced: &Reduced) -> Option<Reason> {
     if volume.contrast == Contrast::Adc {
         return None;
     }
-    let share = ghosting(volume).filter(|share| *share > MAX_GHOSTING)?;
+    let share = ghosting(volume, reduced).filter(|share| *share > MAX_GHOSTING)?;
     let text = format!(
         "The {} shows ghosts in the air beside the head, as from motion: {:.0} % of the tissue's signal, at most {:.0} % is usual.",
         volume.contrast,

@@ -20,17 +20,17 @@ const BRIGHT: f64 = 0.9;
 
 /// Signal of bright tissue over the standard deviation of the noise; none without tissue, or where the
 /// image has no noise at all.
-pub(super) fn snr(volume: &Volume) -> Option<f64> {
+pub(super) fn snr(volume: &Volume, reduced: &Reduced) -> Option<f64> {
+    let tissue = reduced.tissue_level() / 2.0;
     let snr = [1, 2]
         .into_iter()
-        .filter_map(|apart| at_scale(volume, apart))
+        .filter_map(|apart| at_scale(volume, tissue, apart))
         .reduce(f64::min);
     tracing::debug!(snr, contrast = volume.contrast.name(), "noise");
     snr
 }
 
-fn at_scale(volume: &Volume, apart: usize) -> Option<f64> {
-    let tissue = Reduced::of(volume, 4.0).tissue_level() / 2.0;
+fn at_scale(volume: &Volume, tissue: f32, apart: usize) -> Option<f64> {
     let (slices, rows, columns) = volume.voxels.dim();
     let blocks = slices * (rows / (2 * apart)) * (columns / (2 * apart));
     let stride = (blocks / MAX_BLOCKS).max(1);
@@ -60,13 +60,13 @@ fn at_scale(volume: &Volume, apart: usize) -> Option<f64> {
 }
 
 /// A remark when there is too much noise; maps are computed and have none of their own.
-pub(super) fn remark(volume: &Volume) -> Option<Reason> {
+pub(super) fn remark(volume: &Volume, reduced: &Reduced) -> Option<Reason> {
     let least = match volume.contrast {
         Contrast::Adc => return None,
         Contrast::Dwi | Contrast::DwiB0 => MIN_DIFFUSION_SNR,
         Contrast::T1 | Contrast::T2 | Contrast::CeT1 => MIN_SNR,
     };
-    let snr = snr(volume).filter(|snr| *snr < least)?;
+    let snr = snr(volume, reduced).filter(|snr| *snr < least)?;
     let text = format!(
         "The {} is noisy: signal to noise {snr:.1}, at least {least:.0} is expected.",
         volume.contrast
