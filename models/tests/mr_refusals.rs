@@ -445,7 +445,7 @@ fn loading_refuses_what_scanning_did_not_promise() {
 
     // Another image takes the place of a file after the scan.
     let mut other = Slice::new(8.0, 1);
-    other.set(tags::SOP_INSTANCE_UID, VR::UI, "9.9");
+    other.set(tags::SOP_INSTANCE_UID, VR::UI, "9.9.9.9.9.9.9.9.9.9.9.9");
     other.write(folder.path(), "s002.dcm", EXPLICIT);
     assert_eq!(code(&index), "changed");
 }

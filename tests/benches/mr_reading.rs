@@ -20,7 +20,10 @@ started = time.perf_counter()
 stacks = {}
 for path in pathlib.Path(sys.argv[1]).rglob('*'):
     if path.is_file():
-        d = pydicom.dcmread(path)
+        try:
+            d = pydicom.dcmread(path)
+        except pydicom.errors.InvalidDicomError:
+            continue
         geometry = (d.get('ImagePositionPatient'), d.get('ImageOrientationPatient'), d.get('PixelSpacing'))
         values = d.pixel_array.astype(numpy.float32)
         values = values * float(d.get('RescaleSlope', 1)) + float(d.get('RescaleIntercept', 0))

@@ -21,8 +21,21 @@ const ITEM: (u16, u16) = (0xFFFE, 0xE000);
 const ITEM_END: (u16, u16) = (0xFFFE, 0xE00D);
 const SEQUENCE_END: (u16, u16) = (0xFFFE, 0xE0DD);
 const UNDEFINED: u32 = u32::MAX;
+/// Groups of which something is read anywhere in this module: the others, above all the private ones of
+/// Philips and Siemens, are most of a header, and parsing them most of the time.
+const READ_GROUPS: [u16; 14] = [
+    0x0002, 0x0008, 0x0010, 0x0018, 0x0019, 0x0020, 0x0021, 0x0028, 0x0029, 0x0040, 0x0043, 0x0065, 0x2001,
+    0x5200,
+];
 /// Headers of classic MR files mostly fit into one read of this size.
 const CHUNK: usize = 32 * 1024;
+
+/// Whether anything asks for such an element. The CSA header of the image is (0029,xx10); that of the
+/// series, a hundred kilobytes in (0029,xx20), is not read.
+fn is_read((group, element): (u16, u16)) -> bool {
+    let unread_csa = group == 0x0029 && element > 0xFF && element & 0xFF != 0x10;
+    READ_GROUPS.contains(&group) && !unread_csa
+}
 
 /// Why the bytes were not walked to their end.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -46,7 +59,8 @@ pub(super) enum Broken {
 /// A file, walked.
 #[derive(Debug)]
 pub(super) struct Extent {
-    /// Everything in front of the pixel data, preamble included.
+    /// What is in front of the pixel data, preamble included, without the elements of other groups than
+    /// [`READ_GROUPS`].
     pub header: Vec<u8>,
     /// (0002,0010).
     pub transfer_syntax: String,
@@ -191,10 +205,13 @@ struct Walk<R> {
 }
 
 impl<R: Read + Seek> Walk<R> {
-    /// Everything up to the pixel data, and where those are.
+    /// What is read of the elements up to the pixel data, and where those are.
     fn data_set(mut self) -> Result<(Vec<u8>, Option<PixelSpan>), Broken> {
         self.check_syntax()?;
+        let mut header = self.bytes.get(..self.at).unwrap_or_default().to_vec();
         let mut pixels = None;
+        // The run of elements to be kept that the walk is in.
+        let mut kept_from = self.at;
         while !self.ended() {
             let element_at = self.at;
             let element = self.element()?;
@@ -202,13 +219,18 @@ impl<R: Read + Seek> Walk<R> {
                 pixels = Some(self.pixel_span(&element)?);
             }
             if element.tag >= PIXEL_DATA {
-                self.bytes.truncate(element_at);
-                break;
+                header.extend_from_slice(&self.bytes[kept_from..element_at]);
+                return Ok((header, pixels));
             }
             self.skip(&element, 0)?;
             self.need(self.at)?;
+            if !is_read(element.tag) {
+                header.extend_from_slice(&self.bytes[kept_from..element_at]);
+                kept_from = self.at;
+            }
         }
-        Ok((self.bytes, pixels))
+        header.extend_from_slice(&self.bytes[kept_from..self.at]);
+        Ok((header, pixels))
     }
 
     /// Holds the first element against the stated syntax: a data set starts at group 0008 or lower, and an

@@ -2,13 +2,13 @@
 
 use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
-use std::fs::File;
-use std::io::{Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use super::SliceSource;
 use super::header::{self, FileHeader, Header};
+use super::stored::StoredFile;
 use crate::findings::{Fault, Reason, RefusedInput};
 use crate::limits::{MAX_FILES, MAX_FOLDER_DEPTH};
 
@@ -17,7 +17,7 @@ pub(super) fn read(paths: &[PathBuf]) -> (Vec<Instance>, Vec<RefusedInput>) {
     let mut refused = Vec::new();
     let files = list_files(paths, &mut refused);
     let mut by_uid: BTreeMap<String, usize> = BTreeMap::new();
-    let mut kept: Vec<(PathBuf, FileHeader)> = Vec::new();
+    let mut kept: Vec<FileHeader> = Vec::new();
     for (path, result) in files.iter().zip(read_headers(&files)) {
         let file = match result {
             Ok(file) => file,
@@ -36,10 +36,10 @@ pub(super) fn read(paths: &[PathBuf]) -> (Vec<Instance>, Vec<RefusedInput>) {
         match by_uid.entry(uid) {
             Entry::Vacant(free) => {
                 free.insert(kept.len());
-                kept.push((path.clone(), file));
+                kept.push(file);
             }
             Entry::Occupied(first) => {
-                if !same_image(&kept[*first.get()], path, &file) {
+                if !same_image(&kept[*first.get()], &file) {
                     let text = "Another image with the same SOP Instance UID came first and is kept.";
                     let reason = Reason::new("conflicting_duplicate", Fault::Data, text);
                     refused.push(RefusedInput {
@@ -50,18 +50,11 @@ pub(super) fn read(paths: &[PathBuf]) -> (Vec<Instance>, Vec<RefusedInput>) {
             }
         }
     }
-    let images = kept.into_iter().flat_map(|(path, file)| {
-        let FileHeader {
-            images,
-            transfer_syntax,
-            pixels,
-            ..
-        } = file;
+    let images = kept.into_iter().flat_map(|FileHeader { images, stored }| {
+        let file = Arc::new(stored);
         images.into_iter().map(move |header| Instance {
-            path: path.clone(),
+            file: Arc::clone(&file),
             header,
-            transfer_syntax: transfer_syntax.clone(),
-            has_pixels: pixels.is_some(),
         })
     });
     (images.collect(), refused)
@@ -70,41 +63,24 @@ pub(super) fn read(paths: &[PathBuf]) -> (Vec<Instance>, Vec<RefusedInput>) {
 /// One image of a file with a good header.
 #[derive(Clone)]
 pub(super) struct Instance {
-    pub path: PathBuf,
+    pub file: Arc<StoredFile>,
     pub header: Header,
-    pub transfer_syntax: String,
-    pub has_pixels: bool,
 }
 
 impl Instance {
     pub fn source(&self) -> SliceSource {
         SliceSource {
-            path: self.path.clone(),
-            sop_instance_uid: self.header.sop_instance_uid.clone(),
+            file: Arc::clone(&self.file),
             part: self.header.part,
+            image: self.header.image.clone(),
         }
     }
 }
 
 /// Whether two files hold the same images, be it in other words.
-fn same_image(first: &(PathBuf, FileHeader), path: &Path, file: &FileHeader) -> bool {
-    first.0 == path || (first.1.images == file.images && stored(&first.0) == stored(path))
-}
-
-/// The pixel data of a file as they are stored.
-fn stored(path: &Path) -> Option<Vec<u8>> {
-    let file = header::read(path).ok()?;
-    let span = file.pixels?;
-    if let Some(inflated) = file.inflated {
-        let start = usize::try_from(span.offset).ok()?;
-        let end = start.checked_add(usize::try_from(span.length).ok()?)?;
-        return Some(inflated.get(start..end)?.to_vec());
-    }
-    let mut source = File::open(path).ok()?;
-    source.seek(SeekFrom::Start(span.offset)).ok()?;
-    let mut bytes = Vec::new();
-    source.take(span.length).read_to_end(&mut bytes).ok()?;
-    Some(bytes)
+fn same_image(first: &FileHeader, other: &FileHeader) -> bool {
+    first.stored.path == other.stored.path
+        || (first.images == other.images && first.stored.pixel_bytes() == other.stored.pixel_bytes())
 }
 
 fn file_name(path: &Path) -> String {
@@ -173,13 +149,7 @@ fn read_headers(files: &[PathBuf]) -> Vec<Result<FileHeader, Reason>> {
         loop {
             let i = next.fetch_add(1, Ordering::Relaxed);
             let Some(path) = files.get(i) else { return mine };
-            mine.push((
-                i,
-                header::read(path).map(|file| FileHeader {
-                    inflated: None,
-                    ..file
-                }),
-            ));
+            mine.push((i, header::read(path)));
         }
     };
     let mut all: Vec<(usize, Result<FileHeader, Reason>)> = std::thread::scope(|scope| {

@@ -10,7 +10,8 @@ use dicom_object::{InMemDicomObject, OpenFileOptions, ReadError};
 
 use super::Part;
 use super::diffusion::Diffusion;
-use super::extent::{self, Broken, PixelSpan};
+use super::extent::{self, Broken};
+use super::stored::{StoredFile, Version};
 use super::{codec, enhanced, mosaic};
 use crate::findings::{Fault, Reason, StudyIdentity};
 use crate::limits::{MAX_DICOM_FILE_BYTES, MAX_FRAMES, MAX_IMAGE_SIDE};
@@ -109,12 +110,8 @@ pub(super) struct Sequence {
 pub(super) struct FileHeader {
     /// At least one; as many as an enhanced image has frames, or a mosaic tiles.
     pub images: Vec<Header>,
-    /// How the pixel data of the whole file are stored.
-    pub stored: Image,
-    pub transfer_syntax: String,
-    pub pixels: Option<PixelSpan>,
-    /// Of a deflated data set, what the offsets of `pixels` refer to.
-    pub inflated: Option<Vec<u8>>,
+    /// Where their pixels are.
+    pub stored: StoredFile,
 }
 
 /// Reads the header of a file, never its pixel data.
@@ -165,10 +162,14 @@ pub(super) fn read(path: &Path) -> Result<FileHeader, Reason> {
     };
     Ok(FileHeader {
         images,
-        stored,
-        transfer_syntax: extent.transfer_syntax,
-        pixels: extent.pixels,
-        inflated: extent.inflated,
+        stored: StoredFile {
+            path: path.to_owned(),
+            version: Version::of(&metadata),
+            image: stored,
+            transfer_syntax: extent.transfer_syntax,
+            pixels: extent.pixels,
+            deflated: extent.inflated.is_some(),
+        },
     })
 }
 

@@ -53,15 +53,18 @@ mod pixels;
 mod private;
 mod recognition;
 mod series;
+mod stored;
 mod words;
 
-use std::path::PathBuf;
+use std::sync::Arc;
 
 use ndarray::Array3;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use self::header::Image;
 pub use self::series::scan;
+use self::stored::StoredFile;
 use crate::findings::{RefusedInput, StudyIdentity};
 
 /// The contrasts that Sialoscope knows.
@@ -169,31 +172,23 @@ pub struct VolumeIndex {
     pub acquired: Option<String>,
 }
 
-/// Where the pixels of one slice are.
-#[derive(Debug, Clone, PartialEq, Eq)]
+/// Where the pixels of one slice are, and what they mean.
+#[derive(Debug, Clone)]
 pub struct SliceSource {
-    /// The file.
-    pub path: PathBuf,
-    /// (0008,0018).
-    pub sop_instance_uid: String,
-    /// Which part of its pixel data.
-    pub part: Part,
+    file: Arc<StoredFile>,
+    part: Part,
+    image: Image,
 }
 
 /// Which part of a file's pixel data one slice is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Part {
+enum Part {
     /// All of it: classic images.
     Whole,
     /// One frame, from 0: enhanced images.
     Frame(usize),
-    /// One tile of a mosaic, by the pixel of its upper left corner.
-    Tile {
-        /// From 0.
-        row: usize,
-        /// From 0.
-        column: usize,
-    },
+    /// One tile of a mosaic, by the pixel of its upper left corner, from 0.
+    Tile { row: usize, column: usize },
 }
 
 /// One series.

@@ -1,20 +1,16 @@
 //! The voxels of a volume, rescaled to the unit of the modality.
 
-use std::fs::File;
-use std::io::{Read, Seek, SeekFrom};
-use std::path::PathBuf;
+use ndarray::{Array3, ArrayViewMut3, Axis};
 
-use ndarray::Array3;
-
-use super::codec;
-use super::extent::Fragment;
-use super::fragments::of_frame;
-use super::header::{self, FileHeader, Header, Image};
+use super::header::Image;
+use super::stored::{Frames, changed};
 use super::{Contrast, Part, SliceSource, Volume, VolumeIndex};
 use crate::findings::{Fault, Reason};
 use crate::limits::MAX_VOLUME_VOXELS;
 
 const EXPLICIT_BIG_ENDIAN: &str = "1.2.840.10008.1.2.2";
+/// Threads that read a volume: one waits for the disk while the other decodes.
+const READERS: usize = 2;
 
 impl VolumeIndex {
     /// Reads the voxels.
@@ -53,211 +49,133 @@ impl VolumeIndex {
                 "The volume has more voxels than are read.",
             ));
         }
-        let shape = [slices, rows, columns];
         if self.contrast == Some(Contrast::Adc) {
-            return apparent_diffusion(&self.slices, shape);
+            return self.apparent_diffusion();
         }
-        let mut voxels = read_stack(&self.slices, shape, Image::clone)?;
-        if !self.further_directions.is_empty() {
-            voxels.mapv_inplace(log_signal);
-            for direction in &self.further_directions {
-                voxels += &read_stack(direction, shape, Image::clone)?.mapv_into(log_signal);
+        let mut voxels = Array3::zeros(self.grid.shape);
+        if self.further_directions.is_empty() {
+            self.read_into(&mut voxels, |part, first| {
+                read_slices(&self.slices[first..], part, Image::clone, |voxel, value| {
+                    *voxel = value
+                })
+            })?;
+            return Ok(voxels);
+        }
+        let directions = 1 + self.further_directions.len();
+        self.read_into(&mut voxels, |part, first| {
+            for direction in std::iter::once(&self.slices).chain(&self.further_directions) {
+                let direction = direction.get(first..).ok_or_else(changed)?;
+                read_slices(direction, part, Image::clone, |sum, value| {
+                    // Magnitudes are not negative; the floor keeps a zero from becoming minus infinity.
+                    *sum += value.max(1e-3).ln();
+                })?;
             }
-            let directions = 1 + self.further_directions.len();
-            voxels.mapv_inplace(|sum| (sum / directions as f32).exp());
+            part.mapv_inplace(|sum| (sum / directions as f32).exp());
+            Ok(())
+        })?;
+        Ok(voxels)
+    }
+
+    /// A map of apparent diffusion coefficients, 1e-3 mm²/s: by its real-world values where they state a
+    /// unit, else by the size of its numbers.
+    fn apparent_diffusion(&self) -> Result<Array3<f32>, Reason> {
+        let stated = self
+            .slices
+            .iter()
+            .filter(|s| s.image.diffusivity().is_some())
+            .count();
+        if stated > 0 && stated < self.slices.len() {
+            let text = "Some of its slices state a unit of ADC and some do not.";
+            return Err(Reason::new("adc_unit_unknown", Fault::Data, text));
+        }
+        let mut voxels = Array3::zeros(self.grid.shape);
+        let meaning = |image: &Image| image.diffusivity().unwrap_or_else(|| image.clone());
+        self.read_into(&mut voxels, |part, first| {
+            read_slices(&self.slices[first..], part, meaning, |voxel, value| {
+                *voxel = value
+            })
+        })?;
+        if stated == 0 {
+            let factor = adc_factor(&voxels)?;
+            voxels.mapv_inplace(|v| v * factor);
         }
         Ok(voxels)
     }
-}
 
-/// Magnitude signals are not negative; the floor keeps a zero from becoming minus infinity.
-fn log_signal(signal: f32) -> f32 {
-    signal.max(1e-3).ln()
-}
-
-/// A map of apparent diffusion coefficients, 1e-3 mm²/s: by its real-world values where they state a unit,
-/// else by the size of its numbers.
-fn apparent_diffusion(slices: &[SliceSource], shape: [usize; 3]) -> Result<Array3<f32>, Reason> {
-    let mut stated = 0;
-    let mut voxels = read_stack(slices, shape, |image| {
-        image.diffusivity().map_or_else(
-            || image.clone(),
-            |mapped| {
-                stated += 1;
-                mapped
-            },
-        )
-    })?;
-    if stated == 0 {
-        let factor = adc_factor(&voxels)?;
-        voxels.mapv_inplace(|v| v * factor);
-    } else if stated < slices.len() {
-        let text = "Some of its slices state a unit of ADC and some do not.";
-        return Err(Reason::new("adc_unit_unknown", Fault::Data, text));
-    }
-    Ok(voxels)
-}
-
-/// The values of a stack of slices; `meaning` says what the stored values of each mean.
-fn read_stack(
-    slices: &[SliceSource],
-    shape: [usize; 3],
-    mut meaning: impl FnMut(&Image) -> Image,
-) -> Result<Array3<f32>, Reason> {
-    let mut values = Vec::with_capacity(shape.iter().product());
-    let mut open: Option<Source> = None;
-    for slice in slices {
-        let source = match open.take().filter(|s| s.path == slice.path) {
-            Some(source) => open.insert(source),
-            None => open.insert(Source::open(slice)?),
-        };
-        source.rescale_into(slice, &shape[1..], &mut meaning, &mut values)?;
-    }
-    Array3::from_shape_vec(shape, values).map_err(|_| changed())
-}
-
-/// A file whose images are read one after the other.
-struct Source {
-    path: PathBuf,
-    file: FileHeader,
-    /// The last frame that was read, as stored.
-    frame: Option<(usize, Vec<u8>)>,
-}
-
-impl Source {
-    fn open(slice: &SliceSource) -> Result<Source, Reason> {
-        Ok(Source {
-            path: slice.path.clone(),
-            file: header::read(&slice.path)?,
-            frame: None,
+    /// Parts the slices among the readers; each gets its part and the number of the first slice in it.
+    fn read_into(
+        &self,
+        voxels: &mut Array3<f32>,
+        read: impl Fn(&mut ArrayViewMut3<f32>, usize) -> Result<(), Reason> + Sync,
+    ) -> Result<(), Reason> {
+        let each = self.slices.len().div_ceil(READERS).max(1);
+        let read = &read;
+        std::thread::scope(|scope| {
+            let readers: Vec<_> = voxels
+                .axis_chunks_iter_mut(Axis(0), each)
+                .enumerate()
+                .map(|(n, mut part)| scope.spawn(move || read(&mut part, n * each)))
+                .collect();
+            readers.into_iter().try_for_each(|reader| {
+                reader
+                    .join()
+                    .unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+            })
         })
     }
+}
 
-    /// The values of one slice, appended.
+/// Reads as many slices as there is room for; `put` takes each value to its voxel.
+fn read_slices(
+    slices: &[SliceSource],
+    voxels: &mut ArrayViewMut3<f32>,
+    meaning: impl Fn(&Image) -> Image,
+    put: impl Fn(&mut f32, f32) + Copy,
+) -> Result<(), Reason> {
+    let (count, rows, columns) = voxels.dim();
+    if slices.len() < count {
+        return Err(changed());
+    }
+    let mut open: Option<Frames> = None;
+    for (slice, mut plane) in slices.iter().zip(voxels.outer_iter_mut()) {
+        let frames = match open.take().filter(|f| f.is_of(&slice.file)) {
+            Some(frames) => open.insert(frames),
+            None => open.insert(slice.file.open()?),
+        };
+        let image = meaning(&slice.image);
+        let plane = plane
+            .as_slice_mut()
+            .filter(|_| [image.rows, image.columns] == [rows, columns]);
+        slice.rescale_into(frames, &image, plane.ok_or_else(changed)?, put)?;
+    }
+    Ok(())
+}
+
+impl SliceSource {
+    /// The values of one slice, taken to its voxels.
     fn rescale_into(
-        &mut self,
-        slice: &SliceSource,
-        size: &[usize],
-        meaning: impl FnOnce(&Image) -> Image,
-        values: &mut Vec<f32>,
+        &self,
+        frames: &mut Frames,
+        image: &Image,
+        plane: &mut [f32],
+        put: impl Fn(&mut f32, f32) + Copy,
     ) -> Result<(), Reason> {
-        let same = |h: &&Header| h.part == slice.part && h.sop_instance_uid == slice.sop_instance_uid;
-        let image = match slice.part {
-            Part::Frame(n) => self.file.images.get(n),
-            _ => self.file.images.iter().find(same),
-        };
-        let image = meaning(&image.filter(same).ok_or_else(changed)?.image);
-        if [image.rows, image.columns] != size {
-            return Err(changed());
-        }
         let big_endian = self.file.transfer_syntax == EXPLICIT_BIG_ENDIAN;
-        let across = self.file.stored.columns;
-        let bytes = self.file.stored.bits_allocated as usize / 8;
-        let frame = self.frame(match slice.part {
-            Part::Frame(n) => n,
-            _ => 0,
-        })?;
-        match slice.part {
+        let across = self.file.image.columns;
+        let bytes = self.file.image.bits_allocated as usize / 8;
+        match self.part {
+            Part::Whole => image.rescale_into(frames.frame(0)?, big_endian, plane, put),
+            Part::Frame(n) => image.rescale_into(frames.frame(n)?, big_endian, plane, put),
             Part::Tile { row, column } => {
-                let rows = frame.chunks_exact(across * bytes).skip(row).take(image.rows);
-                let tile: Vec<u8> = rows
-                    .flat_map(|line| &line[column * bytes..(column + image.columns) * bytes])
-                    .copied()
-                    .collect();
-                image.rescale_into(&tile, big_endian, values)
+                let lines = frames.frame(0)?.chunks_exact(across * bytes).skip(row);
+                for (line, values) in lines.zip(plane.chunks_exact_mut(image.columns)) {
+                    let tile = &line[column * bytes..(column + image.columns) * bytes];
+                    image.rescale_into(tile, big_endian, values, put)?;
+                }
+                Ok(())
             }
-            _ => image.rescale_into(frame, big_endian, values),
         }
     }
-
-    /// The pixels of one frame as stored, uncompressed.
-    fn frame(&mut self, n: usize) -> Result<&[u8], Reason> {
-        let frame = match self.frame.take().filter(|(kept, _)| *kept == n) {
-            Some(frame) => frame,
-            None => (n, self.read_frame(n)?),
-        };
-        Ok(&self.frame.insert(frame).1)
-    }
-
-    fn read_frame(&self, n: usize) -> Result<Vec<u8>, Reason> {
-        let one = Image {
-            frames: 1,
-            ..self.file.stored.clone()
-        };
-        let length = one.stored_bytes().unwrap_or(u64::MAX);
-        if n >= self.file.stored.frames {
-            return Err(changed());
-        }
-        let span = self
-            .file
-            .pixels
-            .as_ref()
-            .ok_or_else(|| undecodable("A file has no pixels."))?;
-        let bytes = match &span.fragments {
-            Some(fragments) => codec::decode(
-                &self.file.transfer_syntax,
-                &self.compressed_frame(fragments, n)?,
-                &one,
-            )?,
-            None => self.bytes(span.offset + length * n as u64, length)?,
-        };
-        if (bytes.len() as u64) < length {
-            return Err(undecodable("A file holds fewer pixels than it states."));
-        }
-        Ok(bytes)
-    }
-
-    /// The code stream of one frame, put together from its fragments.
-    fn compressed_frame(&self, fragments: &[Fragment], n: usize) -> Result<Vec<u8>, Reason> {
-        let no_frames = || undecodable("Its compressed frames cannot be told apart.");
-        let (table, fragments) = fragments.split_first().ok_or_else(no_frames)?;
-        let offsets = self.bytes(table.offset, u64::from(table.length))?;
-        let offsets: Vec<u32> = offsets
-            .as_chunks::<4>()
-            .0
-            .iter()
-            .map(|b| u32::from_le_bytes(*b))
-            .collect();
-        // SOI of JPEG and JPEG-LS, SOC and SIZ of JPEG 2000.
-        let starts = |fragment: &Fragment| {
-            let head = self.bytes(fragment.offset, 3);
-            head.is_ok_and(|head| matches!(head[..], [0xFF, 0xD8, 0xFF] | [0xFF, 0x4F, 0xFF]))
-        };
-        let range =
-            of_frame(fragments, &offsets, self.file.stored.frames, n, starts).ok_or_else(no_frames)?;
-        let mut stream = Vec::new();
-        for fragment in &fragments[range] {
-            stream.extend(self.bytes(fragment.offset, u64::from(fragment.length))?);
-        }
-        Ok(stream)
-    }
-
-    fn bytes(&self, offset: u64, length: u64) -> Result<Vec<u8>, Reason> {
-        if let Some(inflated) = &self.file.inflated {
-            let rest = inflated.get(offset as usize..).unwrap_or_default();
-            return Ok(rest[..rest.len().min(length as usize)].to_vec());
-        }
-        let read = || {
-            let mut source = File::open(&self.path)?;
-            source.seek(SeekFrom::Start(offset))?;
-            let mut bytes = Vec::new();
-            source.take(length).read_to_end(&mut bytes)?;
-            Ok::<_, std::io::Error>(bytes)
-        };
-        read().map_err(|_| Reason::new("unreadable", Fault::Hardware, "The file cannot be read."))
-    }
-}
-
-fn changed() -> Reason {
-    Reason::new(
-        "changed",
-        Fault::Us,
-        "A file is no longer the one that was scanned.",
-    )
-}
-
-fn undecodable(text: &str) -> Reason {
-    Reason::new("undecodable", Fault::Data, text)
 }
 
 impl Image {
@@ -301,8 +219,14 @@ impl Image {
         })
     }
 
-    /// Stored bytes to values (PS3.3 C.7.6.3, C.11.1.1.2), appended; padding becomes 0.
-    fn rescale_into(&self, stored: &[u8], big_endian: bool, out: &mut Vec<f32>) -> Result<(), Reason> {
+    /// Stored bytes to values (PS3.3 C.7.6.3, C.11.1.1.2), as many as there are voxels; padding becomes 0.
+    fn rescale_into(
+        &self,
+        stored: &[u8],
+        big_endian: bool,
+        voxels: &mut [f32],
+        put: impl Fn(&mut f32, f32) + Copy,
+    ) -> Result<(), Reason> {
         self.readable()?;
         let shift = self.high_bit + 1 - self.bits_stored;
         let mask = (1i32 << self.bits_stored) - 1;
@@ -311,34 +235,54 @@ impl Image {
         } else {
             0
         };
+        // Of 16 bits at most, so that nothing here can overflow; the checks would cost a third of the time.
+        let integer = |raw: u16| (((i32::from(raw) >> shift) & mask) ^ sign).wrapping_sub(sign);
+        let (slope, intercept) = (self.slope, self.intercept);
+        let rescaled = |integer: i32| (f64::from(integer) * slope + intercept) as f32;
         // The largest stored value plus the smallest: what inversion subtracts from.
         let ends = if self.signed { -1 } else { mask };
         let inverted = self.photometric == "MONOCHROME1";
         // Some writers state a negative padding value without its sign.
         let padding = self.padding.map(|ends| {
-            let [a, b] = ends.map(|end| ((end & mask) ^ sign) - sign);
+            let [a, b] = ends.map(|end| ((end & mask) ^ sign).wrapping_sub(sign));
             a.min(b)..=a.max(b)
         });
-        let value = |raw: u16| {
-            let stored = (((i32::from(raw) >> shift) & mask) ^ sign) - sign;
-            if padding.as_ref().is_some_and(|range| range.contains(&stored)) {
-                return 0.0;
-            }
-            let stored = if inverted { ends - stored } else { stored };
-            (f64::from(stored) * self.slope + self.intercept) as f32
-        };
-        let count = self.rows * self.columns;
-        match self.bits_allocated {
-            8 => out.extend(stored.iter().take(count).map(|&b| value(u16::from(b)))),
-            _ => out.extend(stored.as_chunks::<2>().0.iter().take(count).map(|&b| {
-                value(if big_endian {
-                    u16::from_be_bytes(b)
+        match padding {
+            None if !inverted => self.each(stored, big_endian, voxels, put, |raw| rescaled(integer(raw))),
+            padding => self.each(stored, big_endian, voxels, put, |raw| {
+                let integer = integer(raw);
+                if padding.as_ref().is_some_and(|range| range.contains(&integer)) {
+                    return 0.0;
+                }
+                rescaled(if inverted {
+                    ends.wrapping_sub(integer)
                 } else {
-                    u16::from_le_bytes(b)
+                    integer
                 })
-            })),
+            }),
         }
         Ok(())
+    }
+
+    fn each(
+        &self,
+        stored: &[u8],
+        big_endian: bool,
+        voxels: &mut [f32],
+        put: impl Fn(&mut f32, f32),
+        value: impl Fn(u16) -> f32,
+    ) {
+        let words = stored.as_chunks::<2>().0;
+        if self.bits_allocated == 8 {
+            let put_byte = |(voxel, byte): (&mut f32, &u8)| put(voxel, value(u16::from(*byte)));
+            voxels.iter_mut().zip(stored).for_each(put_byte);
+        } else if big_endian {
+            let put_word = |(voxel, word): (&mut f32, &[u8; 2])| put(voxel, value(u16::from_be_bytes(*word)));
+            voxels.iter_mut().zip(words).for_each(put_word);
+        } else {
+            let put_word = |(voxel, word): (&mut f32, &[u8; 2])| put(voxel, value(u16::from_le_bytes(*word)));
+            voxels.iter_mut().zip(words).for_each(put_word);
+        }
     }
 }
 

@@ -61,7 +61,7 @@ fn read_series(mut images: Vec<Instance>) -> Option<Series> {
         number: first.series_number,
         description: first.description.clone(),
         modality: first.modality.clone(),
-        files: images.iter().map(|i| &i.path).collect::<BTreeSet<_>>().len(),
+        files: images.iter().map(|i| &i.file.path).collect::<BTreeSet<_>>().len(),
         volumes: Vec::new(),
         refused: Vec::new(),
     };
@@ -185,7 +185,7 @@ fn usable(image: &Instance) -> Result<Plane, Reason> {
         };
         return refuse("not_mr", format!("Its modality is {modality}, not MR."));
     }
-    if !image.has_pixels {
+    if image.file.pixels.is_none() {
         return refuse("no_pixels", "It holds no image.".to_owned());
     }
     if !MR_IMAGES.contains(&header.sop_class_uid.as_str()) {
@@ -199,7 +199,7 @@ fn usable(image: &Instance) -> Result<Plane, Reason> {
         );
     }
     header.image.readable()?;
-    codec::readable(&image.transfer_syntax)?;
+    codec::readable(&image.file.transfer_syntax)?;
     Plane::new(&header.place, header.image.rows, header.image.columns)
 }
 
