@@ -102,6 +102,7 @@ pub(super) fn walk<R: Read + Seek>(source: R, file_len: u64) -> Result<Extent, B
         source,
         file_len,
         bytes: Vec::new(),
+        base: 0,
         at: 0,
         elements: 0,
         syntax: Syntax::EXPLICIT,
@@ -120,6 +121,7 @@ pub(super) fn walk<R: Read + Seek>(source: R, file_len: u64) -> Result<Extent, B
                 file_len: inflated.len() as u64,
                 source: Cursor::new(&inflated),
                 bytes: Vec::new(),
+                base: 0,
                 at: data_set,
                 elements: 0,
                 syntax: Syntax::EXPLICIT,
@@ -197,8 +199,10 @@ struct Element {
 struct Walk<R> {
     source: R,
     file_len: u64,
-    /// The file from its start, as far as it was needed.
+    /// The file from `base` on, as far as it was needed.
     bytes: Vec<u8>,
+    base: usize,
+    /// From the start of the file.
     at: usize,
     elements: usize,
     syntax: Syntax,
@@ -219,18 +223,37 @@ impl<R: Read + Seek> Walk<R> {
                 pixels = Some(self.pixel_span(&element)?);
             }
             if element.tag >= PIXEL_DATA {
-                header.extend_from_slice(&self.bytes[kept_from..element_at]);
+                header.extend_from_slice(self.read(kept_from, element_at));
                 return Ok((header, pixels));
             }
             self.skip(&element, 0)?;
-            self.need(self.at)?;
-            if !is_read(element.tag) {
-                header.extend_from_slice(&self.bytes[kept_from..element_at]);
+            if is_read(element.tag) {
+                self.need(self.at)?;
+            } else {
+                header.extend_from_slice(self.read(kept_from, element_at));
                 kept_from = self.at;
+                self.leap()?;
             }
         }
-        header.extend_from_slice(&self.bytes[kept_from..self.at]);
+        header.extend_from_slice(self.read(kept_from, self.at));
         Ok((header, pixels))
+    }
+
+    /// Bytes of the file that are in memory.
+    fn read(&self, from: usize, to: usize) -> &[u8] {
+        &self.bytes[from - self.base..to - self.base]
+    }
+
+    /// Goes on from here, and forgets everything before where the walk has skipped unread bytes.
+    fn leap(&mut self) -> Result<(), Broken> {
+        self.fits(self.at)?;
+        if self.at > self.base + self.bytes.len() {
+            let to = SeekFrom::Start(self.at as u64);
+            self.source.seek(to).map_err(|_| Broken::Unreadable)?;
+            self.bytes.clear();
+            self.base = self.at;
+        }
+        Ok(())
     }
 
     /// Holds the first element against the stated syntax: a data set starts at group 0008 or lower, and an
@@ -240,7 +263,7 @@ impl<R: Read + Seek> Walk<R> {
         if self.need(self.at + FIRST).is_err() {
             return Ok(());
         }
-        let first = &self.bytes[self.at..self.at + FIRST];
+        let first = self.read(self.at, self.at + FIRST);
         let explicit = first[4..].iter().all(u8::is_ascii_uppercase);
         // The other byte order would make a group of 0x0800 out of 0x0008.
         let big_endian = first[0] == 0 && first[1] != 0;
@@ -268,23 +291,32 @@ impl<R: Read + Seek> Walk<R> {
         self.at as u64 >= self.file_len
     }
 
-    /// Has the bytes up to `end` in memory.
-    fn need(&mut self, end: usize) -> Result<(), Broken> {
+    /// Whether the file has an offset, and our limits allow to go there.
+    fn fits(&self, end: usize) -> Result<(), Broken> {
         if end as u64 > self.file_len {
             return Err(Broken::Truncated);
         }
         if end > MAX_HEADER_BYTES {
             return Err(Broken::TooLarge);
         }
-        if self.bytes.len() < end {
-            let want = end.next_multiple_of(CHUNK) - self.bytes.len();
+        Ok(())
+    }
+
+    /// Has the bytes up to `end` in memory.
+    fn need(&mut self, end: usize) -> Result<(), Broken> {
+        self.fits(end)?;
+        let there = self.base + self.bytes.len();
+        if there < end {
+            let want = end.next_multiple_of(CHUNK) - there;
+            let left = self.file_len.saturating_sub(there as u64);
+            self.bytes.reserve(want.min(left as usize));
             (&mut self.source)
                 .take(want as u64)
                 .read_to_end(&mut self.bytes)
                 .map_err(|_| Broken::Unreadable)?;
         }
         // The file may have shrunk since its length was asked.
-        if self.bytes.len() < end {
+        if self.base + self.bytes.len() < end {
             Err(Broken::Truncated)
         } else {
             Ok(())
@@ -295,7 +327,7 @@ impl<R: Read + Seek> Walk<R> {
         let end = self.at + N;
         self.need(end)?;
         let mut out = [0; N];
-        out.copy_from_slice(&self.bytes[self.at..end]);
+        out.copy_from_slice(self.read(self.at, end));
         self.at = end;
         Ok(out)
     }
