@@ -21,8 +21,28 @@ pub(super) fn decode(stream: &[u8], rows: usize, columns: usize) -> Option<Vec<u
         return None;
     };
     let samples = component.samples();
-    if component.bit_depth() > 16 || samples.len() != rows * columns {
+    if !(1..=16).contains(&component.bit_depth()) || samples.len() != rows * columns {
         return None;
     }
-    Some(samples.iter().map(|s| s.round() as i32 as u16).collect())
+    // The decoder takes every component for unsigned and adds half of its range.
+    let half = if signed(stream)? {
+        1i32 << (component.bit_depth() - 1)
+    } else {
+        0
+    };
+    Some(
+        samples
+            .iter()
+            .map(|s| (s.round() as i32).wrapping_sub(half) as u16)
+            .collect(),
+    )
+}
+
+/// Whether the first component holds signed samples: the upper bit of Ssiz (T.800, A.5.1).
+fn signed(stream: &[u8]) -> Option<bool> {
+    const SOC_AND_SIZ: [u8; 4] = [0xFF, 0x4F, 0xFF, 0x51];
+    /// From the start of SOC.
+    const SSIZ: usize = 42;
+    let start = stream.windows(4).position(|w| w == SOC_AND_SIZ)?;
+    Some(stream.get(start + SSIZ)? & 0x80 != 0)
 }
