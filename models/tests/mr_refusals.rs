@@ -251,6 +251,26 @@ fn files_that_belong_to_no_series() {
             }),
         ),
         (
+            // A parser that takes the unknown QQ for UN would allocate two gigabytes for it.
+            "malformed",
+            Box::new(|| {
+                let data_set_at = bytes.windows(4).position(|w| w == [8, 0, 8, 0]).unwrap();
+                let unknown = [8u8, 0, 1, 0, b'Q', b'Q', 0, 0, 0xF0, 0xFF, 0xFF, 0x7F];
+                write(&[&bytes[..data_set_at], &unknown[..], &bytes[data_set_at..]].concat());
+            }),
+        ),
+        (
+            // The same length inside of a sequence that is itself as long as it says.
+            "truncated",
+            Box::new(|| {
+                let data_set_at = bytes.windows(4).position(|w| w == [8, 0, 8, 0]).unwrap();
+                let lying = [0x29u8, 0, 0x10, 0x10, b'O', b'B', 0, 0, 0xF0, 0xFF, 0xFF, 0x7F];
+                let item = [&[0xFEu8, 0xFF, 0, 0xE0, 12, 0, 0, 0][..], &lying].concat();
+                let sequence = [&[8u8, 0, 2, 0, b'S', b'Q', 0, 0, 20, 0, 0, 0][..], &item].concat();
+                write(&[&bytes[..data_set_at], &sequence[..], &bytes[data_set_at..]].concat());
+            }),
+        ),
+        (
             "too_large",
             Box::new(|| {
                 let nested = [0x29u8, 0, 0x10, 0x10, b'S', b'Q', 0, 0, 0xFF, 0xFF, 0xFF, 0xFF];

@@ -6,6 +6,9 @@
 
 use std::io::{Cursor, Read, Seek, SeekFrom};
 
+use dicom_core::dictionary::{DataDictionary, DataDictionaryEntry};
+use dicom_core::{Tag, VR};
+use dicom_dictionary_std::StandardDataDictionary;
 use flate2::read::DeflateDecoder;
 
 use crate::limits::{
@@ -226,7 +229,7 @@ impl<R: Read + Seek> Walk<R> {
                 header.extend_from_slice(self.read(kept_from, element_at));
                 return Ok((header, pixels));
             }
-            self.skip(&element, 0)?;
+            self.skip(&element)?;
             if is_read(element.tag) {
                 self.need(self.at)?;
             } else {
@@ -362,7 +365,8 @@ impl<R: Read + Seek> Walk<R> {
                 let _reserved: [u8; 2] = self.take()?;
                 self.u32()?
             }
-            known if known.iter().all(u8::is_ascii_uppercase) => u32::from(self.u16()?),
+            // The parser takes what it does not know for UN, whose length has another place.
+            other if VR::from_binary(*other).is_some() => u32::from(self.u16()?),
             _ => return Err(Broken::Malformed),
         };
         Ok(Element {
@@ -383,7 +387,7 @@ impl<R: Read + Seek> Walk<R> {
             }
             let element = self.element()?;
             let value_at = self.at;
-            self.skip(&element, 0)?;
+            self.skip(&element)?;
             if element.tag == (0x0002, 0x0010) {
                 self.need(self.at)?;
                 let text = String::from_utf8_lossy(&self.bytes[value_at..self.at]);
@@ -393,44 +397,80 @@ impl<R: Read + Seek> Walk<R> {
         transfer_syntax.ok_or(Broken::Malformed)
     }
 
-    fn skip(&mut self, element: &Element, depth: usize) -> Result<(), Broken> {
-        if element.length != UNDEFINED {
-            let end = self.at as u64 + u64::from(element.length);
-            if end > self.file_len {
-                return Err(Broken::Truncated);
-            }
-            self.at = end as usize;
-            return Ok(());
+    /// Stands behind an element of the data set itself. What is read of it is looked through: the lengths
+    /// inside of sequences lie as easily as others, and the parser allocates by them.
+    fn skip(&mut self, element: &Element) -> Result<(), Broken> {
+        let file_end = self.file_len;
+        if is_read(element.tag) || element.length == UNDEFINED {
+            return self.look_through(element, file_end, 0);
         }
-        if depth >= MAX_SEQUENCE_DEPTH {
-            return Err(Broken::TooLarge);
+        self.at = self.end_of(element, file_end)?;
+        Ok(())
+    }
+
+    /// Where an element of known length ends, which is not behind the end of what it lies in.
+    fn end_of(&self, element: &Element, container_end: u64) -> Result<usize, Broken> {
+        let end = self.at as u64 + u64::from(element.length);
+        if end > self.file_len {
+            return Err(Broken::Truncated);
+        }
+        if end > container_end {
+            return Err(Broken::Malformed);
+        }
+        Ok(end as usize)
+    }
+
+    fn look_through(&mut self, element: &Element, container_end: u64, depth: usize) -> Result<(), Broken> {
+        if element.length != UNDEFINED {
+            let end = self.end_of(element, container_end)?;
+            if !self.is_sequence(element) {
+                self.at = end;
+                return Ok(());
+            }
+            return self.items(end as u64, depth + 1);
         }
         // An unknown value of undefined length is a sequence in implicit syntax (PS3.5 §6.2.2).
         let outer = self.syntax;
         if element.vr == Some(*b"UN") {
             self.syntax = Syntax::IMPLICIT;
         }
-        self.skip_items(depth + 1)?;
+        self.items(container_end, depth + 1)?;
         self.syntax = outer;
         Ok(())
     }
 
-    fn skip_items(&mut self, depth: usize) -> Result<(), Broken> {
-        loop {
+    /// As the parser takes it: in implicit syntax by the dictionary.
+    fn is_sequence(&self, element: &Element) -> bool {
+        match element.vr {
+            Some(vr) => vr == *b"SQ",
+            None => StandardDataDictionary
+                .by_tag(Tag(element.tag.0, element.tag.1))
+                .is_some_and(|known| known.vr().relaxed() == VR::SQ),
+        }
+    }
+
+    /// The items of a sequence that ends at `end` or with its own delimiter.
+    fn items(&mut self, end: u64, depth: usize) -> Result<(), Broken> {
+        if depth > MAX_SEQUENCE_DEPTH {
+            return Err(Broken::TooLarge);
+        }
+        while (self.at as u64) < end {
             let item = self.element()?;
-            match item.tag {
+            let item_end = match item.tag {
                 SEQUENCE_END => return Ok(()),
-                ITEM if item.length != UNDEFINED => self.skip(&item, depth)?,
-                ITEM => loop {
-                    let element = self.element()?;
-                    if element.tag == ITEM_END {
-                        break;
-                    }
-                    self.skip(&element, depth)?;
-                },
+                ITEM if item.length == UNDEFINED => end,
+                ITEM => self.end_of(&item, end)? as u64,
                 _ => return Err(Broken::Malformed),
+            };
+            while (self.at as u64) < item_end {
+                let element = self.element()?;
+                if element.tag == ITEM_END {
+                    break;
+                }
+                self.look_through(&element, item_end, depth)?;
             }
         }
+        Ok(())
     }
 
     fn pixel_span(&mut self, element: &Element) -> Result<PixelSpan, Broken> {
