@@ -3,12 +3,12 @@
 //! Declared in the package's manifest and run by the same code for training and inference, so that
 //! the two cannot drift apart.
 
-use ndarray::{Array2, Array3, Array4, ArrayView3, Axis, s};
+use ndarray::{Array2, Array3, Array4, Axis, s};
 use serde::{Deserialize, Serialize};
 
 use crate::findings::Reason;
 use crate::mr::{Contrast, Grid, Volume};
-use crate::study::{Study, missing_contrast};
+use crate::study::{Study, missing_contrast, tissue_level};
 
 /// How one examination becomes the inputs of the networks.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -202,7 +202,7 @@ fn channels(study: &Study, contrasts: &[Contrast]) -> Result<Vec<Channel>, Reaso
             .ok_or_else(|| missing_contrast(*contrast))?;
         Ok(Channel {
             contrast: *contrast,
-            gain: 1.0 / tissue_level(volume),
+            gain: gain(volume),
         })
     };
     contrasts.iter().map(channel).collect()
@@ -223,28 +223,17 @@ fn normalised(study: &Study, channels: &[Channel], grid: &Grid) -> Result<Array4
 /// Brighter voxels are cut off at this many times the mean tissue signal.
 const MAX_TISSUE_LEVELS: f32 = 5.0;
 
-/// Mean signal of tissue: of all voxels above half the mean of the whole volume.
+/// What the signals are multiplied with.
 ///
-/// MR signals have no unit; dividing by this makes scanners, coils and gains comparable without
-/// looking at any single structure.
-fn tissue_level(volume: &Volume) -> f32 {
-    let mean = mean_above(volume.voxels.view(), f32::NEG_INFINITY);
-    let level = mean_above(volume.voxels.view(), mean / 2.0);
+/// MR signals have no unit; dividing by the level of tissue makes scanners, coils and gains comparable
+/// without looking at any single structure.
+fn gain(volume: &Volume) -> f32 {
+    let level = tissue_level(volume.voxels.view());
     if level.is_finite() && level > 0.0 {
-        level
+        1.0 / level
     } else {
         1.0
     }
-}
-
-fn mean_above(voxels: ArrayView3<f32>, threshold: f32) -> f32 {
-    let (sum, count) = voxels
-        .iter()
-        .filter(|v| **v > threshold)
-        .fold((0.0f64, 0usize), |(sum, count), v| {
-            (sum + f64::from(*v), count + 1)
-        });
-    (sum / count.max(1) as f64) as f32
 }
 
 fn spread(lesion: &[SliceBox], most: usize) -> Vec<SliceBox> {

@@ -113,7 +113,7 @@ impl Inspection {
             contrast: v.contrast,
             b_value: v.b_value,
             shape: v.grid.shape,
-            spacing_mm: [v.grid.slice_step, v.grid.row_step, v.grid.column_step].map(length),
+            spacing_mm: v.grid.spacing(),
             orientation: orientation(&v.grid),
             grid: v.grid.clone(),
             reason: v.reason.clone(),
@@ -211,10 +211,6 @@ fn refusal_row(name: String, files: String, refused: &RefusedInput) -> [String; 
         none(),
         format!("{why} [{}]", refused.reason.code),
     ]
-}
-
-fn length(v: [f64; 3]) -> f64 {
-    v.iter().map(|x| x * x).sum::<f64>().sqrt()
 }
 
 /// The patient axis nearest to the normal of the slices: head–foot, front–back or left–right.

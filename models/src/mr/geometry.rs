@@ -11,6 +11,9 @@ use crate::limits::{
     MIN_SLICE_DISTANCE_MM,
 };
 
+/// Two slices in one place; a series that repeats its slices is told apart by this code.
+pub(super) const DUPLICATE_SLICES: &str = "duplicate_slices";
+
 /// One image in space, checked.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct Plane {
@@ -167,7 +170,7 @@ fn step_between(planes: &[Plane], order: &[usize], normal: [f64; 3]) -> Result<[
     let twice = gaps.iter().filter(|g| **g < MIN_SLICE_DISTANCE_MM).count();
     if twice > 0 {
         return refuse(
-            "duplicate_slices",
+            DUPLICATE_SLICES,
             format!("{twice} of its slices lie where another one lies."),
         );
     }

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use super::codec;
 use super::diffusion::Weighting;
 use super::files::{self, Instance};
-use super::geometry::{self, Plane};
+use super::geometry::{self, DUPLICATE_SLICES, Plane};
 use super::header::Header;
 use super::recognition::{Recognition, recognise};
 use super::{Contrast, Part, Scan, Series, VolumeIndex};
@@ -258,10 +258,10 @@ fn volumes(group: Vec<(Instance, Plane)>, recognition: &Recognition) -> Result<V
     let directional = directions.keys().any(|w| matches!(w, Weighting::Direction(_)));
     let mut volumes: Vec<VolumeIndex> = Vec::new();
     for slices in directions.into_values() {
-        let stacked = repeats(slices)?
-            .into_iter()
-            .map(|slices| one_volume(&slices, recognition))
-            .collect::<Result<Vec<_>, _>>()?;
+        let stacked = match one_volume(&slices, recognition) {
+            Err(reason) if reason.code == DUPLICATE_SLICES => repeats(&slices, recognition).ok_or(reason)?,
+            one => vec![one?],
+        };
         match (volumes.first_mut(), directional) {
             (Some(first), true) => {
                 for volume in stacked {
@@ -288,31 +288,15 @@ fn volumes(group: Vec<(Instance, Plane)>, recognition: &Recognition) -> Result<V
     Ok(volumes)
 }
 
-/// Parts repeated acquisitions of the same slices, where that yields whole volumes: by their acquisition
-/// number, else by their instance number; else everything stays together and is refused for its duplicates.
-fn repeats(slices: Vec<(Instance, Plane)>) -> Result<Vec<Vec<(Instance, Plane)>>, Reason> {
-    let stacks = |group: &[(Instance, Plane)]| {
-        let planes: Vec<Plane> = group.iter().map(|(_, plane)| plane.clone()).collect();
-        geometry::stack(&planes)
+/// Repeated acquisitions of the same slices as volumes of their own: told apart by their acquisition
+/// number, else by their instance number; none where neither yields whole volumes.
+fn repeats(slices: &[(Instance, Plane)], recognition: &Recognition) -> Option<Vec<VolumeIndex>> {
+    let volumes = |groups: Vec<Vec<(Instance, Plane)>>| -> Option<Vec<VolumeIndex>> {
+        let even = groups.iter().all(|g| g.len() * groups.len() == slices.len());
+        let read = || groups.iter().map(|g| one_volume(g, recognition).ok()).collect();
+        if groups.len() > 1 && even { read() } else { None }
     };
-    if !stacks(&slices).is_err_and(|r| r.code == "duplicate_slices") {
-        return Ok(vec![slices]);
-    }
-    let count = slices.len();
-    let whole = |groups: &[Vec<(Instance, Plane)>]| {
-        groups.len() > 1
-            && groups
-                .iter()
-                .all(|g| g.len() * groups.len() == count && stacks(g).is_ok())
-    };
-    let by_acquisition = by_acquisition(&slices);
-    if whole(&by_acquisition) {
-        return Ok(by_acquisition);
-    }
-    Ok(match by_turn(&slices) {
-        Some(turns) if whole(&turns) => turns,
-        _ => vec![slices],
-    })
+    volumes(by_acquisition(slices)).or_else(|| volumes(by_turn(slices)?))
 }
 
 fn by_acquisition(slices: &[(Instance, Plane)]) -> Vec<Vec<(Instance, Plane)>> {

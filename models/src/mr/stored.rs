@@ -63,6 +63,7 @@ impl StoredFile {
         Ok(Frames {
             stored: self,
             file,
+            length: metadata.len(),
             inflated,
             kept: None,
         })
@@ -79,6 +80,8 @@ impl StoredFile {
 pub(super) struct Frames<'a> {
     stored: &'a StoredFile,
     file: File,
+    /// Of the file, bytes.
+    length: u64,
     inflated: Option<Vec<u8>>,
     /// The last frame that was read.
     kept: Option<(usize, Vec<u8>)>,
@@ -162,7 +165,7 @@ impl Frames<'_> {
         }
         let mut file = &self.file;
         file.seek(SeekFrom::Start(offset)).map_err(unreadable)?;
-        let there = file.metadata().map_err(unreadable)?.len().saturating_sub(offset);
+        let there = self.length.saturating_sub(offset);
         let mut bytes = Vec::with_capacity(there.min(length) as usize);
         file.take(length).read_to_end(&mut bytes).map_err(unreadable)?;
         Ok(bytes)

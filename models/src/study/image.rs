@@ -2,7 +2,7 @@
 
 use ndarray::{Array3, ArrayView3};
 
-use super::resample::{linear, norm};
+use super::resample::linear;
 use crate::mr::{Grid, Volume};
 
 /// Coarse voxels with geometry.
@@ -30,10 +30,9 @@ impl Reduced {
         linear(&self.voxels, self.grid.index_of(position))
     }
 
-    /// Mean signal of tissue: of all voxels above half the mean of all.
+    /// [`tissue_level`] of its voxels.
     pub fn tissue_level(&self) -> f32 {
-        let mean = mean_above(&self.voxels, f32::NEG_INFINITY);
-        mean_above(&self.voxels, mean / 2.0)
+        tissue_level(self.voxels.view())
     }
 
     /// The signal above which there is tissue.
@@ -44,8 +43,8 @@ impl Reduced {
         /// At least twice as much of a field of view is air, so that this is a typical value of it.
         const AIR: f64 = 0.15;
         let air = quantile(self.voxels.iter().copied().collect(), AIR);
-        let mean = mean_above(&self.voxels, f32::NEG_INFINITY);
-        air + SHARE * (mean_above(&self.voxels, mean) - air)
+        let mean = mean_above(self.voxels.view(), f32::NEG_INFINITY);
+        air + SHARE * (mean_above(self.voxels.view(), mean) - air)
     }
 
     /// Whether there is tissue.
@@ -70,7 +69,13 @@ pub(super) fn quantile(mut values: Vec<f32>, share: f64) -> f32 {
     *values.select_nth_unstable_by(at, f32::total_cmp).1
 }
 
-fn mean_above(voxels: &Array3<f32>, threshold: f32) -> f32 {
+/// Mean signal of tissue: of all voxels above half the mean of all.
+pub(crate) fn tissue_level(voxels: ArrayView3<f32>) -> f32 {
+    let mean = mean_above(voxels, f32::NEG_INFINITY);
+    mean_above(voxels, mean / 2.0)
+}
+
+fn mean_above(voxels: ArrayView3<f32>, threshold: f32) -> f32 {
     let (sum, count) = voxels
         .iter()
         .filter(|v| **v > threshold)
@@ -82,9 +87,10 @@ fn mean_above(voxels: &Array3<f32>, threshold: f32) -> f32 {
 
 fn reduced(grid: &Grid, voxels: ArrayView3<f32>, edge_mm: f64) -> Reduced {
     let steps = [grid.slice_step, grid.row_step, grid.column_step];
+    let spacing = grid.spacing();
     let factors: [usize; 3] = std::array::from_fn(|a| {
         // A step of zero gives infinity, which the cast saturates.
-        let factor = (edge_mm / norm(steps[a])).round().max(1.0) as usize;
+        let factor = (edge_mm / spacing[a]).round().max(1.0) as usize;
         factor.min(grid.shape[a].max(1))
     });
     // The first block's centre.

@@ -23,6 +23,7 @@ use crate::mr::{Contrast, Scan, Series, Volume};
 
 use self::choice::{Candidate, agent_unknown, rank, without_agent};
 use self::frames::BY_ANATOMY;
+pub(crate) use self::image::tissue_level;
 pub use self::quality::{Inspection, NOT_A_HEAD};
 
 /// One examination, ready to be made into tensors.
