@@ -7,7 +7,7 @@ mod made;
 use dicom_core::{Tag, VR};
 use dicom_dictionary_std::tags;
 use made::forms::{Frame, TILE, csa, element, enhanced, item, mosaic, sequence};
-use made::{COLUMNS, EXPLICIT, ROWS, Slice, decimals};
+use made::{COLUMNS, EXPLICIT, IMPLICIT, ROWS, Slice, decimals};
 use models::limits;
 use models::mr::{Contrast, Scan, VolumeIndex, scan};
 use tempfile::tempdir;
@@ -176,9 +176,14 @@ fn a_united_imaging_mosaic_unfolds_by_stated_positions() {
             })
             .collect(),
     ));
-    let (_folder, scan) = scanned(&slice);
-    let volume = &scan.series[0].volumes[0];
-    assert_eq!(volume.grid.shape, [5, TILE.0, TILE.1]);
-    assert_eq!(volume.grid.origin, [1.0, 2.0, 4.0]);
-    assert_eq!(levels(volume), [50.0, 40.0, 30.0, 20.0, 10.0]);
+    // Nothing names the private sequence as one in implicit syntax.
+    for syntax in [EXPLICIT, IMPLICIT] {
+        let folder = tempdir().unwrap();
+        slice.write(folder.path(), "f", syntax);
+        let scan = scan(&[folder.path().to_owned()]);
+        let volume = &scan.series[0].volumes[0];
+        assert_eq!(volume.grid.shape, [5, TILE.0, TILE.1]);
+        assert_eq!(volume.grid.origin, [1.0, 2.0, 4.0]);
+        assert_eq!(levels(volume), [50.0, 40.0, 30.0, 20.0, 10.0]);
+    }
 }

@@ -217,6 +217,21 @@ fn image_type_tells_what_is_none_of_ours() {
     }
 }
 
+/// The magnitude image of a map of the main field, B0, is a gradient echo like those that weight for T1.
+#[test]
+fn b0_of_a_gradient_echo_is_the_main_field() {
+    let with = |words: &str| {
+        recognised(|s| {
+            set_physics(s, ("GR", "SP", 6.0, 1.52, 0.0, 9.0));
+            s.set(tags::SERIES_DESCRIPTION, VR::LO, words);
+        })
+    };
+    let map = with("B0 NS");
+    assert_eq!(map.contrast, None);
+    assert!(map.reason.contains("field map"), "{}", map.reason);
+    assert_eq!(with("T1 VIBE").contrast, Some(T1));
+}
+
 #[test]
 fn adc_is_told_by_image_type_or_by_words() {
     let with = |image_type: &[&str], words: &str| {

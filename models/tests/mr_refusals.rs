@@ -251,7 +251,7 @@ fn files_that_belong_to_no_series() {
             }),
         ),
         (
-            // A parser that takes the unknown QQ for UN would allocate two gigabytes for it.
+            // Where the length of an unknown representation stands is unknown.
             "malformed",
             Box::new(|| {
                 let data_set_at = bytes.windows(4).position(|w| w == [8, 0, 8, 0]).unwrap();
@@ -260,8 +260,8 @@ fn files_that_belong_to_no_series() {
             }),
         ),
         (
-            // The same length inside of a sequence that is itself as long as it says.
-            "truncated",
+            // A length that lies inside of a sequence that is itself as long as it says.
+            "malformed",
             Box::new(|| {
                 let data_set_at = bytes.windows(4).position(|w| w == [8, 0, 8, 0]).unwrap();
                 let lying = [0x29u8, 0, 0x10, 0x10, b'O', b'B', 0, 0, 0xF0, 0xFF, 0xFF, 0x7F];

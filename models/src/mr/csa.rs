@@ -4,7 +4,7 @@
 //! with the number of entries. Each entry has a name of 64 bytes, and its values as texts with lengths
 //! of their own (layout after nibabel's description, nipy.org/nibabel/dicom/siemens_csa.html).
 
-use super::header::DataSet;
+use super::data_set::DataSet;
 use super::private::Private;
 
 /// Entries beyond any real header.
@@ -21,7 +21,7 @@ const HEADER: Private = Private {
 
 /// The values of one entry of an image's CSA header, as [`values`].
 pub(super) fn of_image(d: &DataSet, name: &str) -> Option<Vec<String>> {
-    values(&HEADER.element(d, 0x10)?.to_bytes().ok()?, name)
+    values(HEADER.element(d, 0x10)?.bytes(), name)
 }
 
 /// The values of one entry, trimmed, empty ones left out; none when the header is no CSA header, is cut

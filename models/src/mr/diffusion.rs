@@ -14,8 +14,8 @@
 use dicom_dictionary_std::tags;
 
 use super::csa;
-use super::header::{DataSet, number, numbers, text};
-use super::private::{Form, Private};
+use super::data_set::{DataSet, Form};
+use super::private::Private;
 use crate::limits::{MAX_B_VALUE_S_PER_MM2, MAX_B0_S_PER_MM2};
 
 const SIEMENS: Private = Private {
@@ -97,7 +97,7 @@ impl Source {
 
 impl Diffusion {
     pub fn from_data_set(d: &DataSet, image_type: &[String]) -> Diffusion {
-        let sequence = text(d, tags::SEQUENCE_NAME).unwrap_or_default();
+        let sequence = d.text(tags::SEQUENCE_NAME).unwrap_or_default();
         let b = b_value(d, &sequence).filter(|b| (0.0..=MAX_B_VALUE_S_PER_MM2).contains(&b.value));
         let weighted = b.as_ref().is_some_and(|b| b.value >= MAX_B0_S_PER_MM2);
         let weighting = if weighted {
@@ -112,7 +112,8 @@ impl Diffusion {
 impl Diffusion {
     /// From the MR Diffusion macro of an enhanced image (PS3.3 C.8.13.5.9).
     pub fn from_functional_group(item: &DataSet, image_type: &[String]) -> Diffusion {
-        let b = number(item, tags::DIFFUSION_B_VALUE)
+        let b = item
+            .number(tags::DIFFUSION_B_VALUE)
             .filter(|b| (0.0..=MAX_B_VALUE_S_PER_MM2).contains(b))
             .map(|value| BValue {
                 value,
@@ -120,13 +121,10 @@ impl Diffusion {
             });
         let weighted = b.as_ref().is_some_and(|b| b.value >= MAX_B0_S_PER_MM2);
         let direction = || {
-            let item = item
-                .get(tags::DIFFUSION_GRADIENT_DIRECTION_SEQUENCE)?
-                .items()?
-                .first()?;
-            numbers::<3>(item, tags::DIFFUSION_GRADIENT_ORIENTATION)
+            let item = item.item(tags::DIFFUSION_GRADIENT_DIRECTION_SEQUENCE)?;
+            item.numbers::<3>(tags::DIFFUSION_GRADIENT_ORIENTATION)
         };
-        let weighting = match text(item, tags::DIFFUSION_DIRECTIONALITY).as_deref() {
+        let weighting = match item.text(tags::DIFFUSION_DIRECTIONALITY).as_deref() {
             _ if !weighted => Weighting::Unstated,
             Some("ISOTROPIC") => Weighting::Trace,
             _ if trace_by_type(image_type) => Weighting::Trace,
@@ -156,7 +154,8 @@ fn b_value(d: &DataSet, sequence: &str) -> Option<BValue> {
         let value = *block.numbers(d, element, form)?.first()?;
         Some((value, Source::Private(name)))
     };
-    let (value, source) = number(d, tags::DIFFUSION_B_VALUE)
+    let (value, source) = d
+        .number(tags::DIFFUSION_B_VALUE)
         .map(|value| (value, Source::Standard))
         .or_else(|| private(&SIEMENS, 0x0C, Form::Text, "Siemens (0019,100C)"))
         .or_else(|| {
@@ -193,7 +192,7 @@ fn csa_number(d: &DataSet, name: &str) -> Option<f64> {
 
 /// b-value and, in brackets, the direction of Canon's and Toshiba's image comments.
 fn commented(d: &DataSet) -> Option<(f64, Option<[f64; 3]>)> {
-    let comments = text(d, tags::IMAGE_COMMENTS)?;
+    let comments = d.text(tags::IMAGE_COMMENTS)?;
     let (b, rest) = match comments.strip_prefix("b=")?.split_once('(') {
         Some((b, rest)) => (b, Some(rest)),
         None => (comments.strip_prefix("b=")?, None),
@@ -220,7 +219,8 @@ fn weighting(d: &DataSet, sequence: &str, image_type: &[String]) -> Weighting {
     if trace_by_type(image_type) {
         return Weighting::Trace;
     }
-    let stated = text(d, tags::DIFFUSION_DIRECTIONALITY)
+    let stated = d
+        .text(tags::DIFFUSION_DIRECTIONALITY)
         .or_else(|| SIEMENS.text(d, 0x0D))
         .or_else(|| csa::of_image(d, "DiffusionDirectionality")?.first().cloned());
     if stated.as_deref() == Some("ISOTROPIC")
@@ -228,7 +228,8 @@ fn weighting(d: &DataSet, sequence: &str, image_type: &[String]) -> Weighting {
     {
         return Weighting::Trace;
     }
-    let vector = numbers::<3>(d, tags::DIFFUSION_GRADIENT_ORIENTATION)
+    let vector = d
+        .numbers::<3>(tags::DIFFUSION_GRADIENT_ORIENTATION)
         .or_else(|| SIEMENS.numbers(d, 0x0E, Form::F64)?.try_into().ok())
         .or_else(|| {
             let parts = csa::of_image(d, "DiffusionGradientDirection")?;

@@ -6,11 +6,11 @@
 
 use std::io::{Cursor, Read, Seek, SeekFrom};
 
-use dicom_core::dictionary::{DataDictionary, DataDictionaryEntry};
-use dicom_core::{Tag, VR};
-use dicom_dictionary_std::StandardDataDictionary;
+use dicom_core::Tag;
+use dicom_dictionary_std::tags::{PIXEL_DATA, TRANSFER_SYNTAX_UID};
 use flate2::read::DeflateDecoder;
 
+use super::data_set::{ElementHead, ITEM, ITEM_END, SEQUENCE_END, Syntax, UNDEFINED};
 use crate::limits::{
     MAX_DICOM_FILE_BYTES, MAX_FRAGMENTS, MAX_HEADER_BYTES, MAX_HEADER_ELEMENTS, MAX_INFLATED_BYTES,
     MAX_SEQUENCE_DEPTH,
@@ -19,11 +19,6 @@ use crate::limits::{
 const DEFLATED: &str = "1.2.840.10008.1.2.1.99";
 const PREAMBLE: usize = 128;
 const MAGIC: &[u8; 4] = b"DICM";
-const PIXEL_DATA: (u16, u16) = (0x7FE0, 0x0010);
-const ITEM: (u16, u16) = (0xFFFE, 0xE000);
-const ITEM_END: (u16, u16) = (0xFFFE, 0xE00D);
-const SEQUENCE_END: (u16, u16) = (0xFFFE, 0xE0DD);
-const UNDEFINED: u32 = u32::MAX;
 /// Groups of which something is read anywhere in this module: the others, above all the private ones of
 /// Philips and Siemens, are most of a header, and parsing them most of the time.
 const READ_GROUPS: [u16; 13] = [
@@ -34,7 +29,7 @@ const CHUNK: usize = 32 * 1024;
 
 /// Whether anything asks for such an element. The CSA header of the image is (0029,xx10); that of the
 /// series, a hundred kilobytes in (0029,xx20), is not read.
-fn is_read((group, element): (u16, u16)) -> bool {
+fn is_read(Tag(group, element): Tag) -> bool {
     let unread_csa = group == 0x0029 && element > 0xFF && element & 0xFF != 0x10;
     READ_GROUPS.contains(&group) && !unread_csa
 }
@@ -61,9 +56,10 @@ pub(super) enum Broken {
 /// A file, walked.
 #[derive(Debug)]
 pub(super) struct Extent {
-    /// What is in front of the pixel data, preamble included, without the elements of other groups than
-    /// [`READ_GROUPS`].
+    /// The data set in front of the pixel data, without the elements of other groups than [`READ_GROUPS`].
     pub header: Vec<u8>,
+    /// How it is written.
+    pub syntax: Syntax,
     /// (0002,0010).
     pub transfer_syntax: String,
     /// None for objects without pixels.
@@ -71,8 +67,6 @@ pub(super) struct Extent {
     /// Of a deflated data set (PS3.5 A.5) the preamble, the file meta information and the data set,
     /// inflated: what all offsets refer to.
     pub inflated: Option<Vec<u8>>,
-    /// Where the data set starts.
-    pub data_set: usize,
 }
 
 /// Where the pixel data of a file lie.
@@ -115,7 +109,6 @@ pub(super) fn walk<R: Read + Seek>(source: R, file_len: u64) -> Result<Extent, B
     }
     walk.at = start;
     let transfer_syntax = walk.file_meta()?;
-    let data_set = walk.at;
     match transfer_syntax.as_str() {
         DEFLATED => {
             let inflated = walk.inflate()?;
@@ -124,17 +117,14 @@ pub(super) fn walk<R: Read + Seek>(source: R, file_len: u64) -> Result<Extent, B
                 source: Cursor::new(&inflated),
                 bytes: Vec::new(),
                 base: 0,
-                at: data_set,
+                at: walk.at,
                 elements: 0,
                 syntax: Syntax::EXPLICIT,
             };
-            let (header, pixels) = walk.data_set()?;
+            let extent = walk.data_set(transfer_syntax)?;
             return Ok(Extent {
-                header,
-                transfer_syntax,
-                pixels,
                 inflated: Some(inflated),
-                data_set,
+                ..extent
             });
         }
         "1.2.840.10008.1.2.4.95" | "1.2.840.10008.1.2.4.205" => return Err(Broken::Streamed),
@@ -147,55 +137,7 @@ pub(super) fn walk<R: Read + Seek>(source: R, file_len: u64) -> Result<Extent, B
         }
         _ => {}
     }
-    let (header, pixels) = walk.data_set()?;
-    Ok(Extent {
-        header,
-        transfer_syntax,
-        pixels,
-        inflated: None,
-        data_set,
-    })
-}
-
-#[derive(Clone, Copy)]
-struct Syntax {
-    explicit: bool,
-    big_endian: bool,
-}
-
-impl Syntax {
-    const EXPLICIT: Syntax = Syntax {
-        explicit: true,
-        big_endian: false,
-    };
-    const IMPLICIT: Syntax = Syntax {
-        explicit: false,
-        big_endian: false,
-    };
-
-    fn u16(self, b: [u8; 2]) -> u16 {
-        if self.big_endian {
-            u16::from_be_bytes(b)
-        } else {
-            u16::from_le_bytes(b)
-        }
-    }
-
-    fn u32(self, b: [u8; 4]) -> u32 {
-        if self.big_endian {
-            u32::from_be_bytes(b)
-        } else {
-            u32::from_le_bytes(b)
-        }
-    }
-}
-
-/// Tag, value representation and length of one element; the walk stands at its value.
-struct Element {
-    tag: (u16, u16),
-    /// Unknown in implicit syntax and for items.
-    vr: Option<[u8; 2]>,
-    length: u32,
+    walk.data_set(transfer_syntax)
 }
 
 struct Walk<R> {
@@ -212,33 +154,40 @@ struct Walk<R> {
 
 impl<R: Read + Seek> Walk<R> {
     /// What is read of the elements up to the pixel data, and where those are.
-    fn data_set(mut self) -> Result<(Vec<u8>, Option<PixelSpan>), Broken> {
+    fn data_set(mut self, transfer_syntax: String) -> Result<Extent, Broken> {
         self.check_syntax()?;
-        let mut header = self.bytes.get(..self.at).unwrap_or_default().to_vec();
+        let syntax = self.syntax;
+        let mut header = Vec::new();
         let mut pixels = None;
         // The run of elements to be kept that the walk is in.
         let mut kept_from = self.at;
+        let mut kept_to = self.at;
         while !self.ended() {
-            let element_at = self.at;
-            let element = self.element()?;
+            let element = self.head()?;
             if element.tag == PIXEL_DATA {
                 pixels = Some(self.pixel_span(&element)?);
             }
             if element.tag >= PIXEL_DATA {
-                header.extend_from_slice(self.read(kept_from, element_at));
-                return Ok((header, pixels));
+                break;
             }
-            self.skip(&element)?;
+            self.skip(&element, self.file_len, 0)?;
             if is_read(element.tag) {
                 self.need(self.at)?;
             } else {
-                header.extend_from_slice(self.read(kept_from, element_at));
+                header.extend_from_slice(self.read(kept_from, kept_to));
                 kept_from = self.at;
                 self.leap()?;
             }
+            kept_to = self.at;
         }
-        header.extend_from_slice(self.read(kept_from, self.at));
-        Ok((header, pixels))
+        header.extend_from_slice(self.read(kept_from, kept_to));
+        Ok(Extent {
+            header,
+            syntax,
+            transfer_syntax,
+            pixels,
+            inflated: None,
+        })
     }
 
     /// Bytes of the file that are in memory.
@@ -325,57 +274,22 @@ impl<R: Read + Seek> Walk<R> {
         }
     }
 
-    fn take<const N: usize>(&mut self) -> Result<[u8; N], Broken> {
-        let end = self.at + N;
-        self.need(end)?;
-        let mut out = [0; N];
-        out.copy_from_slice(self.read(self.at, end));
-        self.at = end;
-        Ok(out)
-    }
-
-    fn u16(&mut self) -> Result<u16, Broken> {
-        let b = self.take()?;
-        Ok(self.syntax.u16(b))
-    }
-
-    fn u32(&mut self) -> Result<u32, Broken> {
-        let b = self.take()?;
-        Ok(self.syntax.u32(b))
-    }
-
-    fn element(&mut self) -> Result<Element, Broken> {
+    /// The head of the next element; the walk stands at its value.
+    fn head(&mut self) -> Result<ElementHead, Broken> {
         self.elements += 1;
         if self.elements > MAX_HEADER_ELEMENTS {
             return Err(Broken::TooLarge);
         }
-        let tag = (self.u16()?, self.u16()?);
-        if tag.0 == ITEM.0 || !self.syntax.explicit {
-            return Ok(Element {
-                tag,
-                vr: None,
-                length: self.u32()?,
-            });
-        }
-        let vr: [u8; 2] = self.take()?;
-        let length = match &vr {
-            b"OB" | b"OD" | b"OF" | b"OL" | b"OV" | b"OW" | b"SQ" | b"SV" | b"UC" | b"UN" | b"UR" | b"UT"
-            | b"UV" => {
-                let _reserved: [u8; 2] = self.take()?;
-                self.u32()?
-            }
-            // The parser takes what it does not know for UN, whose length has another place.
-            other if VR::from_binary(*other).is_some() => u32::from(self.u16()?),
-            _ => return Err(Broken::Malformed),
-        };
-        Ok(Element {
-            tag,
-            vr: Some(vr),
-            length,
-        })
+        let [short, long] = ElementHead::SIZES;
+        self.need(self.at + short)?;
+        let end = (self.at as u64 + long as u64).min(self.file_len) as usize;
+        self.need(end)?;
+        let head = ElementHead::parse(self.read(self.at, end), self.syntax)?;
+        self.at += head.size;
+        Ok(head)
     }
 
-    /// Group 0002, always in explicit little endian.
+    /// The transfer syntax of group 0002, which is always in explicit little endian.
     fn file_meta(&mut self) -> Result<String, Broken> {
         let mut transfer_syntax = None;
         while !self.ended() {
@@ -384,11 +298,11 @@ impl<R: Read + Seek> Walk<R> {
             if self.bytes[before..before + 2] != [0x02, 0x00] {
                 break;
             }
-            let element = self.element()?;
+            let element = self.head()?;
             let value_at = self.at;
-            self.skip(&element)?;
-            if element.tag == (0x0002, 0x0010) {
-                self.need(self.at)?;
+            self.skip(&element, self.file_len, 0)?;
+            self.need(self.at)?;
+            if element.tag == TRANSFER_SYNTAX_UID {
                 let text = String::from_utf8_lossy(&self.bytes[value_at..self.at]);
                 transfer_syntax = Some(text.trim_matches(|c: char| c == '\0' || c == ' ').to_owned());
             }
@@ -396,19 +310,22 @@ impl<R: Read + Seek> Walk<R> {
         transfer_syntax.ok_or(Broken::Malformed)
     }
 
-    /// Stands behind an element of the data set itself. What is read of it is looked through: the lengths
-    /// inside of sequences lie as easily as others, and the parser allocates by them.
-    fn skip(&mut self, element: &Element) -> Result<(), Broken> {
-        let file_end = self.file_len;
-        if is_read(element.tag) || element.length == UNDEFINED {
-            return self.look_through(element, file_end, 0);
+    /// Goes behind the value of an element, which is not behind the end of what it lies in. Where no length
+    /// says where that is, its items are walked.
+    fn skip(&mut self, element: &ElementHead, container_end: u64, depth: usize) -> Result<(), Broken> {
+        if element.length != UNDEFINED {
+            self.at = self.end_of(element, container_end)?;
+            return Ok(());
         }
-        self.at = self.end_of(element, file_end)?;
+        let outer = self.syntax;
+        self.syntax = element.inside(outer);
+        self.items(container_end, depth + 1)?;
+        self.syntax = outer;
         Ok(())
     }
 
-    /// Where an element of known length ends, which is not behind the end of what it lies in.
-    fn end_of(&self, element: &Element, container_end: u64) -> Result<usize, Broken> {
+    /// Where an element of known length ends.
+    fn end_of(&self, element: &ElementHead, container_end: u64) -> Result<usize, Broken> {
         let end = self.at as u64 + u64::from(element.length);
         if end > self.file_len {
             return Err(Broken::Truncated);
@@ -419,60 +336,36 @@ impl<R: Read + Seek> Walk<R> {
         Ok(end as usize)
     }
 
-    fn look_through(&mut self, element: &Element, container_end: u64, depth: usize) -> Result<(), Broken> {
-        if element.length != UNDEFINED {
-            let end = self.end_of(element, container_end)?;
-            if !self.is_sequence(element) {
-                self.at = end;
-                return Ok(());
-            }
-            return self.items(end as u64, depth + 1);
-        }
-        // An unknown value of undefined length is a sequence in implicit syntax (PS3.5 §6.2.2).
-        let outer = self.syntax;
-        if element.vr == Some(*b"UN") {
-            self.syntax = Syntax::IMPLICIT;
-        }
-        self.items(container_end, depth + 1)?;
-        self.syntax = outer;
-        Ok(())
-    }
-
-    /// As the parser takes it: in implicit syntax by the dictionary.
-    fn is_sequence(&self, element: &Element) -> bool {
-        match element.vr {
-            Some(vr) => vr == *b"SQ",
-            None => StandardDataDictionary
-                .by_tag(Tag(element.tag.0, element.tag.1))
-                .is_some_and(|known| known.vr().relaxed() == VR::SQ),
-        }
-    }
-
-    /// The items of a sequence that ends at `end` or with its own delimiter.
+    /// The items of a sequence that ends with its own delimiter.
     fn items(&mut self, end: u64, depth: usize) -> Result<(), Broken> {
         if depth > MAX_SEQUENCE_DEPTH {
             return Err(Broken::TooLarge);
         }
         while (self.at as u64) < end {
-            let item = self.element()?;
-            let item_end = match item.tag {
+            let item = self.head()?;
+            match item.tag {
                 SEQUENCE_END => return Ok(()),
-                ITEM if item.length == UNDEFINED => end,
-                ITEM => self.end_of(&item, end)? as u64,
+                ITEM if item.length == UNDEFINED => self.open_item(end, depth)?,
+                ITEM => self.at = self.end_of(&item, end)?,
                 _ => return Err(Broken::Malformed),
-            };
-            while (self.at as u64) < item_end {
-                let element = self.element()?;
-                if element.tag == ITEM_END {
-                    break;
-                }
-                self.look_through(&element, item_end, depth)?;
             }
         }
         Ok(())
     }
 
-    fn pixel_span(&mut self, element: &Element) -> Result<PixelSpan, Broken> {
+    /// The elements of an item that ends with its own delimiter.
+    fn open_item(&mut self, end: u64, depth: usize) -> Result<(), Broken> {
+        while (self.at as u64) < end {
+            let element = self.head()?;
+            if element.tag == ITEM_END {
+                break;
+            }
+            self.skip(&element, end, depth)?;
+        }
+        Ok(())
+    }
+
+    fn pixel_span(&mut self, element: &ElementHead) -> Result<PixelSpan, Broken> {
         let offset = self.at as u64;
         if element.length != UNDEFINED {
             let length = u64::from(element.length);
@@ -500,7 +393,7 @@ impl<R: Read + Seek> Walk<R> {
                 .map_err(|_| Broken::Unreadable)?;
             at += 8;
             let [g0, g1, e0, e1, length @ ..] = head;
-            match (u16::from_le_bytes([g0, g1]), u16::from_le_bytes([e0, e1])) {
+            match Tag(u16::from_le_bytes([g0, g1]), u16::from_le_bytes([e0, e1])) {
                 SEQUENCE_END => {
                     return Ok(PixelSpan {
                         offset,

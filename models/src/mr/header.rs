@@ -3,21 +3,16 @@
 use std::fs::File;
 use std::path::Path;
 
-use dicom_core::Tag;
 use dicom_dictionary_std::tags;
-use dicom_object::file::ReadPreamble;
-use dicom_object::{InMemDicomObject, OpenFileOptions, ReadError};
 
 use super::Part;
+use super::data_set::DataSet;
 use super::diffusion::Diffusion;
 use super::extent::{self, Broken};
 use super::stored::{StoredFile, Version};
 use super::{codec, enhanced, mosaic};
 use crate::findings::{Fault, Reason, StudyIdentity};
 use crate::limits::{MAX_DICOM_FILE_BYTES, MAX_FRAMES, MAX_IMAGE_SIDE};
-
-/// A parsed data set.
-pub(super) type DataSet = InMemDicomObject;
 
 /// What a file says about one image in it.
 #[derive(Debug, Clone, PartialEq)]
@@ -126,18 +121,7 @@ pub(super) fn read(path: &Path) -> Result<FileHeader, Reason> {
     }
     let file = File::open(path).map_err(|e| unreadable(&e))?;
     let extent = extent::walk(file, metadata.len()).map_err(broken)?;
-    let data_set = match extent.inflated {
-        Some(_) => InMemDicomObject::read_dataset_with_ts(
-            &extent.header[extent.data_set..],
-            &dicom_transfer_syntax_registry::entries::EXPLICIT_VR_LITTLE_ENDIAN.erased(),
-        )
-        .map_err(unparsed)?,
-        None => OpenFileOptions::new()
-            .read_preamble(ReadPreamble::Always)
-            .from_reader(extent.header.as_slice())
-            .map_err(unparsed)?
-            .into_inner(),
-    };
+    let data_set = DataSet::parse(&extent.header, extent.syntax).map_err(broken)?;
     let whole = Header::from_data_set(&data_set)?;
     let stored = whole.image.clone();
     if let Some(pixels) = &extent.pixels
@@ -179,21 +163,6 @@ fn unreadable(error: &std::io::Error) -> Reason {
         Fault::Hardware,
         format!("The file cannot be read: {}.", error.kind()),
     )
-}
-
-/// The parser checks the UIDs of group 0002 itself.
-fn unparsed(error: ReadError) -> Reason {
-    match error {
-        ReadError::ParseMetaDataSet {
-            source: dicom_object::meta::Error::InvalidUid { .. },
-            ..
-        } => Reason::new(
-            "invalid_uid",
-            Fault::Data,
-            "A UID in its file meta information is no valid UID.",
-        ),
-        _ => broken(Broken::Malformed),
-    }
 }
 
 fn broken(why: Broken) -> Reason {
@@ -245,8 +214,8 @@ impl Image {
 
 impl Header {
     fn from_data_set(d: &DataSet) -> Result<Header, Reason> {
-        let uid = |tag, what| checked_uid(text(d, tag), what);
-        let size = |tag| match number(d, tag) {
+        let uid = |tag, what| checked_uid(d.text(tag), what);
+        let size = |tag| match d.number(tag) {
             Some(n) if n <= MAX_IMAGE_SIDE as f64 => Ok(n.max(0.0) as usize),
             Some(_) => Err(Reason::new(
                 "too_large",
@@ -257,27 +226,27 @@ impl Header {
         };
         let study = StudyIdentity {
             study_instance_uid: uid(tags::STUDY_INSTANCE_UID, "Study Instance UID (0020,000D)")?,
-            patient_name: text(d, tags::PATIENT_NAME).unwrap_or_default(),
-            patient_id: text(d, tags::PATIENT_ID).unwrap_or_default(),
-            study_date: text(d, tags::STUDY_DATE).unwrap_or_default(),
-            accession_number: text(d, tags::ACCESSION_NUMBER).unwrap_or_default(),
-            description: text(d, tags::STUDY_DESCRIPTION).unwrap_or_default(),
+            patient_name: d.text(tags::PATIENT_NAME).unwrap_or_default(),
+            patient_id: d.text(tags::PATIENT_ID).unwrap_or_default(),
+            study_date: d.text(tags::STUDY_DATE).unwrap_or_default(),
+            accession_number: d.text(tags::ACCESSION_NUMBER).unwrap_or_default(),
+            description: d.text(tags::STUDY_DESCRIPTION).unwrap_or_default(),
         };
-        let bits_allocated = whole(d, tags::BITS_ALLOCATED).unwrap_or(0);
-        let bits_stored = whole(d, tags::BITS_STORED).unwrap_or(bits_allocated);
-        let image_type = words(d, tags::IMAGE_TYPE);
+        let bits_allocated = d.whole(tags::BITS_ALLOCATED).unwrap_or(0);
+        let bits_stored = d.whole(tags::BITS_STORED).unwrap_or(bits_allocated);
+        let image_type = d.words(tags::IMAGE_TYPE);
         let image = Image {
             rows: size(tags::ROWS)?,
             columns: size(tags::COLUMNS)?,
             frames: frames(d)?,
-            samples: whole(d, tags::SAMPLES_PER_PIXEL).unwrap_or(1),
-            photometric: text(d, tags::PHOTOMETRIC_INTERPRETATION).unwrap_or_default(),
+            samples: d.whole(tags::SAMPLES_PER_PIXEL).unwrap_or(1),
+            photometric: d.text(tags::PHOTOMETRIC_INTERPRETATION).unwrap_or_default(),
             bits_allocated,
             bits_stored,
-            high_bit: whole(d, tags::HIGH_BIT).unwrap_or(bits_stored.saturating_sub(1)),
-            signed: whole(d, tags::PIXEL_REPRESENTATION) == Some(1),
-            slope: number(d, tags::RESCALE_SLOPE).unwrap_or(1.0),
-            intercept: number(d, tags::RESCALE_INTERCEPT).unwrap_or(0.0),
+            high_bit: d.whole(tags::HIGH_BIT).unwrap_or(bits_stored.saturating_sub(1)),
+            signed: d.whole(tags::PIXEL_REPRESENTATION) == Some(1),
+            slope: d.number(tags::RESCALE_SLOPE).unwrap_or(1.0),
+            intercept: d.number(tags::RESCALE_INTERCEPT).unwrap_or(0.0),
             padding: padding(d),
             real_world: real_world(d),
         };
@@ -285,52 +254,54 @@ impl Header {
             study,
             series_uid: uid(tags::SERIES_INSTANCE_UID, "Series Instance UID (0020,000E)")?,
             sop_instance_uid: uid(tags::SOP_INSTANCE_UID, "SOP Instance UID (0008,0018)")?,
-            sop_class_uid: text(d, tags::SOP_CLASS_UID).unwrap_or_default(),
-            modality: text(d, tags::MODALITY).unwrap_or_default(),
-            series_number: number(d, tags::SERIES_NUMBER).map(|n| n as i64),
-            description: text(d, tags::SERIES_DESCRIPTION).unwrap_or_default(),
-            frame_of_reference_uid: text(d, tags::FRAME_OF_REFERENCE_UID)
+            sop_class_uid: d.text(tags::SOP_CLASS_UID).unwrap_or_default(),
+            modality: d.text(tags::MODALITY).unwrap_or_default(),
+            series_number: d.number(tags::SERIES_NUMBER).map(|n| n as i64),
+            description: d.text(tags::SERIES_DESCRIPTION).unwrap_or_default(),
+            frame_of_reference_uid: d
+                .text(tags::FRAME_OF_REFERENCE_UID)
                 .map(|uid| checked_uid(Some(uid), "Frame of Reference UID (0020,0052)"))
                 .transpose()?,
-            instance_number: number(d, tags::INSTANCE_NUMBER).map(|n| n as i64),
+            instance_number: d.number(tags::INSTANCE_NUMBER).map(|n| n as i64),
             acquired: acquired(d),
             part: Part::Whole,
             image,
             place: Place {
-                position: numbers(d, tags::IMAGE_POSITION_PATIENT),
-                orientation: numbers(d, tags::IMAGE_ORIENTATION_PATIENT),
-                spacing: numbers(d, tags::PIXEL_SPACING),
-                thickness: number(d, tags::SLICE_THICKNESS).filter(|t| *t > 0.0),
-                slice_distance: number(d, tags::SPACING_BETWEEN_SLICES)
+                position: d.numbers(tags::IMAGE_POSITION_PATIENT),
+                orientation: d.numbers(tags::IMAGE_ORIENTATION_PATIENT),
+                spacing: d.numbers(tags::PIXEL_SPACING),
+                thickness: d.number(tags::SLICE_THICKNESS).filter(|t| *t > 0.0),
+                slice_distance: d
+                    .number(tags::SPACING_BETWEEN_SLICES)
                     .map(f64::abs)
                     .filter(|s| *s > 0.0),
             },
             diffusion: Diffusion::from_data_set(d, &image_type),
             sequence: Sequence {
-                manufacturer: text(d, tags::MANUFACTURER).unwrap_or_default(),
+                manufacturer: d.text(tags::MANUFACTURER).unwrap_or_default(),
                 image_type,
-                scanning_sequence: words(d, tags::SCANNING_SEQUENCE),
-                variant: words(d, tags::SEQUENCE_VARIANT),
-                options: words(d, tags::SCAN_OPTIONS),
-                name: text(d, tags::SEQUENCE_NAME).unwrap_or_default(),
-                protocol: text(d, tags::PROTOCOL_NAME).unwrap_or_default(),
-                repetition_time: positive(d, tags::REPETITION_TIME),
-                echo_time: positive(d, tags::ECHO_TIME),
-                inversion_time: positive(d, tags::INVERSION_TIME),
-                flip_angle: positive(d, tags::FLIP_ANGLE),
-                echo_train: positive(d, tags::ECHO_TRAIN_LENGTH),
-                angiography: text(d, tags::ANGIO_FLAG).is_some_and(|f| f == "Y"),
-                acquisition_contrast: text(d, tags::ACQUISITION_CONTRAST),
+                scanning_sequence: d.words(tags::SCANNING_SEQUENCE),
+                variant: d.words(tags::SEQUENCE_VARIANT),
+                options: d.words(tags::SCAN_OPTIONS),
+                name: d.text(tags::SEQUENCE_NAME).unwrap_or_default(),
+                protocol: d.text(tags::PROTOCOL_NAME).unwrap_or_default(),
+                repetition_time: d.positive(tags::REPETITION_TIME),
+                echo_time: d.positive(tags::ECHO_TIME),
+                inversion_time: d.positive(tags::INVERSION_TIME),
+                flip_angle: d.positive(tags::FLIP_ANGLE),
+                echo_train: d.positive(tags::ECHO_TRAIN_LENGTH),
+                angiography: d.text(tags::ANGIO_FLAG).is_some_and(|f| f == "Y"),
+                acquisition_contrast: d.text(tags::ACQUISITION_CONTRAST),
                 contrast_agent: contrast_agent(d),
-                temporal_position: number(d, tags::TEMPORAL_POSITION_IDENTIFIER).map(|n| n as i64),
-                acquisition: number(d, tags::ACQUISITION_NUMBER).map(|n| n as i64),
+                temporal_position: d.number(tags::TEMPORAL_POSITION_IDENTIFIER).map(|n| n as i64),
+                acquisition: d.number(tags::ACQUISITION_NUMBER).map(|n| n as i64),
             },
         })
     }
 }
 
 fn frames(d: &DataSet) -> Result<usize, Reason> {
-    match number(d, tags::NUMBER_OF_FRAMES) {
+    match d.number(tags::NUMBER_OF_FRAMES) {
         None => Ok(1),
         Some(n) if (1.0..=MAX_FRAMES as f64).contains(&n) => Ok(n as usize),
         Some(_) => Err(Reason::new(
@@ -343,7 +314,7 @@ fn frames(d: &DataSet) -> Result<usize, Reason> {
 
 /// The range limit is absent where a single value means padding.
 fn padding(d: &DataSet) -> Option<[i32; 2]> {
-    let stored = |tag| number(d, tag).map(|n| n as i32);
+    let stored = |tag| d.number(tag).map(|n| n as i32);
     let value = stored(tags::PIXEL_PADDING_VALUE)?;
     let limit = stored(tags::PIXEL_PADDING_RANGE_LIMIT).unwrap_or(value);
     Some([value, limit])
@@ -351,15 +322,14 @@ fn padding(d: &DataSet) -> Option<[i32; 2]> {
 
 /// The first linear mapping of a data set or functional group; those by table are not read.
 pub(super) fn real_world(d: &DataSet) -> Option<RealWorld> {
-    let item = d.get(tags::REAL_WORLD_VALUE_MAPPING_SEQUENCE)?.items()?.first()?;
-    let unit = item
-        .get(tags::MEASUREMENT_UNITS_CODE_SEQUENCE)?
-        .items()?
-        .first()?;
+    let item = d.item(tags::REAL_WORLD_VALUE_MAPPING_SEQUENCE)?;
+    let unit = item.item(tags::MEASUREMENT_UNITS_CODE_SEQUENCE)?;
     Some(RealWorld {
-        slope: number(item, tags::REAL_WORLD_VALUE_SLOPE).filter(|slope| *slope != 0.0)?,
-        intercept: number(item, tags::REAL_WORLD_VALUE_INTERCEPT)?,
-        unit: text(unit, tags::CODE_VALUE)?,
+        slope: item
+            .number(tags::REAL_WORLD_VALUE_SLOPE)
+            .filter(|slope| *slope != 0.0)?,
+        intercept: item.number(tags::REAL_WORLD_VALUE_INTERCEPT)?,
+        unit: unit.text(tags::CODE_VALUE)?,
     })
 }
 
@@ -382,15 +352,18 @@ fn checked_uid(value: Option<String>, what: &str) -> Result<String, Reason> {
 
 pub(super) fn contrast_agent(d: &DataSet) -> Option<String> {
     const NONE: [&str; 8] = ["", "no", "n", "none", "0", "without", "no contrast", "unknown"];
-    let said = |tag| text(d, tag).filter(|t| !NONE.contains(&t.to_lowercase().as_str()));
+    let said = |tag| d.text(tag).filter(|t| !NONE.contains(&t.to_lowercase().as_str()));
     let coded = || {
-        let agents = d.get(tags::CONTRAST_BOLUS_AGENT_SEQUENCE)?.items()?;
-        text(agents.first()?, tags::CODE_MEANING)
+        d.item(tags::CONTRAST_BOLUS_AGENT_SEQUENCE)?
+            .text(tags::CODE_MEANING)
     };
     said(tags::CONTRAST_BOLUS_AGENT)
         .or_else(coded)
         .or_else(|| said(tags::CONTRAST_BOLUS_INGREDIENT))
-        .or_else(|| positive(d, tags::CONTRAST_BOLUS_VOLUME).map(|ml| format!("{ml} ml of an agent")))
+        .or_else(|| {
+            d.positive(tags::CONTRAST_BOLUS_VOLUME)
+                .map(|ml| format!("{ml} ml of an agent"))
+        })
 }
 
 /// Date and time of acquisition to the second (PS3.5 table 6.2-1: DT, DA and TM).
@@ -398,55 +371,13 @@ fn acquired(d: &DataSet) -> Option<String> {
     /// `YYYYMMDDHHMMSS`.
     const DIGITS: usize = 14;
     let apart = || {
-        let (date, time) = (text(d, tags::ACQUISITION_DATE)?, text(d, tags::ACQUISITION_TIME)?);
+        let (date, time) = (d.text(tags::ACQUISITION_DATE)?, d.text(tags::ACQUISITION_TIME)?);
         Some(date + &time)
     };
-    let whole = text(d, tags::ACQUISITION_DATE_TIME).or_else(apart)?;
+    let whole = d.text(tags::ACQUISITION_DATE_TIME).or_else(apart)?;
     let seconds = whole.get(..DIGITS)?;
     seconds
         .bytes()
         .all(|b| b.is_ascii_digit())
         .then(|| seconds.to_owned())
-}
-
-fn clean(raw: &str) -> String {
-    raw.trim_matches(|c: char| c == '\0' || c.is_whitespace())
-        .to_owned()
-}
-
-/// The trimmed text of an element; none when absent or empty.
-pub(super) fn text(d: &DataSet, tag: Tag) -> Option<String> {
-    Some(clean(&d.get(tag)?.to_str().ok()?)).filter(|t| !t.is_empty())
-}
-
-/// The values of a code string, trimmed, upper case.
-pub(super) fn words(d: &DataSet, tag: Tag) -> Vec<String> {
-    let values = d.get(tag).and_then(|e| e.to_multi_str().ok());
-    let words = values
-        .iter()
-        .flat_map(|v| v.iter())
-        .map(|w| clean(w).to_uppercase());
-    words.filter(|w| !w.is_empty()).collect()
-}
-
-/// The first number of an element.
-pub(super) fn number(d: &DataSet, tag: Tag) -> Option<f64> {
-    let values = d.get(tag)?.to_multi_float64().ok()?;
-    values.first().copied().filter(|n| n.is_finite())
-}
-
-/// Exactly `N` finite numbers.
-pub(super) fn numbers<const N: usize>(d: &DataSet, tag: Tag) -> Option<[f64; N]> {
-    let values: [f64; N] = d.get(tag)?.to_multi_float64().ok()?.try_into().ok()?;
-    values.iter().all(|n| n.is_finite()).then_some(values)
-}
-
-pub(super) fn positive(d: &DataSet, tag: Tag) -> Option<f64> {
-    number(d, tag).filter(|n| *n > 0.0)
-}
-
-fn whole(d: &DataSet, tag: Tag) -> Option<u32> {
-    number(d, tag)
-        .filter(|n| (0.0..=f64::from(u32::MAX)).contains(n))
-        .map(|n| n as u32)
 }

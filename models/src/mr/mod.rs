@@ -41,6 +41,7 @@
 
 mod codec;
 mod csa;
+mod data_set;
 mod diffusion;
 mod enhanced;
 mod extent;

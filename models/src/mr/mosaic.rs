@@ -9,8 +9,9 @@ use dicom_core::Tag;
 
 use super::Part;
 use super::csa;
-use super::header::{DataSet, Header, numbers};
-use super::private::{Form, Private};
+use super::data_set::{DataSet, Element, Form};
+use super::header::Header;
+use super::private::Private;
 use crate::findings::{Fault, Reason};
 use crate::limits::MAX_TILES;
 
@@ -135,11 +136,11 @@ fn united_imaging(d: &DataSet, count: f64) -> Result<Layout, Reason> {
     let across = (1..=count).find(|n| n * n >= count).unwrap_or(count);
     let frames = UNITED_IMAGING
         .element(d, 0x51)
-        .and_then(|e| e.items())
+        .map(Element::items)
         .unwrap_or_default();
     let positions: Vec<[f64; 3]> = frames
         .iter()
-        .filter_map(|frame| numbers(frame, Tag(0x0020, 0x0032)))
+        .filter_map(|frame| frame.numbers(Tag(0x0020, 0x0032)))
         .collect();
     if positions.len() != count {
         return Err(invalid(

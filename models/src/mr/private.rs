@@ -5,18 +5,8 @@
 
 use dicom_core::{Tag, VR};
 use dicom_dictionary_std::tags;
-use dicom_object::mem::InMemElement;
 
-use super::header::{DataSet, text};
-
-/// How a private value is encoded where the file calls it unknown (VR `UN`).
-#[derive(Clone, Copy)]
-pub(super) enum Form {
-    Text,
-    U16,
-    F32,
-    F64,
-}
+use super::data_set::{DataSet, Element, Form, Numbers};
 
 /// A block of private elements (PS3.5 §7.8).
 pub(super) struct Private {
@@ -27,11 +17,12 @@ pub(super) struct Private {
 }
 
 impl Private {
-    pub fn element<'d>(&self, d: &'d DataSet, element: u8) -> Option<&'d InMemElement> {
-        if let Ok(found) = d.private_element(self.group, self.creator, element) {
+    pub fn element<'d, 'b>(&self, d: &'d DataSet<'b>, element: u8) -> Option<&'d Element<'b>> {
+        if let Some(found) = d.private(self.group, self.creator, element) {
             return Some(found);
         }
-        let of_vendor = text(d, tags::MANUFACTURER)?
+        let of_vendor = d
+            .text(tags::MANUFACTURER)?
             .to_uppercase()
             .starts_with(self.vendor);
         let nameless = d.get(Tag(self.group, 0x0010)).is_none();
@@ -41,39 +32,23 @@ impl Private {
     }
 
     pub fn text(&self, d: &DataSet, element: u8) -> Option<String> {
-        let value = self.element(d, element)?;
-        let text = match value.vr() {
-            VR::UN | VR::OB => String::from_utf8_lossy(&value.to_bytes().ok()?).into_owned(),
-            _ => value.to_str().ok()?.into_owned(),
-        };
-        Some(
-            text.trim_matches(|c: char| c == '\0' || c.is_whitespace())
-                .to_owned(),
-        )
-        .filter(|t| !t.is_empty())
+        let text = String::from_utf8_lossy(self.element(d, element)?.trimmed()).into_owned();
+        Some(text).filter(|t| !t.is_empty())
     }
 
+    /// Its numbers; `form` says how they are written where the file calls their representation unknown
+    /// (`UN`), or takes them for bytes.
     pub fn numbers(&self, d: &DataSet, element: u8, form: Form) -> Option<Vec<f64>> {
         let value = self.element(d, element)?;
-        let numbers: Vec<f64> = match (value.vr(), form) {
-            (VR::UN | VR::OB, Form::U16) => chunks(&value.to_bytes().ok()?)
-                .map(|b| f64::from(u16::from_le_bytes(b)))
-                .collect(),
-            (VR::UN | VR::OB, Form::F32) => chunks(&value.to_bytes().ok()?)
-                .map(|b| f64::from(f32::from_le_bytes(b)))
-                .collect(),
-            (VR::UN | VR::OB, Form::F64) => chunks(&value.to_bytes().ok()?).map(f64::from_le_bytes).collect(),
-            (VR::UN | VR::OB, Form::Text) => self
-                .text(d, element)?
-                .split('\\')
-                .map(|n| n.trim().parse().ok())
-                .collect::<Option<_>>()?,
-            _ => value.to_multi_float64().ok()?,
+        let numbers: Vec<f64> = match value.vr() {
+            VR::UN | VR::OB => Numbers {
+                bytes: value.bytes(),
+                form,
+                big_endian: false,
+            }
+            .collect::<Option<_>>()?,
+            _ => d.all_numbers(value)?,
         };
         (!numbers.is_empty() && numbers.iter().all(|n| n.is_finite())).then_some(numbers)
     }
-}
-
-fn chunks<const N: usize>(bytes: &[u8]) -> impl Iterator<Item = [u8; N]> + '_ {
-    bytes.as_chunks::<N>().0.iter().copied()
 }

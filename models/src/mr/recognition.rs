@@ -298,6 +298,9 @@ fn anatomy(header: &Header, words: &Words) -> Recognition {
     let sequence = &header.sequence;
     let how = sequence.in_words();
     let said = (words.t1(), words.t2());
+    if sequence.is("GR") && words.b_value() == Some(0.0) && said == (false, false) {
+        return none("It is a field map: its description says B0, and it is no diffusion sequence.");
+    }
     match weighting(sequence) {
         Weighting::T1 => with_agent(header, words, sequence.certainty(said == (false, true)), &how),
         Weighting::T2 => {

@@ -69,6 +69,11 @@ impl StoredFile {
         })
     }
 
+    /// Whether its pixels must be decoded.
+    pub fn compressed(&self) -> bool {
+        self.pixels.as_ref().is_some_and(|p| p.fragments.is_some())
+    }
+
     /// All pixel data as they are stored; none when there are none or they cannot be read.
     pub fn pixel_bytes(&self) -> Option<Vec<u8>> {
         let span = self.pixels.as_ref()?;
