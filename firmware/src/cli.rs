@@ -35,6 +35,9 @@ pub enum Command {
     /// Work on the settings.
     #[command(subcommand)]
     Config(Config),
+    /// Look into the audit trail.
+    #[command(subcommand)]
+    Audit(Audit),
     /// The process that runs the models; started by the appliance.
     #[command(hide = true)]
     Worker(Worker),
@@ -78,6 +81,13 @@ pub struct ConfigCheck {
     /// Print a settings file with every default and what it means.
     #[arg(long, conflicts_with = "file")]
     pub defaults: bool,
+}
+
+/// `sialoscope audit`.
+#[derive(Debug, Subcommand)]
+pub enum Audit {
+    /// Check every seal of the audit trail.
+    Verify(Run),
 }
 
 /// `sialoscope worker`.

@@ -122,3 +122,21 @@ pub const STATUS_REDRAW: Duration = Duration::from_secs(1);
 
 /// Studies on the status page.
 pub const STATUS_STUDIES: usize = 12;
+
+/// Size of a file of the audit trail at which the next one is begun, bytes.
+pub const AUDIT_FILE_BYTES: u64 = 1024 * 1024;
+
+/// Files of the audit trail that are kept.
+pub const AUDIT_FILES: usize = 64;
+
+/// Longest line of the audit trail, bytes.
+pub const MAX_AUDIT_LINE_BYTES: u64 = 2 * 1024 * 1024;
+
+/// Security alerts about one address that are written in one [`AUDIT_ALERT_PERIOD`]; more are counted.
+pub const AUDIT_ALERTS: u32 = 10;
+
+/// See [`AUDIT_ALERTS`].
+pub const AUDIT_ALERT_PERIOD: Duration = Duration::from_secs(60);
+
+/// Addresses whose security alerts are counted apart; more share one count.
+pub const AUDIT_ALERT_PEERS: usize = 256;

@@ -14,6 +14,7 @@ use firmware::analysis::{self, Worker, WorkerSettings};
 use firmware::appliance::{Absent, Analyst, Appliance, Parts};
 use firmware::command;
 use firmware::dicom::send;
+use firmware::station::audit::trail;
 use firmware::station::config::{Config, DEFAULTS};
 use models::findings::{Fault, Reason};
 use tokio::runtime::Runtime;
@@ -38,6 +39,9 @@ fn main() -> ExitCode {
         Command::Run(run) => settings(run.config.as_deref()).and_then(|config| appliance(&config)),
         Command::Send(what) => send_files(&what),
         Command::Config(cli::Config::Check(what)) => check(&what),
+        Command::Audit(cli::Audit::Verify(what)) => {
+            settings(what.config.as_deref()).and_then(|config| verify_audit(&config))
+        }
         Command::Worker(worker) => analysis::serve(&worker.package, worker.threads),
     };
     match done {
@@ -138,6 +142,18 @@ fn send_files(what: &cli::Send) -> Result<(), Reason> {
             format!("{failed} files were not stored"),
         )),
     }
+}
+
+fn verify_audit(config: &Config) -> Result<(), Reason> {
+    let data_dir = &config.station.data_dir;
+    let verified = trail::verify(data_dir).map_err(|error| {
+        let text = format!("the audit trail in {}: {error}", data_dir.display());
+        Reason::new("unreadable", Fault::Hardware, text)
+    })?;
+    let records =
+        verified.map_err(|finding| Reason::new(finding.code(), Fault::Data, finding.to_string()))?;
+    println!("{records} records, every seal fits");
+    Ok(())
 }
 
 fn check(what: &cli::ConfigCheck) -> Result<(), Reason> {

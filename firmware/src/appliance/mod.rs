@@ -35,6 +35,7 @@ use crate::dicom::scp::Provider;
 use crate::disk::{Disk, RealDisk};
 use crate::limits::{EVENT_BACKLOG, INBOX_MESSAGES};
 use crate::spool::Spool;
+use crate::station::audit::{Audit, AuditEvent};
 use crate::station::config::Config;
 use crate::station::refusals::Refusals;
 use crate::study::record::Records;
@@ -123,6 +124,7 @@ pub struct Appliance {
     inbox: SyncSender<Message>,
     /// Closed when the keeper ends.
     keeper_alive: oneshot::Receiver<()>,
+    audit: Arc<Audit>,
     /// Held while the data folder is ours.
     _lock: File,
 }
@@ -149,6 +151,7 @@ impl Appliance {
         let spool = Arc::new(spool);
         let records = Records::open(Arc::clone(&disk), data_dir).map_err(unusable)?;
         let refusals = Refusals::open(data_dir).map_err(unusable)?;
+        let audit = Arc::new(Audit::open(data_dir, &config.station.ae_title).map_err(unusable)?);
         let (listener, address) = listen(config.listen_on()).await?;
 
         let (inbox, messages) = sync_channel(INBOX_MESSAGES);
@@ -157,7 +160,7 @@ impl Appliance {
             config.limits.associations,
             config.idle_time(),
             Arc::clone(&spool),
-            Box::new(Inbox::new(inbox.clone())),
+            Box::new(Inbox::new(inbox.clone(), Arc::clone(&spool), Arc::clone(&audit))),
         ));
         let Parts {
             analyst,
@@ -192,6 +195,7 @@ impl Appliance {
         if config.is_open() {
             tracing::warn!("no [[peer]] is listed: everybody on the network may send");
         }
+        audit.record(&AuditEvent::Started);
         let _ = events.send(Event::Listening(address));
         let serving = tokio::spawn(Arc::clone(&provider).serve(listener));
         Ok(Self {
@@ -201,6 +205,7 @@ impl Appliance {
             keeping,
             inbox,
             keeper_alive,
+            audit,
             _lock: lock,
         })
     }
@@ -227,6 +232,7 @@ impl Appliance {
         tracing::info!("stopping");
         self.provider.stop();
         let _ = self.serving.await;
+        self.audit.record(&AuditEvent::Stopped);
         let Self { inbox, keeping, .. } = self;
         let kept = tokio::task::spawn_blocking(move || {
             let _ = inbox.send(Message::Stop);

@@ -39,6 +39,7 @@ pub(super) fn serve(provider: &Provider, socket: TcpStream, peer: SocketAddr, id
     match establish(provider, &mut wire, peer, busy) {
         Ok(Some((calling, contexts))) => {
             tracing::info!(%peer, calling, association = id, "association accepted");
+            provider.intake.accepted(id, peer, &calling);
             Association {
                 provider,
                 wire,

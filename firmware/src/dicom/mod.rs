@@ -16,6 +16,7 @@ mod store;
 mod uid;
 mod wire;
 
+pub use dataset::Identity;
 pub use negotiate::{Admission, Caller};
 pub(crate) use negotiate::{IMPLEMENTATION_CLASS_UID, IMPLEMENTATION_VERSION, is_ae_title};
 pub use uid::{Uid, UidError};

@@ -18,6 +18,8 @@ use crate::study::AssociationId;
 
 /// What the provider tells the appliance. Called on the threads of the associations.
 pub trait Intake: Send + Sync {
+    /// An association was accepted from a system that called by this AE title.
+    fn accepted(&self, association: AssociationId, peer: SocketAddr, calling: &str);
     /// An instance is durable. It is acknowledged after this returns.
     fn stored(&self, association: AssociationId, stored: &Stored);
     /// An association is over.
