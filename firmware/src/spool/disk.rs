@@ -4,6 +4,8 @@ use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read as _, Write as _};
 use std::path::Path;
 
+use crate::dicom::{Uid, UidError};
+
 /// Makes what a folder lists durable.
 pub(crate) fn sync_folder(folder: &Path) -> io::Result<()> {
     File::open(folder)?.sync_all()
@@ -56,4 +58,40 @@ pub(crate) fn read_at_most(path: &Path, limit: u64) -> io::Result<Vec<u8>> {
 pub(crate) fn free_bytes(path: &Path) -> io::Result<u64> {
     let statistics = rustix::fs::statvfs(path)?;
     Ok(statistics.f_bavail.saturating_mul(statistics.f_frsize))
+}
+
+/// What a folder lists under names that `parse` takes, ascending.
+pub(crate) fn names(folder: &Path, parse: impl Fn(&str) -> Result<Uid, UidError>) -> io::Result<Vec<Uid>> {
+    let mut found = Vec::new();
+    for entry in fs::read_dir(folder)? {
+        let name = entry?.file_name();
+        found.extend(name.to_str().and_then(|name| parse(name).ok()));
+    }
+    found.sort();
+    Ok(found)
+}
+
+/// Moves a folder into another one under its own name, durably. What an earlier attempt left there is
+/// deleted; a folder that does not exist is fine.
+pub(crate) fn move_aside(folder: &Path, to: &Path) -> io::Result<()> {
+    let Some(name) = folder.file_name() else {
+        return Err(io::ErrorKind::InvalidInput.into());
+    };
+    if !folder.try_exists()? {
+        return Ok(());
+    }
+    let place = to.join(name);
+    if place.try_exists()? {
+        fs::remove_dir_all(&place)?;
+    }
+    rename(folder, &place)?;
+    folder.parent().map_or(Ok(()), sync_folder)
+}
+
+/// Deletes everything in a folder. Not synced: what comes back is deleted again.
+pub(crate) fn empty_folder(folder: &Path) -> io::Result<()> {
+    for entry in fs::read_dir(folder)? {
+        fs::remove_dir_all(entry?.path())?;
+    }
+    Ok(())
 }

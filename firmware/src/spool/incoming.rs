@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use dicom_object::meta::FileMetaTableBuilder;
 
 use super::{Announced, Spool, StoreError, Stored};
-use crate::dicom::dataset::{Identity, identify, storable};
+use crate::dicom::dataset::{Counts, Identity, identify, storable};
 use crate::dicom::{IMPLEMENTATION_CLASS_UID, IMPLEMENTATION_VERSION};
 use crate::limits::WRITE_BUFFER_BYTES;
 
@@ -81,24 +81,28 @@ impl<'a> Incoming<'a> {
     /// The data set is complete: checks it, and makes it durable under its own name.
     pub fn store(mut self) -> Result<Stored, StoreError> {
         self.file.flush()?;
-        let identity = self.check()?;
+        let (identity, counts) = self.check()?;
         self.file.get_ref().sync_all()?;
         let outcome = self.spool.keep(&self.part.0, &identity)?;
-        Ok(Stored { identity, outcome })
+        Ok(Stored {
+            identity,
+            counts,
+            outcome,
+        })
     }
 
-    fn check(&mut self) -> Result<Identity, StoreError> {
+    fn check(&mut self) -> Result<(Identity, Counts), StoreError> {
         let syntax = storable(&self.announced.transfer_syntax)
             .ok_or(crate::dicom::dataset::DataSetError::TransferSyntax)?;
         let mut file = self.file.get_ref();
         file.seek(SeekFrom::Start(self.header_bytes))?;
-        let identity = identify(file, syntax, self.spool.limits.object_bytes)?;
+        let (identity, counts) = identify(file, syntax, self.spool.limits.object_bytes)?;
         if identity.sop_instance != self.announced.sop_instance {
             return Err(StoreError::Mismatch("SOP Instance UID"));
         }
         if identity.sop_class != self.announced.sop_class {
             return Err(StoreError::Mismatch("SOP Class UID"));
         }
-        Ok(identity)
+        Ok((identity, counts))
     }
 }

@@ -4,6 +4,7 @@
 //! data_dir/
 //!   spool/
 //!     .incoming/N.part                 being received; never acknowledged, removed at start
+//!     .removed/<Study>, <Study>.conflicts   on their way out
 //!     <Study>/<Series>/<SOP>.dcm       DICOM files (PS3.10), data sets as they came over the wire
 //!   conflicts/
 //!     <Study>/<Series>/<SOP>.N.dcm     other contents under a known SOP Instance UID
@@ -22,8 +23,8 @@ use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use crate::dicom::dataset::{DataSetError, Identity};
-use crate::dicom::{Uid, UidError};
+use crate::dicom::dataset::{Counts, DataSetError, Identity};
+use crate::dicom::Uid;
 use crate::limits::MAX_CONFLICTS;
 
 pub use incoming::Incoming;
@@ -33,6 +34,7 @@ pub struct Spool {
     root: PathBuf,
     incoming: PathBuf,
     conflicts: PathBuf,
+    removed: PathBuf,
     limits: SpoolLimits,
     next: AtomicU64,
     /// The folders whose own existence is known to be durable. Also the lock under which names are given.
@@ -66,6 +68,8 @@ pub struct Announced {
 pub struct Stored {
     /// Whose it is.
     pub identity: Identity,
+    /// What it states about its study.
+    pub counts: Counts,
     /// What became of it.
     pub outcome: StoreOutcome,
 }
@@ -113,8 +117,9 @@ impl Spool {
         let root = data_dir.join("spool");
         let incoming = root.join(".incoming");
         let conflicts = data_dir.join("conflicts");
+        let removed = root.join(".removed");
         fs::create_dir_all(data_dir)?;
-        for folder in [&root, &incoming, &conflicts] {
+        for folder in [&root, &incoming, &conflicts, &removed] {
             disk::create_folder(folder)?;
         }
         for entry in fs::read_dir(&incoming)? {
@@ -124,6 +129,7 @@ impl Spool {
             root,
             incoming,
             conflicts,
+            removed,
             limits,
             next: AtomicU64::new(0),
             folders: Mutex::default(),
@@ -146,21 +152,55 @@ impl Spool {
 
     /// The studies of which at least a folder is there. Names that are no UIDs are not ours.
     pub fn studies(&self) -> io::Result<Vec<Uid>> {
-        names(&self.root, Uid::parse)
+        disk::names(&self.root, Uid::parse)
     }
 
     /// The instances of a study as (series, SOP instance), in ascending order.
     pub fn instances(&self, study: &Uid) -> io::Result<Vec<(Uid, Uid)>> {
         let folder = self.folder(study);
         let mut instances = Vec::new();
-        for series in names(&folder, Uid::parse)? {
-            let sop = names(&folder.join(series.as_str()), |name| {
+        for series in disk::names(&folder, Uid::parse)? {
+            let sop = disk::names(&folder.join(series.as_str()), |name| {
                 Uid::parse(name.strip_suffix(".dcm").unwrap_or_default())
             })?;
             instances.extend(sop.into_iter().map(|sop| (series.clone(), sop)));
         }
         instances.sort();
         Ok(instances)
+    }
+
+    /// Takes the images of a study away, durably and in one step, if they are still those of which
+    /// `unchanged` approves: no name is given meanwhile. Their bytes are freed by [`Spool::sweep`].
+    pub fn remove(
+        &self,
+        study: &Uid,
+        unchanged: impl FnOnce(Vec<(Uid, Uid)>) -> bool,
+    ) -> io::Result<bool> {
+        let mut folders = self
+            .folders
+            .lock()
+            .unwrap_or_else(std::sync::PoisonError::into_inner);
+        if !unchanged(self.instances(study)?) {
+            return Ok(false);
+        }
+        let (images, conflicts) = (self.folder(study), self.conflicts.join(study.as_str()));
+        folders.retain(|folder| !folder.starts_with(&images) && !folder.starts_with(&conflicts));
+        // Conflicts first: without the images beside them they would say nothing.
+        let aside = self.removed.join(format!("{study}.conflicts"));
+        disk::create_folder(&aside)?;
+        disk::move_aside(&conflicts, &aside)?;
+        disk::move_aside(&images, &self.removed)?;
+        Ok(true)
+    }
+
+    /// Deletes what was taken away.
+    pub fn sweep(&self) -> io::Result<()> {
+        disk::empty_folder(&self.removed)
+    }
+
+    /// Free space on the partition, bytes.
+    pub fn free_bytes(&self) -> io::Result<u64> {
+        disk::free_bytes(&self.root)
     }
 
     /// Where an instance is, or would be.
@@ -219,16 +259,6 @@ impl Spool {
 
 fn place(under: &Path, identity: &Identity) -> PathBuf {
     under.join(identity.study.as_str()).join(identity.series.as_str())
-}
-
-fn names(folder: &Path, parse: impl Fn(&str) -> Result<Uid, UidError>) -> io::Result<Vec<Uid>> {
-    let mut found = Vec::new();
-    for entry in fs::read_dir(folder)? {
-        let name = entry?.file_name();
-        found.extend(name.to_str().and_then(|name| parse(name).ok()));
-    }
-    found.sort();
-    Ok(found)
 }
 
 /// Whether two files hold the same data set in the same transfer syntax. Their file meta information

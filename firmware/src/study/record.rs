@@ -6,17 +6,23 @@
 //!   findings.json         the last findings
 //!   screen.png            their page
 //!   superseded-N/         earlier findings and pages, each about fewer images
+//! data_dir/studies/
+//!   .open/<Study>         an empty file: the study is unfinished ([`super::open`])
+//!   .removed/             records on their way out
+//!   .running              running time of the appliance so far, seconds
 //! ```
 
-use std::fs;
+use std::fs::{self, File};
 use std::io;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use models::findings::Findings;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 
 use super::Stage;
+use super::evidence::{Expected, Present};
 use crate::dicom::Uid;
 use crate::limits::MAX_STATE_BYTES;
 use crate::spool::disk;
@@ -30,19 +36,100 @@ pub struct State {
     pub attempts: u32,
     /// [`fingerprint`] of the instances.
     pub instances: String,
+    /// What was said about how much the study has.
+    #[serde(default, skip_serializing_if = "Expected::is_empty")]
+    pub expected: Expected,
+    /// Running time of the appliance when the stage became final, seconds; its age is counted from there.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub finished_at_s: Option<u64>,
 }
 
 /// The folder of all records.
 pub struct Records {
     root: PathBuf,
+    markers: PathBuf,
+    removed: PathBuf,
 }
 
 impl Records {
     /// Opens the records in a data folder.
     pub fn open(data_dir: &Path) -> io::Result<Self> {
         let root = data_dir.join("studies");
+        let removed = root.join(".removed");
         disk::create_folder(&root)?;
-        Ok(Self { root })
+        disk::create_folder(&removed)?;
+        Ok(Self {
+            markers: root.join(".open"),
+            removed,
+            root,
+        })
+    }
+
+    /// The studies that have a record, ascending.
+    pub fn studies(&self) -> io::Result<Vec<Uid>> {
+        disk::names(&self.root, Uid::parse)
+    }
+
+    /// The studies marked as unfinished; none when the folder of the markers is not there, as in data
+    /// of an earlier version.
+    pub fn marked(&self) -> io::Result<Option<Vec<Uid>>> {
+        match disk::names(&self.markers, Uid::parse) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+            found => found.map(Some),
+        }
+    }
+
+    /// Marks these studies where no folder of markers is. It appears whole or not at all.
+    pub fn mark_all(&self, studies: &[Uid]) -> io::Result<()> {
+        let draft = self.root.join(".open.draft");
+        disk::create_folder(&draft)?;
+        for study in studies {
+            File::create(draft.join(study.as_str()))?;
+        }
+        disk::sync_folder(&draft)?;
+        disk::rename(&draft, &self.markers)
+    }
+
+    /// Marks a study as unfinished, durably.
+    pub fn mark(&self, study: &Uid) -> io::Result<()> {
+        File::create(self.markers.join(study.as_str()))?;
+        disk::sync_folder(&self.markers)
+    }
+
+    /// Takes the mark away. Not synced: a mark that comes back costs one look at the study.
+    pub fn unmark(&self, study: &Uid) -> io::Result<()> {
+        match fs::remove_file(self.markers.join(study.as_str())) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
+            _ => Ok(()),
+        }
+    }
+
+    /// Takes the record of a study away, durably and in one step. Its bytes are freed by
+    /// [`Records::sweep`].
+    pub fn remove(&self, study: &Uid) -> io::Result<()> {
+        disk::move_aside(&self.folder(study), &self.removed)
+    }
+
+    /// Deletes what was taken away.
+    pub fn sweep(&self) -> io::Result<()> {
+        disk::empty_folder(&self.removed)
+    }
+
+    /// How long the appliance has run so far, as it was last written down.
+    pub fn running(&self) -> io::Result<Duration> {
+        match disk::read_at_most(&self.root.join(".running"), MAX_STATE_BYTES) {
+            Ok(bytes) => Ok(Duration::from_secs(serde_json::from_slice(&bytes)?)),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Duration::ZERO),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Writes down how long the appliance has run.
+    pub fn keep_running(&self, running: Duration) -> io::Result<()> {
+        disk::replace(
+            &self.root.join(".running"),
+            running.as_secs().to_string().as_bytes(),
+        )
     }
 
     /// Where the record of a study is.
@@ -106,9 +193,9 @@ impl Records {
 
 /// SHA-256 over the sorted UIDs of series and instances, hexadecimal: tells whether a state is about
 /// the instances that are there.
-pub fn fingerprint(instances: &[(Uid, Uid)]) -> String {
+pub fn fingerprint(present: &Present) -> String {
     let mut hash = Sha256::new();
-    for (series, sop) in instances {
+    for (series, sop) in present.iter() {
         hash.update(format!("{series}/{sop}\n"));
     }
     hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect()
@@ -132,7 +219,9 @@ mod tests {
             let state = State {
                 stage,
                 attempts: 2,
-                instances: fingerprint(&[]),
+                instances: fingerprint(&Present::default()),
+                expected: Expected::default(),
+                finished_at_s: Some(7),
             };
             records.keep_state(&study, &state).unwrap();
             assert_eq!(records.state(&study).unwrap(), Some(state));
@@ -164,11 +253,57 @@ mod tests {
     }
 
     #[test]
+    fn marks_appear_together_and_vanish_one_by_one() {
+        let folder = tempfile::tempdir().unwrap();
+        let records = Records::open(folder.path()).unwrap();
+        let [a, b] = ["1.2", "1.3"].map(|text| Uid::parse(text).unwrap());
+        assert_eq!(records.marked().unwrap(), None, "an earlier version made none");
+        records.mark_all(std::slice::from_ref(&a)).unwrap();
+        records.mark(&b).unwrap();
+        records.mark(&b).unwrap();
+        assert_eq!(records.marked().unwrap(), Some(vec![a.clone(), b.clone()]));
+        records.unmark(&a).unwrap();
+        records.unmark(&a).unwrap();
+        assert_eq!(records.marked().unwrap(), Some(vec![b]));
+        assert_eq!(records.studies().unwrap(), [], "marks are no records");
+    }
+
+    #[test]
+    fn a_record_goes_at_once_and_its_bytes_later() {
+        let folder = tempfile::tempdir().unwrap();
+        let records = Records::open(folder.path()).unwrap();
+        let study = Uid::parse("1.2").unwrap();
+        // Twice: what a power cut left of the first time is in the way of the second.
+        for _ in 0..2 {
+            records.write(&study, "findings.json", b"{}").unwrap();
+            records.supersede(&study).unwrap();
+            records.remove(&study).unwrap();
+            assert!(!records.folder(&study).exists());
+        }
+        assert!(records.removed.join("1.2").exists());
+        records.sweep().unwrap();
+        assert_eq!(fs::read_dir(&records.removed).unwrap().count(), 0);
+        records.remove(&study).unwrap();
+    }
+
+    #[test]
+    fn the_running_time_is_remembered() {
+        let folder = tempfile::tempdir().unwrap();
+        let records = Records::open(folder.path()).unwrap();
+        assert_eq!(records.running().unwrap(), Duration::ZERO);
+        records.keep_running(Duration::from_millis(2900)).unwrap();
+        assert_eq!(records.running().unwrap(), Duration::from_secs(2));
+    }
+
+    #[test]
     fn the_fingerprint_tells_instances_apart() {
-        let pair = |a: &str, b: &str| (Uid::parse(a).unwrap(), Uid::parse(b).unwrap());
-        let one = fingerprint(&[pair("1.2", "3.4")]);
+        let of = |all: &[(&str, &str)]| {
+            let uid = |text: &str| Uid::parse(text).unwrap();
+            fingerprint(&all.iter().map(|(a, b)| (uid(a), uid(b))).collect())
+        };
+        let one = of(&[("1.2", "3.4")]);
         assert_eq!(one.len(), 64);
-        assert_ne!(one, fingerprint(&[pair("1.2", "3.4"), pair("1.2", "3.5")]));
-        assert_ne!(one, fingerprint(&[pair("1.2", "3.5")]));
+        assert_ne!(one, of(&[("1.2", "3.4"), ("1.2", "3.5")]));
+        assert_ne!(one, of(&[("1.2", "3.5")]));
     }
 }
