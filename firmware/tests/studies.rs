@@ -11,6 +11,7 @@ use common::{Station, config, files, study};
 use firmware::appliance::Event;
 use firmware::dicom::Uid;
 use firmware::study::Stage;
+use firmware::study::evidence::Expected;
 use firmware::study::record::{Records, State, fingerprint};
 use models::findings::{Findings, Outcome};
 
@@ -144,7 +145,7 @@ async fn a_restart_goes_on_with_every_stage() {
     station.appliance.stop().await;
 
     // Cut during the analysis: it is done again.
-    let uids: Vec<_> = (1..=4)
+    let uids = (1..=4)
         .map(|n| {
             (
                 Uid::parse("1.2.3.1").unwrap(),
@@ -156,7 +157,13 @@ async fn a_restart_goes_on_with_every_stage() {
         stage: Stage::Analyzing,
         attempts: 1,
         instances: fingerprint(&uids),
+        expected: Expected::default(),
+        finished_at_s: None,
     };
+    Records::open(&data_dir)
+        .unwrap()
+        .mark(&Uid::parse(UID).unwrap())
+        .unwrap();
     Records::open(&data_dir)
         .unwrap()
         .keep_state(&Uid::parse(UID).unwrap(), &cut)
@@ -171,6 +178,10 @@ async fn a_restart_goes_on_with_every_stage() {
         series: "1.2.3.1",
         sop: "1.2.3.1.7",
     };
+    Records::open(&data_dir)
+        .unwrap()
+        .mark(&Uid::parse(UID).unwrap())
+        .unwrap();
     let image = common::file(
         folder.path(),
         seventh,

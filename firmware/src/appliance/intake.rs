@@ -1,36 +1,52 @@
 //! From the threads of the associations to the keeper.
 
+use std::io;
+use std::sync::Arc;
 use std::sync::mpsc::SyncSender;
 
-use super::keeper::Message;
+use super::keeper::{Message, Shelf};
 use crate::dicom::scp::Intake;
 use crate::spool::{StoreOutcome, Stored};
 use crate::station::refusals::Refusal;
-use crate::study::AssociationId;
+use crate::study::open::OpenStudies;
+use crate::study::{Arrival, AssociationId};
 
 /// The associations' end of the keeper's inbox.
-pub(super) struct Inbox(SyncSender<Message>);
+pub(super) struct Inbox {
+    keeper: SyncSender<Message>,
+    open: Arc<OpenStudies>,
+    shelf: Arc<dyn Shelf>,
+}
 
 impl Inbox {
-    pub(super) fn new(keeper: SyncSender<Message>) -> Self {
-        Self(keeper)
+    pub(super) fn new(keeper: SyncSender<Message>, open: Arc<OpenStudies>, shelf: Arc<dyn Shelf>) -> Self {
+        Self { keeper, open, shelf }
     }
 
     /// Waits while the inbox is full. A keeper that is gone learns of stored instances from their
     /// files at the next start.
     fn send(&self, message: Message) {
-        let _ = self.0.send(message);
+        let _ = self.keeper.send(message);
     }
 }
 
 impl Intake for Inbox {
-    fn stored(&self, association: AssociationId, stored: &Stored) {
-        if stored.outcome == StoreOutcome::New {
-            self.send(Message::Stored {
+    fn stored(&self, association: AssociationId, stored: &Stored) -> io::Result<()> {
+        let identity = &stored.identity;
+        // Also for what was there already: perhaps it was stored before a power cut and never marked.
+        self.open
+            .mark(&identity.study, || self.shelf.mark(&identity.study))?;
+        self.send(Message::Stored {
+            study: identity.study.clone(),
+            arrival: Arrival {
                 association,
-                study: stored.identity.study.clone(),
-            });
-        }
+                series: identity.series.clone(),
+                sop: identity.sop_instance.clone(),
+                counts: stored.counts,
+            },
+            is_new: stored.outcome == StoreOutcome::New,
+        });
+        Ok(())
     }
 
     fn ended(&self, association: AssociationId, released: bool) {

@@ -25,8 +25,10 @@ use std::sync::mpsc::{SyncSender, sync_channel};
 
 use board::Display;
 use models::findings::{Fault, ModelIdentity, Reason};
+use models::mr::Contrast;
 use rustix::fs::FlockOperation;
 use tokio::net::TcpListener;
+use tokio::runtime::Handle;
 use tokio::sync::{broadcast, oneshot};
 use tokio::task::JoinHandle;
 
@@ -36,11 +38,12 @@ use crate::limits::{EVENT_BACKLOG, INBOX_MESSAGES};
 use crate::spool::{Spool, disk};
 use crate::station::config::Config;
 use crate::station::refusals::Refusals;
+use crate::study::open::OpenStudies;
 use crate::study::record::Records;
 
 pub use event::Event;
 use intake::Inbox;
-use keeper::{Keeper, Message};
+use keeper::{Files, Keeper, Message, Rules, Shelf};
 use scene::Scene;
 
 /// A future that may be sent to another thread.
@@ -52,11 +55,11 @@ pub trait Analyst: Send + Sync + 'static {
     /// study; the analysis may be tried again.
     fn analyze<'a>(&'a self, folder: &'a Path) -> Answering<'a, Result<Answer, Reason>>;
 
-    /// Whether every contrast that the model knows is in the folder. Without that evidence a study
-    /// becomes complete by quiet time.
-    fn all_contrasts<'a>(&'a self, folder: &'a Path) -> Answering<'a, bool> {
+    /// The contrasts that the model knows and the images in the folder lack; none when nothing can be
+    /// said about that. Without that evidence a study becomes complete by its counts or by quiet time.
+    fn missing_contrasts<'a>(&'a self, folder: &'a Path) -> Answering<'a, Option<Vec<Contrast>>> {
         let _ = folder;
-        Box::pin(std::future::ready(false))
+        Box::pin(std::future::ready(None))
     }
 }
 
@@ -65,12 +68,13 @@ impl Analyst for Worker {
         Box::pin(Worker::analyze(self, folder))
     }
 
-    fn all_contrasts<'a>(&'a self, folder: &'a Path) -> Answering<'a, bool> {
+    fn missing_contrasts<'a>(&'a self, folder: &'a Path) -> Answering<'a, Option<Vec<Contrast>>> {
         Box::pin(async move {
-            let asked = self.has_all_contrasts(folder).await;
+            let asked = Worker::missing_contrasts(self, folder).await;
             asked
                 .inspect_err(|reason| tracing::warn!(code = reason.code, "{reason}"))
-                .unwrap_or(false)
+                .ok()
+                .flatten()
         })
     }
 }
@@ -145,6 +149,11 @@ impl Appliance {
         let lock = take(data_dir)?;
         let spool = Arc::new(Spool::open(data_dir, config.spool_limits()).map_err(unusable)?);
         let records = Records::open(data_dir).map_err(unusable)?;
+        let shelf: Arc<dyn Shelf> = Arc::new(Files {
+            spool: Arc::clone(&spool),
+            records,
+        });
+        let open = Arc::new(OpenStudies::new(shelf.marked().map_err(unusable)?));
         let refusals = Refusals::open(data_dir).map_err(unusable)?;
         let (listener, address) = listen(config.listen_on()).await?;
 
@@ -154,7 +163,11 @@ impl Appliance {
             config.limits.associations,
             config.idle_time(),
             Arc::clone(&spool),
-            Box::new(Inbox::new(inbox.clone())),
+            Box::new(Inbox::new(
+                inbox.clone(),
+                Arc::clone(&open),
+                Arc::clone(&shelf),
+            )),
         ));
         let Parts {
             analyst,
@@ -163,17 +176,22 @@ impl Appliance {
             events,
         } = parts;
         let scene = Scene::new(config, address, model, display);
-        let quiet = config.quiet_time();
-        let keeper = Keeper::new(
+        let keeper = Keeper {
             spool,
-            records,
+            shelf,
+            open,
+            rules: Rules {
+                waits: config.waits(),
+                retention: config.retention(),
+                delivers: !config.destination.is_empty(),
+            },
             refusals,
             analyst,
-            events.clone(),
+            events: events.clone(),
             scene,
-            quiet,
-            inbox.clone(),
-        );
+            inbox: inbox.clone(),
+            runtime: Handle::current(),
+        };
         let (alive, keeper_alive) = oneshot::channel();
         let keeping = std::thread::Builder::new()
             .name("keeper".to_owned())

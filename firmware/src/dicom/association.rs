@@ -238,14 +238,21 @@ impl Association<'_> {
         else {
             return Ok(());
         };
-        match sink.and_then(|incoming| incoming.store().map_err(Refused::from)) {
+        let taken = sink.and_then(|incoming| {
+            let stored = incoming.store()?;
+            self.provider
+                .intake
+                .stored(self.id, &stored)
+                .map_err(StoreError::Io)?;
+            Ok(stored)
+        });
+        match taken {
             Ok(stored) => {
                 if let Some(reason) = store::remark(&stored) {
                     self.provider
                         .intake
                         .refused(Refusal::now(self.peer, Some(&self.calling), reason));
                 }
-                self.provider.intake.stored(self.id, &stored);
                 self.respond(context, &request, Status::SUCCESS, None)
             }
             Err(refused) => self.refuse(context, &request, refused),

@@ -1,5 +1,6 @@
 //! The provider: takes connections, serves each association on a thread of its own.
 
+use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -18,8 +19,8 @@ use crate::study::AssociationId;
 
 /// What the provider tells the appliance. Called on the threads of the associations.
 pub trait Intake: Send + Sync {
-    /// An instance is durable. It is acknowledged after this returns.
-    fn stored(&self, association: AssociationId, stored: &Stored);
+    /// An instance is durable. It is acknowledged after this returns, unless it fails.
+    fn stored(&self, association: AssociationId, stored: &Stored) -> io::Result<()>;
     /// An association is over.
     fn ended(&self, association: AssociationId, released: bool);
     /// Something was turned away.
