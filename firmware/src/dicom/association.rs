@@ -12,7 +12,7 @@ use super::scp::Provider;
 use super::store::{self, Refused};
 use super::wire::{Wire, WireError};
 use crate::limits::{ARTIM, MAX_COMMAND_BYTES};
-use crate::spool::Incoming;
+use crate::spool::{Incoming, StoreError};
 use crate::station::refusals::Refusal;
 use crate::study::AssociationId;
 
