@@ -4,12 +4,14 @@
 mod common;
 
 use std::fs;
+use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use common::{Station, config, files, study};
 use firmware::appliance::Event;
 use firmware::dicom::Uid;
+use firmware::disk::RealDisk;
 use firmware::study::Stage;
 use firmware::study::evidence::Expected;
 use firmware::study::record::{Records, State, fingerprint};
@@ -20,7 +22,7 @@ const SOON: f64 = 0.3;
 const NEVER: f64 = 600.0;
 
 fn state(data_dir: &std::path::Path) -> State {
-    Records::open(data_dir)
+    Records::open(Arc::new(RealDisk), data_dir)
         .unwrap()
         .state(&Uid::parse(UID).unwrap())
         .unwrap()
@@ -160,11 +162,11 @@ async fn a_restart_goes_on_with_every_stage() {
         expected: Expected::default(),
         finished_at_s: None,
     };
-    Records::open(&data_dir)
+    Records::open(Arc::new(RealDisk), &data_dir)
         .unwrap()
         .mark(&Uid::parse(UID).unwrap())
         .unwrap();
-    Records::open(&data_dir)
+    Records::open(Arc::new(RealDisk), &data_dir)
         .unwrap()
         .keep_state(&Uid::parse(UID).unwrap(), &cut)
         .unwrap();
@@ -178,10 +180,7 @@ async fn a_restart_goes_on_with_every_stage() {
         series: "1.2.3.1",
         sop: "1.2.3.1.7",
     };
-    Records::open(&data_dir)
-        .unwrap()
-        .mark(&Uid::parse(UID).unwrap())
-        .unwrap();
+    fs::write(data_dir.join("studies/.open/1.2.3"), b"").unwrap();
     let image = common::file(
         folder.path(),
         seventh,
@@ -205,6 +204,7 @@ async fn a_state_file_that_cannot_be_read_loses_no_image() {
     station.until_reported().await;
     station.appliance.stop().await;
     fs::write(data_dir.join("studies/1.2.3/state.json"), b"{").unwrap();
+    fs::write(data_dir.join("studies/.open/1.2.3"), b"").unwrap();
     let mut station = Station::start(&config(&data_dir, SOON)).await;
     station.until_reported().await;
     assert_eq!(station.script.images_seen.load(Ordering::SeqCst), 2);

@@ -4,10 +4,11 @@ use std::io;
 use std::sync::Arc;
 use std::sync::mpsc::SyncSender;
 
-use super::keeper::{Message, Shelf};
+use super::keeper::Message;
 use crate::dicom::scp::Intake;
 use crate::spool::{StoreOutcome, Stored};
 use crate::station::refusals::Refusal;
+use crate::study::evidence::Announced;
 use crate::study::open::OpenStudies;
 use crate::study::{Arrival, AssociationId};
 
@@ -15,12 +16,11 @@ use crate::study::{Arrival, AssociationId};
 pub(super) struct Inbox {
     keeper: SyncSender<Message>,
     open: Arc<OpenStudies>,
-    shelf: Arc<dyn Shelf>,
 }
 
 impl Inbox {
-    pub(super) fn new(keeper: SyncSender<Message>, open: Arc<OpenStudies>, shelf: Arc<dyn Shelf>) -> Self {
-        Self { keeper, open, shelf }
+    pub(super) fn new(keeper: SyncSender<Message>, open: Arc<OpenStudies>) -> Self {
+        Self { keeper, open }
     }
 
     /// Waits while the inbox is full. A keeper that is gone learns of stored instances from their
@@ -34,8 +34,7 @@ impl Intake for Inbox {
     fn stored(&self, association: AssociationId, stored: &Stored) -> io::Result<()> {
         let identity = &stored.identity;
         // Also for what was there already: perhaps it was stored before a power cut and never marked.
-        self.open
-            .mark(&identity.study, || self.shelf.mark(&identity.study))?;
+        self.open.mark(&identity.study)?;
         self.send(Message::Stored {
             study: identity.study.clone(),
             arrival: Arrival {
@@ -58,5 +57,9 @@ impl Intake for Inbox {
 
     fn refused(&self, refusal: Refusal) {
         self.send(Message::Refused(refusal));
+    }
+
+    fn announced(&self, announced: Announced) {
+        self.send(Message::Announced(announced));
     }
 }

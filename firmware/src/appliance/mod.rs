@@ -34,8 +34,9 @@ use tokio::task::JoinHandle;
 
 use crate::analysis::{Answer, Worker};
 use crate::dicom::scp::Provider;
+use crate::disk::{Disk, RealDisk};
 use crate::limits::{EVENT_BACKLOG, INBOX_MESSAGES};
-use crate::spool::{Spool, disk};
+use crate::spool::Spool;
 use crate::station::config::Config;
 use crate::station::refusals::Refusals;
 use crate::study::open::OpenStudies;
@@ -43,7 +44,7 @@ use crate::study::record::Records;
 
 pub use event::Event;
 use intake::Inbox;
-use keeper::{Files, Keeper, Message, Rules, Shelf};
+use keeper::{Keeper, Message, Rules};
 use scene::Scene;
 
 /// A future that may be sent to another thread.
@@ -147,13 +148,12 @@ impl Appliance {
         };
         std::fs::create_dir_all(data_dir).map_err(unusable)?;
         let lock = take(data_dir)?;
-        let spool = Arc::new(Spool::open(data_dir, config.spool_limits()).map_err(unusable)?);
-        let records = Records::open(data_dir).map_err(unusable)?;
-        let shelf: Arc<dyn Shelf> = Arc::new(Files {
-            spool: Arc::clone(&spool),
-            records,
-        });
-        let open = Arc::new(OpenStudies::new(shelf.marked().map_err(unusable)?));
+        let disk: Arc<dyn Disk> = Arc::new(RealDisk);
+        let spool = Spool::open(Arc::clone(&disk), data_dir, config.spool_limits()).map_err(unusable)?;
+        let spool = Arc::new(spool);
+        let records = Records::open(Arc::clone(&disk), data_dir).map_err(unusable)?;
+        let open = OpenStudies::open(Arc::new(records), &spool).map_err(unusable)?;
+        let open = Arc::new(open);
         let refusals = Refusals::open(data_dir).map_err(unusable)?;
         let (listener, address) = listen(config.listen_on()).await?;
 
@@ -163,11 +163,7 @@ impl Appliance {
             config.limits.associations,
             config.idle_time(),
             Arc::clone(&spool),
-            Box::new(Inbox::new(
-                inbox.clone(),
-                Arc::clone(&open),
-                Arc::clone(&shelf),
-            )),
+            Box::new(Inbox::new(inbox.clone(), Arc::clone(&open))),
         ));
         let Parts {
             analyst,
@@ -178,7 +174,6 @@ impl Appliance {
         let scene = Scene::new(config, address, model, display);
         let keeper = Keeper {
             spool,
-            shelf,
             open,
             rules: Rules {
                 waits: config.waits(),
@@ -201,7 +196,7 @@ impl Appliance {
             })
             .map_err(|error| Reason::new("thread", Fault::Hardware, error.to_string()))?;
 
-        disk::replace(&data_dir.join("port"), format!("{}\n", address.port()).as_bytes())
+        disk.replace(&data_dir.join("port"), format!("{}\n", address.port()).as_bytes())
             .map_err(unusable)?;
         tracing::info!("listening on {address}");
         if config.is_open() {

@@ -9,12 +9,13 @@ use models::findings::{Fault, Reason};
 use serde::{Deserialize, Serialize};
 
 use crate::dicom::{Admission, Caller, is_ae_title};
+use crate::disk::{Disk as _, RealDisk};
 use crate::limits::{
     DEFAULT_IDLE_SECONDS, DEFAULT_KEEP_FREE_MIB, DEFAULT_MAX_ASSOCIATIONS, DEFAULT_MAX_OBJECT_MIB,
     DEFAULT_MIN_FREE_MIB, DEFAULT_PATIENCE_SECONDS, DEFAULT_QUIET_SECONDS, DEFAULT_RETENTION_DAYS,
     DEFAULT_WARN_FREE_MIB, MAX_SETTINGS_BYTES,
 };
-use crate::spool::{SpoolLimits, disk};
+use crate::spool::SpoolLimits;
 use crate::study::{Waits, retention};
 
 /// The settings file that holds every default and says what each setting means.
@@ -263,7 +264,9 @@ impl Config {
             at: None,
             message,
         };
-        let bytes = disk::read_at_most(path, MAX_SETTINGS_BYTES).map_err(|e| error(e.to_string()))?;
+        let bytes = RealDisk
+            .read_at_most(path, MAX_SETTINGS_BYTES)
+            .map_err(|e| error(e.to_string()))?;
         let text = String::from_utf8(bytes).map_err(|_| error("it is not UTF-8 text".to_owned()))?;
         Self::parse(&text, path)
     }

@@ -21,14 +21,15 @@ use crate::dicom::Uid;
 use crate::dicom::dataset::Counts;
 use crate::limits::MAX_ANNOUNCED_SERIES;
 
-/// What a Modality Performed Procedure Step says about a study.
+/// What a performed procedure step says about its study (PS3.4 Annex F): each announcement holds all
+/// that the step has said so far and replaces the one before it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Announced {
-    /// Which one.
+    /// The study that the step belongs to.
     pub study: Uid,
-    /// Its series so far, each with the number of its images.
+    /// Each series that was made, with the number of instances that the step refers to in it.
     pub series: Vec<(Uid, u32)>,
-    /// Whether the step is over, COMPLETED or DISCONTINUED: nothing more will be acquired.
+    /// Whether the step is completed or discontinued: no further series will be named.
     pub finished: bool,
 }
 

@@ -18,42 +18,63 @@
 
 use std::collections::BTreeMap;
 use std::io;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use super::record::Records;
 use crate::dicom::Uid;
+use crate::spool::Spool;
 
 /// The marked studies, each with the number of its stored instances that the keeper has not yet
 /// taken in.
-#[derive(Debug, Default)]
-pub struct OpenStudies(Mutex<BTreeMap<Uid, u64>>);
+pub struct OpenStudies {
+    records: Arc<Records>,
+    marked: Mutex<BTreeMap<Uid, u64>>,
+}
 
 impl OpenStudies {
-    /// The studies whose markers are on disk at the start.
-    pub fn new(marked: impl IntoIterator<Item = Uid>) -> Self {
-        Self(Mutex::new(marked.into_iter().map(|study| (study, 0)).collect()))
+    /// Reads the marks. Where none were ever made, every study is marked: each is looked at once.
+    pub fn open(records: Arc<Records>, spool: &Spool) -> io::Result<Self> {
+        let marked = match records.marked()? {
+            Some(marked) => marked,
+            None => {
+                let all = spool.studies()?;
+                tracing::info!(studies = all.len(), "no marks of unfinished studies: looking at all once");
+                records.mark_all(&all)?;
+                all
+            }
+        };
+        let marked = marked.into_iter().map(|study| (study, 0)).collect();
+        Ok(Self {
+            records,
+            marked: Mutex::new(marked),
+        })
     }
 
-    /// An instance of a study was stored and will be told to the keeper. `create` makes the marker
-    /// durable; it is called when there is none. Nothing is counted when it fails: the instance must
-    /// then not be acknowledged.
-    pub fn mark(&self, study: &Uid, create: impl FnOnce() -> io::Result<()>) -> io::Result<()> {
-        let mut open = self.lock();
-        match open.get_mut(study) {
+    /// The records that the marks belong to.
+    pub fn records(&self) -> &Arc<Records> {
+        &self.records
+    }
+
+    /// An instance of a study was stored and will be told to the keeper. Nothing is counted when the
+    /// mark cannot be made: the instance must then not be acknowledged.
+    pub fn mark(&self, study: &Uid) -> io::Result<()> {
+        let mut marked = self.lock();
+        match marked.get_mut(study) {
             Some(coming) => *coming += 1,
             None => {
-                create()?;
-                open.insert(study.clone(), 1);
+                self.records.mark(study)?;
+                marked.insert(study.clone(), 1);
             }
         }
         Ok(())
     }
 
     /// As [`OpenStudies::mark`], by the keeper itself, who needs no message about it.
-    pub fn reopen(&self, study: &Uid, create: impl FnOnce() -> io::Result<()>) -> io::Result<()> {
-        let mut open = self.lock();
-        if !open.contains_key(study) {
-            create()?;
-            open.insert(study.clone(), 0);
+    pub fn reopen(&self, study: &Uid) -> io::Result<()> {
+        let mut marked = self.lock();
+        if !marked.contains_key(study) {
+            self.records.mark(study)?;
+            marked.insert(study.clone(), 0);
         }
         Ok(())
     }
@@ -65,15 +86,15 @@ impl OpenStudies {
         }
     }
 
-    /// The state of a study is final. `remove` takes its marker away, unless news is on the way to the
-    /// keeper. Gives whether the study is settled.
-    pub fn settle(&self, study: &Uid, remove: impl FnOnce() -> io::Result<()>) -> io::Result<bool> {
-        let mut open = self.lock();
-        match open.get(study) {
+    /// The state of a study is final. Takes its mark away, unless news is on the way to the keeper.
+    /// Gives whether the study is settled.
+    pub fn settle(&self, study: &Uid) -> io::Result<bool> {
+        let mut marked = self.lock();
+        match marked.get(study) {
             None => Ok(true),
             Some(0) => {
-                remove()?;
-                open.remove(study);
+                self.records.unmark(study)?;
+                marked.remove(study);
                 Ok(true)
             }
             Some(_) => Ok(false),
@@ -92,46 +113,53 @@ impl OpenStudies {
 
     /// A thread that panicked inside left either both marker and count, or neither.
     fn lock(&self) -> MutexGuard<'_, BTreeMap<Uid, u64>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.marked.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]
-    use std::cell::Cell;
+    use std::path::Path;
 
     use super::*;
+    use crate::disk::simulated::{Faults, SimulatedDisk};
+    use crate::spool::SpoolLimits;
 
-    #[test]
-    fn a_study_with_news_on_the_way_is_not_settled() {
-        let study = Uid::parse("1.2").unwrap();
-        let (open, markers) = (OpenStudies::default(), Cell::new(0));
-        let create = || {
-            markers.set(markers.get() + 1);
-            Ok(())
+    fn opened(disk: &SimulatedDisk) -> OpenStudies {
+        let (data_dir, disk) = (Path::new("/data"), Arc::new(disk.clone()));
+        let limits = SpoolLimits {
+            object_bytes: 1 << 20,
+            free_bytes: 0,
         };
-        let remove = || {
-            markers.set(markers.get() - 1);
-            Ok(())
-        };
-        open.mark(&study, create).unwrap();
-        open.mark(&study, create).unwrap();
-        assert_eq!(markers.get(), 1, "one marker a study");
-        open.taken_in(&study);
-        assert!(!open.settle(&study, remove).unwrap());
-        open.taken_in(&study);
-        assert!(open.settle(&study, remove).unwrap());
-        assert!(!open.contains(&study));
-        assert_eq!(markers.get(), 0);
+        let spool = Spool::open(disk.clone(), data_dir, limits).unwrap();
+        OpenStudies::open(Arc::new(Records::open(disk, data_dir).unwrap()), &spool).unwrap()
     }
 
     #[test]
-    fn a_marker_that_cannot_be_made_counts_nothing() {
-        let study = Uid::parse("1.2").unwrap();
-        let open = OpenStudies::default();
-        let full = || Err(io::Error::from(io::ErrorKind::StorageFull));
-        assert!(open.mark(&study, full).is_err());
+    fn a_study_with_news_on_the_way_is_not_settled() {
+        let disk = SimulatedDisk::new(Path::new("/data"));
+        let (open, study) = (opened(&disk), Uid::parse("1.2").unwrap());
+        open.mark(&study).unwrap();
+        open.mark(&study).unwrap();
+        open.taken_in(&study);
+        assert!(!open.settle(&study).unwrap());
+        assert!(opened(&disk.after_cut(0)).contains(&study));
+        open.taken_in(&study);
+        assert!(open.settle(&study).unwrap());
+        assert!(!open.contains(&study));
+        assert_eq!(opened(&disk).studies(), []);
+    }
+
+    #[test]
+    fn a_mark_that_cannot_be_made_counts_nothing() {
+        let disk = SimulatedDisk::new(Path::new("/data"));
+        let (open, study) = (opened(&disk), Uid::parse("1.2").unwrap());
+        disk.set_faults(Faults {
+            error_at: Some(1),
+            ..Faults::default()
+        });
+        assert!(open.mark(&study).is_err());
         assert!(!open.contains(&study));
     }
 }

@@ -12,9 +12,9 @@
 //!   .running              running time of the appliance so far, seconds
 //! ```
 
-use std::fs::{self, File};
 use std::io;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
 use models::findings::Findings;
@@ -24,8 +24,8 @@ use sha2::{Digest as _, Sha256};
 use super::Stage;
 use super::evidence::{Expected, Present};
 use crate::dicom::Uid;
+use crate::disk::Disk;
 use crate::limits::MAX_STATE_BYTES;
-use crate::spool::disk;
 
 /// `state.json`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -46,6 +46,7 @@ pub struct State {
 
 /// The folder of all records.
 pub struct Records {
+    disk: Arc<dyn Disk>,
     root: PathBuf,
     markers: PathBuf,
     removed: PathBuf,
@@ -53,52 +54,54 @@ pub struct Records {
 
 impl Records {
     /// Opens the records in a data folder.
-    pub fn open(data_dir: &Path) -> io::Result<Self> {
+    pub fn open(disk: Arc<dyn Disk>, data_dir: &Path) -> io::Result<Self> {
         let root = data_dir.join("studies");
         let removed = root.join(".removed");
-        disk::create_folder(&root)?;
-        disk::create_folder(&removed)?;
+        disk.make_folder(&root)?;
+        disk.make_folder(&removed)?;
         Ok(Self {
+            disk,
             markers: root.join(".open"),
             removed,
             root,
         })
     }
 
-    /// The studies that have a record, ascending.
+    /// The studies that have a record, in no order.
     pub fn studies(&self) -> io::Result<Vec<Uid>> {
-        disk::names(&self.root, Uid::parse)
+        self.uids(&self.root)
     }
 
     /// The studies marked as unfinished; none when the folder of the markers is not there, as in data
     /// of an earlier version.
     pub fn marked(&self) -> io::Result<Option<Vec<Uid>>> {
-        match disk::names(&self.markers, Uid::parse) {
-            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
-            found => found.map(Some),
+        if !self.disk.exists(&self.markers)? {
+            return Ok(None);
         }
+        self.uids(&self.markers).map(Some)
     }
 
     /// Marks these studies where no folder of markers is. It appears whole or not at all.
     pub fn mark_all(&self, studies: &[Uid]) -> io::Result<()> {
         let draft = self.root.join(".open.draft");
-        disk::create_folder(&draft)?;
+        self.disk.remove_tree(&draft)?;
+        self.disk.make_folder(&draft)?;
         for study in studies {
-            File::create(draft.join(study.as_str()))?;
+            self.disk.create(&draft.join(study.as_str()))?;
         }
-        disk::sync_folder(&draft)?;
-        disk::rename(&draft, &self.markers)
+        self.disk.sync_folder(&draft)?;
+        self.disk.move_file(&draft, &self.markers)
     }
 
     /// Marks a study as unfinished, durably.
     pub fn mark(&self, study: &Uid) -> io::Result<()> {
-        File::create(self.markers.join(study.as_str()))?;
-        disk::sync_folder(&self.markers)
+        self.disk.create(&self.markers.join(study.as_str()))?;
+        self.disk.sync_folder(&self.markers)
     }
 
     /// Takes the mark away. Not synced: a mark that comes back costs one look at the study.
     pub fn unmark(&self, study: &Uid) -> io::Result<()> {
-        match fs::remove_file(self.markers.join(study.as_str())) {
+        match self.disk.remove_file(&self.markers.join(study.as_str())) {
             Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
             _ => Ok(()),
         }
@@ -107,17 +110,18 @@ impl Records {
     /// Takes the record of a study away, durably and in one step. Its bytes are freed by
     /// [`Records::sweep`].
     pub fn remove(&self, study: &Uid) -> io::Result<()> {
-        disk::move_aside(&self.folder(study), &self.removed)
+        let aside = self.removed.join(study.as_str());
+        self.disk.move_aside(&self.folder(study), &aside)
     }
 
     /// Deletes what was taken away.
     pub fn sweep(&self) -> io::Result<()> {
-        disk::empty_folder(&self.removed)
+        self.disk.empty_folder(&self.removed)
     }
 
     /// How long the appliance has run so far, as it was last written down.
     pub fn running(&self) -> io::Result<Duration> {
-        match disk::read_at_most(&self.root.join(".running"), MAX_STATE_BYTES) {
+        match self.disk.read_at_most(&self.root.join(".running"), MAX_STATE_BYTES) {
             Ok(bytes) => Ok(Duration::from_secs(serde_json::from_slice(&bytes)?)),
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Duration::ZERO),
             Err(error) => Err(error),
@@ -126,10 +130,14 @@ impl Records {
 
     /// Writes down how long the appliance has run.
     pub fn keep_running(&self, running: Duration) -> io::Result<()> {
-        disk::replace(
-            &self.root.join(".running"),
-            running.as_secs().to_string().as_bytes(),
-        )
+        let seconds = running.as_secs().to_string();
+        self.disk.replace(&self.root.join(".running"), seconds.as_bytes())
+    }
+
+    /// The names in a folder that are UIDs.
+    fn uids(&self, folder: &Path) -> io::Result<Vec<Uid>> {
+        let names = self.disk.list(folder)?;
+        Ok(names.iter().filter_map(|name| Uid::parse(name.to_str()?).ok()).collect())
     }
 
     /// Where the record of a study is.
@@ -143,7 +151,8 @@ impl Records {
     /// The disk failed, or the file is not ours (`InvalidData`). It was written as a whole, so that
     /// is no trace of a power cut.
     pub fn state(&self, study: &Uid) -> io::Result<Option<State>> {
-        match disk::read_at_most(&self.folder(study).join("state.json"), MAX_STATE_BYTES) {
+        let path = self.folder(study).join("state.json");
+        match self.disk.read_at_most(&path, MAX_STATE_BYTES) {
             Ok(bytes) => Ok(Some(serde_json::from_slice(&bytes)?)),
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
             Err(error) => Err(error),
@@ -164,30 +173,30 @@ impl Records {
     /// Puts findings and page aside, durably. Nothing is deleted.
     pub fn supersede(&self, study: &Uid) -> io::Result<()> {
         let folder = self.folder(study);
-        if !folder.join("findings.json").try_exists()? {
+        if !self.disk.exists(&folder.join("findings.json"))? {
             return Ok(());
         }
         let mut number = 1;
-        while folder.join(format!("superseded-{number}")).try_exists()? {
+        while self.disk.exists(&folder.join(format!("superseded-{number}")))? {
             number += 1;
         }
         let aside = folder.join(format!("superseded-{number}"));
-        disk::create_folder(&aside)?;
+        self.disk.make_folder(&aside)?;
         for name in ["screen.png", "findings.json"] {
-            match disk::rename(&folder.join(name), &aside.join(name)) {
+            match self.disk.move_file(&folder.join(name), &aside.join(name)) {
                 Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
                 _ => {}
             }
         }
-        disk::sync_folder(&folder)
+        self.disk.sync_folder(&folder)
     }
 
     fn write(&self, study: &Uid, name: &str, bytes: &[u8]) -> io::Result<()> {
         let folder = self.folder(study);
-        if !fs::exists(&folder)? {
-            disk::create_folder(&folder)?;
+        if !self.disk.exists(&folder)? {
+            self.disk.make_folder(&folder)?;
         }
-        disk::replace(&folder.join(name), bytes)
+        self.disk.replace(&folder.join(name), bytes)
     }
 }
 
@@ -207,11 +216,16 @@ mod tests {
     use models::findings::{Fault, Reason};
 
     use super::*;
+    use crate::disk::RealDisk;
+
+    fn records(folder: &Path) -> Records {
+        Records::open(Arc::new(RealDisk), folder).unwrap()
+    }
 
     #[test]
     fn a_state_comes_back_as_it_was_kept() {
         let folder = tempfile::tempdir().unwrap();
-        let records = Records::open(folder.path()).unwrap();
+        let records = records(folder.path());
         let study = Uid::parse("1.2").unwrap();
         assert_eq!(records.state(&study).unwrap(), None);
         let reason = Reason::new("missing_contrast", Fault::Data, "no T2");
@@ -231,7 +245,7 @@ mod tests {
     #[test]
     fn superseded_findings_are_put_aside_each_time() {
         let folder = tempfile::tempdir().unwrap();
-        let records = Records::open(folder.path()).unwrap();
+        let records = records(folder.path());
         let study = Uid::parse("1.2").unwrap();
         for round in ["first", "second"] {
             records.write(&study, "findings.json", round.as_bytes()).unwrap();
@@ -239,7 +253,7 @@ mod tests {
         }
         records.supersede(&study).unwrap();
         let aside = |number| {
-            fs::read(
+            std::fs::read(
                 records
                     .folder(&study)
                     .join(format!("superseded-{number}/findings.json")),
@@ -255,13 +269,15 @@ mod tests {
     #[test]
     fn marks_appear_together_and_vanish_one_by_one() {
         let folder = tempfile::tempdir().unwrap();
-        let records = Records::open(folder.path()).unwrap();
+        let records = records(folder.path());
         let [a, b] = ["1.2", "1.3"].map(|text| Uid::parse(text).unwrap());
         assert_eq!(records.marked().unwrap(), None, "an earlier version made none");
         records.mark_all(std::slice::from_ref(&a)).unwrap();
         records.mark(&b).unwrap();
         records.mark(&b).unwrap();
-        assert_eq!(records.marked().unwrap(), Some(vec![a.clone(), b.clone()]));
+        let mut marked = records.marked().unwrap().unwrap();
+        marked.sort();
+        assert_eq!(marked, [a.clone(), b.clone()]);
         records.unmark(&a).unwrap();
         records.unmark(&a).unwrap();
         assert_eq!(records.marked().unwrap(), Some(vec![b]));
@@ -271,7 +287,7 @@ mod tests {
     #[test]
     fn a_record_goes_at_once_and_its_bytes_later() {
         let folder = tempfile::tempdir().unwrap();
-        let records = Records::open(folder.path()).unwrap();
+        let records = records(folder.path());
         let study = Uid::parse("1.2").unwrap();
         // Twice: what a power cut left of the first time is in the way of the second.
         for _ in 0..2 {
@@ -282,14 +298,14 @@ mod tests {
         }
         assert!(records.removed.join("1.2").exists());
         records.sweep().unwrap();
-        assert_eq!(fs::read_dir(&records.removed).unwrap().count(), 0);
+        assert_eq!(std::fs::read_dir(&records.removed).unwrap().count(), 0);
         records.remove(&study).unwrap();
     }
 
     #[test]
     fn the_running_time_is_remembered() {
         let folder = tempfile::tempdir().unwrap();
-        let records = Records::open(folder.path()).unwrap();
+        let records = records(folder.path());
         assert_eq!(records.running().unwrap(), Duration::ZERO);
         records.keep_running(Duration::from_millis(2900)).unwrap();
         assert_eq!(records.running().unwrap(), Duration::from_secs(2));

@@ -35,7 +35,7 @@ impl Core {
                 self.tell(Event::Reported {
                     study: study.clone(),
                     findings: Arc::new(findings),
-                    folder: self.shelf.record(study),
+                    folder: self.records.folder(study),
                 });
             }
             Err(reason) => self.stopped(study, reason),
@@ -82,7 +82,7 @@ impl Core {
         let Answer { findings, views } = answer;
         let page = (self.draw)(&findings, &views);
         let png = page.as_ref().map(Frame::to_png);
-        self.shelf
+        self.records
             .keep_findings(study, &findings, png.as_deref())
             .map_err(|error| {
                 let text = format!("the findings cannot be kept: {error}");

@@ -1,7 +1,7 @@
 //! Every decision about studies, deterministic: messages and monotonic time in, actions out.
 //!
-//! It keeps what it decides on its [`Shelf`] before anything follows from it. It knows no thread, no
-//! socket and no clock, so that a simulation can live through years of it.
+//! What it decides is durable before anything follows from it. It knows no thread, no socket and no
+//! clock, and its disk may be a simulated one: the tests live through days of it.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::io;
@@ -12,14 +12,15 @@ use board::Frame;
 use models::findings::{Fault, Findings, Reason, StudyIdentity, View};
 
 use super::housekeeping::Housekeeping;
-use super::{Message, Shelf};
+use super::Message;
 use crate::appliance::Event;
 use crate::appliance::scene::StudyView;
 use crate::dicom::Uid;
 use crate::limits::{MAX_ANNOUNCED_STUDIES, STATUS_STUDIES};
-use crate::study::evidence::Announced;
+use crate::spool::Spool;
+use crate::study::evidence::{Announced, Present};
 use crate::study::open::OpenStudies;
-use crate::study::record::{State, fingerprint};
+use crate::study::record::{Records, State, fingerprint};
 use crate::study::retention::Retention;
 use crate::study::{Arrival, Effect, Event as Happening, Known, Progress, Stage, Waits};
 
@@ -75,7 +76,8 @@ struct Settled {
 
 /// The keeper without its surroundings.
 pub(super) struct Core {
-    pub(super) shelf: Arc<dyn Shelf>,
+    pub(super) spool: Arc<Spool>,
+    pub(super) records: Arc<Records>,
     pub(super) open: Arc<OpenStudies>,
     pub(super) rules: Rules,
     pub(super) draw: Draw,
@@ -98,10 +100,11 @@ pub(super) struct Core {
 }
 
 impl Core {
-    /// Goes on with the unfinished studies. `open` holds those that are marked on the shelf.
-    pub(super) fn new(shelf: Arc<dyn Shelf>, open: Arc<OpenStudies>, rules: Rules, draw: Draw) -> Self {
+    /// Goes on with the unfinished studies, and with nothing else.
+    pub(super) fn new(spool: Arc<Spool>, open: Arc<OpenStudies>, rules: Rules, draw: Draw) -> Self {
         let mut core = Self {
-            shelf,
+            spool,
+            records: Arc::clone(open.records()),
             open,
             rules,
             draw,
@@ -116,7 +119,7 @@ impl Core {
             housekeeping: Housekeeping::default(),
             actions: Vec::new(),
         };
-        match core.shelf.running() {
+        match core.records.running() {
             Ok(running) => core.ran_before = running,
             // Everything looks young then, and is kept longer.
             Err(error) => core.disk_failed("the running time cannot be read", &error),
@@ -274,13 +277,13 @@ impl Core {
     }
 
     fn try_load(&mut self, study: &Uid, interrupted: bool) -> io::Result<()> {
-        let present = self.shelf.present(study)?;
+        let present = self.present(study)?;
         if present.count() == 0 {
-            self.open.settle(study, || self.shelf.unmark(study))?;
+            self.open.settle(study)?;
             return Ok(());
         }
         // A state that cannot be read says nothing; the images are there, so they are analyzed anew.
-        let state = self.shelf.state(study).unwrap_or_else(|error| {
+        let state = self.records.state(study).unwrap_or_else(|error| {
             self.disk_failed("a state file cannot be read", &error);
             None
         });
@@ -343,7 +346,7 @@ impl Core {
             match effect {
                 Effect::Persist => self.persist(study),
                 Effect::Supersede => {
-                    if let Err(error) = self.shelf.supersede(study) {
+                    if let Err(error) = self.records.supersede(study) {
                         self.disk_failed("earlier findings cannot be put aside", &error);
                     }
                 }
@@ -388,7 +391,7 @@ impl Core {
             instances,
             expected: kept.progress.expected().clone(),
         };
-        let done = self.shelf.keep_state(study, &state);
+        let done = self.records.keep_state(study, &state);
         kept.unsaved = done.is_err();
         if let Err(error) = done {
             self.disk_failed("the state of a study cannot be kept", &error);
@@ -403,7 +406,7 @@ impl Core {
         if !kept.progress.stage().is_final() || kept.progress.is_fed() || kept.unsaved {
             return;
         }
-        match self.open.settle(study, || self.shelf.unmark(study)) {
+        match self.open.settle(study) {
             Ok(false) => {}
             Err(error) => self.disk_failed("the mark of a study cannot be removed", &error),
             Ok(true) => {
@@ -461,7 +464,22 @@ impl Core {
         self.studies.get(study).map_or(0, |kept| kept.progress.instances())
     }
 
+    /// The instances of a study; none when there is no such folder.
+    pub(super) fn present(&self, study: &Uid) -> io::Result<Present> {
+        match self.spool.instances(study) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Present::default()),
+            found => Ok(found?.into_iter().collect()),
+        }
+    }
+
     pub(super) fn disk_failed(&mut self, what: &str, error: &io::Error) {
+        // A file that was read well and makes no sense is no fault of the disk.
+        if !matches!(
+            error.kind(),
+            io::ErrorKind::InvalidData | io::ErrorKind::UnexpectedEof | io::ErrorKind::FileTooLarge
+        ) {
+            self.spool.distrust(error);
+        }
         let reason = Reason::new("disk", Fault::Hardware, format!("{what}: {error}"));
         self.actions.push(Action::Complain(reason));
     }

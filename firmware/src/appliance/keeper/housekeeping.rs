@@ -13,6 +13,7 @@
 //! Images first: a record without images tells the truth about the past, but images without a record
 //! would be a study that nobody has analyzed.
 
+use std::io;
 use std::time::Duration;
 
 use super::core::Core;
@@ -22,7 +23,6 @@ use crate::limits::{
     HOUSEKEEPING_WALK, RUNNING_TIME_KEPT,
 };
 use crate::study::Stage;
-use crate::study::evidence::Present;
 use crate::study::record::{State, fingerprint};
 use crate::study::retention::Finished;
 
@@ -67,7 +67,7 @@ impl Core {
         if self.now >= self.housekeeping.kept_running + RUNNING_TIME_KEPT {
             self.keep_running();
         }
-        let free = match self.shelf.free_bytes() {
+        let free = match self.spool.free_bytes() {
             Ok(free) => free,
             Err(error) => {
                 self.housekeeping.due = self.now + HOUSEKEEPING_LOOK;
@@ -88,7 +88,7 @@ impl Core {
 
     pub(super) fn keep_running(&mut self) {
         self.housekeeping.kept_running = self.now;
-        if let Err(error) = self.shelf.keep_running(self.running()) {
+        if let Err(error) = self.records.keep_running(self.running()) {
             self.disk_failed("the running time cannot be kept", &error);
         }
     }
@@ -105,14 +105,13 @@ impl Core {
     }
 
     fn begin_walk(&mut self) {
-        if let Err(error) = self.shelf.sweep() {
+        if let Err(error) = self.sweep() {
             self.disk_failed("removed studies cannot be deleted", &error);
         }
         self.housekeeping.oldest = Default::default();
         self.housekeeping.more = false;
-        match self.shelf.studies() {
-            Ok(mut studies) => {
-                studies.reverse();
+        match self.all_studies() {
+            Ok(studies) => {
                 self.housekeeping.walk = Some(studies);
             }
             Err(error) => {
@@ -120,6 +119,20 @@ impl Core {
                 self.disk_failed("the studies cannot be listed", &error);
             }
         }
+    }
+
+    /// Those with images and those with a record, descending.
+    fn all_studies(&self) -> io::Result<Vec<Uid>> {
+        let mut studies = self.spool.studies()?;
+        studies.extend(self.records.studies()?);
+        studies.sort_by(|a, b| b.cmp(a));
+        studies.dedup();
+        Ok(studies)
+    }
+
+    fn sweep(&self) -> io::Result<()> {
+        self.spool.sweep()?;
+        self.records.sweep()
     }
 
     fn walk_on(&mut self, mut studies: Vec<Uid>) {
@@ -138,13 +151,13 @@ impl Core {
         }
     }
 
-    fn look_at(&mut self, study: &Uid) -> std::io::Result<()> {
-        let Some(state) = self.shelf.state(study)?.filter(|state| state.stage.is_final()) else {
+    fn look_at(&mut self, study: &Uid) -> io::Result<()> {
+        let Some(state) = self.final_state(study)? else {
             // Images that were stored and never acknowledged, or whose mark was lost.
             return self.reopen(study);
         };
-        if !self.shelf.has_images(study)? {
-            return self.shelf.remove_record(study);
+        if self.present(study)?.count() == 0 {
+            return self.records.remove(study);
         }
         let Some(seconds) = state.finished_at_s else {
             // Of an earlier version: its age begins now.
@@ -152,7 +165,7 @@ impl Core {
                 finished_at_s: Some(self.running().as_secs()),
                 ..state
             };
-            return self.shelf.keep_state(study, &state);
+            return self.records.keep_state(study, &state);
         };
         let failed = matches!(state.stage, Stage::Failed(_));
         if state.stage == Stage::Delivered || failed || !self.rules.delivers {
@@ -165,9 +178,17 @@ impl Core {
         Ok(())
     }
 
-    fn reopen(&mut self, study: &Uid) -> std::io::Result<()> {
-        if self.shelf.present(study)?.count() > 0 {
-            self.open.reopen(study, || self.shelf.mark(study))?;
+    /// A state that makes no sense is none: its study is analyzed anew.
+    fn final_state(&self, study: &Uid) -> io::Result<Option<State>> {
+        match self.records.state(study) {
+            Err(error) if error.kind() == io::ErrorKind::InvalidData => Ok(None),
+            state => Ok(state?.filter(|state| state.stage.is_final())),
+        }
+    }
+
+    fn reopen(&mut self, study: &Uid) -> io::Result<()> {
+        if self.present(study)?.count() > 0 {
+            self.open.reopen(study)?;
             self.load(study, true);
         }
         Ok(())
@@ -189,22 +210,21 @@ impl Core {
         }
     }
 
-    fn try_remove(&mut self, study: &Uid) -> std::io::Result<()> {
+    fn try_remove(&mut self, study: &Uid) -> io::Result<()> {
         // What was true in the walk may not be so any more.
         if self.open.contains(study) {
             return Ok(());
         }
-        let Some(state) = self.shelf.state(study)?.filter(|state| state.stage.is_final()) else {
+        let Some(state) = self.final_state(study)? else {
             return Ok(());
         };
-        let unchanged =
-            |present: &Present| present.count() == 0 || fingerprint(present) == state.instances;
-        if !self.shelf.remove_images(study, &unchanged)? {
+        let unchanged = |all: Vec<_>| all.is_empty() || fingerprint(&all.into_iter().collect()) == state.instances;
+        if !self.spool.remove(study, unchanged)? {
             // An image of which the state knows nothing.
             return self.reopen(study);
         }
-        self.shelf.remove_record(study)?;
+        self.records.remove(study)?;
         tracing::info!(study = study.tag(), "removed a finished study");
-        self.shelf.sweep()
+        self.sweep()
     }
 }

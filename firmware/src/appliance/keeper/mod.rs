@@ -5,13 +5,11 @@
 //! | `core` | the decisions: messages and time in, actions out |
 //! | `answers` | what becomes of an analysis |
 //! | `housekeeping` | what goes to make room |
-//! | `shelf` | the seam to the disk |
 //! | here | the thread around them: clock, inbox, analyst, screen, journal |
 
 mod answers;
 mod core;
 mod housekeeping;
-mod shelf;
 
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender};
@@ -34,7 +32,6 @@ use crate::study::{Arrival, AssociationId};
 use self::core::{Action, Core};
 
 pub(super) use self::core::{Draw, Rules};
-pub(super) use shelf::{Files, Shelf};
 
 /// What the keeper is told.
 pub(super) enum Message {
@@ -46,7 +43,6 @@ pub(super) enum Message {
         is_new: bool,
     },
     /// A procedure step says what belongs to a study.
-    #[expect(dead_code, reason = "sent as soon as MPPS is served")]
     Announced(Announced),
     /// An association is over.
     Ended {
@@ -74,8 +70,6 @@ pub(super) enum Message {
 /// The keeper's surroundings.
 pub(super) struct Keeper {
     pub spool: Arc<Spool>,
-    pub shelf: Arc<dyn Shelf>,
-    /// The studies that are marked on the shelf.
     pub open: Arc<OpenStudies>,
     pub rules: Rules,
     pub refusals: Refusals,
@@ -91,8 +85,8 @@ impl Keeper {
     /// Goes on with what is on disk, then with what comes, until told to stop.
     pub(super) fn run(mut self, messages: &Receiver<Message>) {
         let started = Instant::now();
-        let (shelf, open) = (Arc::clone(&self.shelf), Arc::clone(&self.open));
-        let mut core = Core::new(shelf, open, self.rules, self.scene.drawing());
+        let (spool, open) = (Arc::clone(&self.spool), Arc::clone(&self.open));
+        let mut core = Core::new(spool, open, self.rules, self.scene.drawing());
         tracing::info!(studies = core.unfinished(), "went on with the unfinished studies");
         let mut actions = core.tick(Duration::ZERO);
         loop {
