@@ -182,6 +182,11 @@ impl Spool {
         self.root.join(study.as_str())
     }
 
+    /// Whether a study has a folder.
+    pub fn holds(&self, study: &Uid) -> io::Result<bool> {
+        self.disk.exists(&self.folder(study))
+    }
+
     /// The studies of which at least a folder is there. Names that are no UIDs are not ours.
     pub fn studies(&self) -> io::Result<Vec<Uid>> {
         self.names(&self.root, Uid::parse)

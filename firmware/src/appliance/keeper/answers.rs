@@ -67,10 +67,18 @@ impl Core {
             findings: no_answer(study, reason.clone()),
             views: Vec::new(),
         };
-        match self.keep_answer(study, answer) {
-            Ok((_, page)) => self.show(page),
-            Err(reason) => tracing::error!(code = reason.code, "{reason}"),
+        let (page, owed) = match self.keep_answer(study, answer) {
+            Ok((_, page)) => (page, None),
+            Err(_) => (None, Some(reason.clone())),
+        };
+        let is_kept = owed.is_none();
+        if let Some(kept) = self.studies.get_mut(study) {
+            kept.owed = owed;
         }
+        if !is_kept {
+            return;
+        }
+        self.show(page);
         self.tell(Event::Failed {
             study: study.clone(),
             reason,
@@ -85,6 +93,7 @@ impl Core {
         self.records
             .keep_findings(study, &findings, png.as_deref())
             .map_err(|error| {
+                self.disk_failed("findings cannot be kept", &error);
                 let text = format!("the findings cannot be kept: {error}");
                 Reason::new("disk", Fault::Hardware, text)
             })?;

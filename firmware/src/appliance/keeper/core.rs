@@ -63,6 +63,8 @@ pub(super) struct Kept {
     pub(super) since: Duration,
     /// The state could not be kept; it is tried again.
     unsaved: bool,
+    /// Findings that say why there are none could not be kept; they are tried again, and the state waits.
+    pub(super) owed: Option<Reason>,
 }
 
 /// A finished study as the status page remembers it.
@@ -312,6 +314,7 @@ impl Core {
             identity: None,
             since: self.now,
             unsaved: false,
+            owed: None,
         };
         self.settled.retain(|settled| settled.study != *study);
         self.studies.insert(study.clone(), kept);
@@ -377,6 +380,10 @@ impl Core {
         let Some(kept) = self.studies.get_mut(study) else {
             return;
         };
+        kept.unsaved = true;
+        if kept.owed.is_some() {
+            return;
+        }
         let stage = kept.progress.stage().clone();
         // Results are about the instances that the analysis took up, not about those that came since
         // and wait in the inbox: after a power cut the difference reopens the study.
@@ -431,6 +438,9 @@ impl Core {
             self.load(&study, true);
         }
         for study in self.studies.keys().cloned().collect::<Vec<_>>() {
+            if let Some(reason) = self.studies.get(&study).and_then(|kept| kept.owed.clone()) {
+                self.give_up(&study, reason);
+            }
             if self.studies.get(&study).is_some_and(|kept| kept.unsaved) {
                 self.persist(&study);
             }

@@ -17,6 +17,7 @@ use std::io;
 use std::time::Duration;
 
 use super::core::Core;
+use crate::appliance::Event;
 use crate::dicom::Uid;
 use crate::limits::{
     HOUSEKEEPING_HURRY, HOUSEKEEPING_LOOK, HOUSEKEEPING_OLDEST, HOUSEKEEPING_PAUSE, HOUSEKEEPING_STUDIES,
@@ -156,7 +157,7 @@ impl Core {
             // Images that were stored and never acknowledged, or whose mark was lost.
             return self.reopen(study);
         };
-        if self.present(study)?.count() == 0 {
+        if !self.spool.holds(study)? {
             return self.records.remove(study);
         }
         let Some(seconds) = state.finished_at_s else {
@@ -223,6 +224,9 @@ impl Core {
             // An image of which the state knows nothing.
             return self.reopen(study);
         }
+        self.tell(Event::Removed {
+            study: study.clone(),
+        });
         self.records.remove(study)?;
         tracing::info!(study = study.tag(), "removed a finished study");
         self.sweep()

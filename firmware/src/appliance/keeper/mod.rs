@@ -10,6 +10,8 @@
 mod answers;
 mod core;
 mod housekeeping;
+#[cfg(test)]
+mod life;
 
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender};
