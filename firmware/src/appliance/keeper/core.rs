@@ -339,6 +339,7 @@ impl Core {
         let effects = kept.progress.on(event, self.now, self.rules.waits);
         if *kept.progress.stage() != before {
             kept.since = self.now;
+            kept.owed = None;
         }
         self.carry_out(study, effects);
         self.settle(study);
