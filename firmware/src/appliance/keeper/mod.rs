@@ -12,6 +12,8 @@ mod core;
 mod housekeeping;
 #[cfg(test)]
 mod life;
+#[cfg(test)]
+mod tests;
 
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender};
