@@ -141,7 +141,10 @@ impl Scene {
             return self.stays_until - now;
         }
         let status = StatusView {
-            warnings: short_of_space.map(|free| self.disk_warning(free)).into_iter().collect(),
+            warnings: short_of_space
+                .map(|free| self.disk_warning(free))
+                .into_iter()
+                .collect(),
             ..self.status(now, studies)
         };
         if let Some(frame) = drawn(|| screen::status_page(&status, self.size)) {

@@ -343,7 +343,11 @@ mod tests {
         let uid = uids::EXPLICIT_VR_LITTLE_ENDIAN;
         let stated = |series: &str, instances: &str| {
             let mut object = object();
-            object.put(DataElement::new(tags::NUMBER_OF_STUDY_RELATED_SERIES, VR::IS, series));
+            object.put(DataElement::new(
+                tags::NUMBER_OF_STUDY_RELATED_SERIES,
+                VR::IS,
+                series,
+            ));
             object.put(DataElement::new(
                 tags::NUMBER_OF_STUDY_RELATED_INSTANCES,
                 VR::IS,

@@ -103,7 +103,11 @@ pub trait Disk: Send + Sync {
         for name in &names {
             self.remove_tree(&folder.join(name))?;
         }
-        if names.is_empty() { Ok(()) } else { self.sync_folder(folder) }
+        if names.is_empty() {
+            Ok(())
+        } else {
+            self.sync_folder(folder)
+        }
     }
 
     /// The bytes of a file that may not be longer than `limit`.

@@ -218,7 +218,8 @@ impl Spool {
         // Conflicts first: without the images beside them they would say nothing.
         let aside = self.removed.join(format!("{study}.conflicts"));
         self.disk.move_aside(&conflicts, &aside)?;
-        self.disk.move_aside(&images, &self.removed.join(study.as_str()))?;
+        self.disk
+            .move_aside(&images, &self.removed.join(study.as_str()))?;
         Ok(true)
     }
 

@@ -312,7 +312,9 @@ impl Config {
         }
         let patience = self.study.patience_seconds;
         if !(0.0..=86_400.0).contains(&patience) {
-            return Err(format!("study.patience_seconds {patience} is not between 0 and 86400"));
+            return Err(format!(
+                "study.patience_seconds {patience} is not between 0 and 86400"
+            ));
         }
         let days = self.retention.days;
         if !(0.0..=36_500.0).contains(&days) {

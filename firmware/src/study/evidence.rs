@@ -59,8 +59,8 @@ impl Expected {
 
     /// An image of `series` states these. Gives whether that is news.
     pub fn stated(&mut self, series: &Uid, counts: Counts) -> bool {
-        let raised = raise(&mut self.series, counts.study_series)
-            | raise(&mut self.instances, counts.study_instances);
+        let raised =
+            raise(&mut self.series, counts.study_series) | raise(&mut self.instances, counts.study_instances);
         raised | self.expect(series, counts.series_instances)
     }
 
@@ -282,7 +282,10 @@ mod tests {
         assert!(whole.reaches(&told(&[("1.1", counts(1, 0, 1))])));
         let two = present(&[("1.1", "1.1.1"), ("1.2", "1.2.1")]);
         let expected = told(&[("1.1", counts(2, 0, 1))]);
-        assert!(!two.reaches(&expected), "how much the other series has is not known");
+        assert!(
+            !two.reaches(&expected),
+            "how much the other series has is not known"
+        );
     }
 
     #[test]
@@ -316,12 +319,17 @@ mod tests {
                 ..Counts::default()
             }
         ));
-        assert_eq!((expected.instances, expected.in_series[&uid("1.1")]), (Some(7), 3));
+        assert_eq!(
+            (expected.instances, expected.in_series[&uid("1.1")]),
+            (Some(7), 3)
+        );
     }
 
     #[test]
     fn series_beyond_the_limit_are_not_waited_for() {
-        let series = (0..=MAX_ANNOUNCED_SERIES).map(|n| (uid(&format!("1.{n}")), 1)).collect();
+        let series = (0..=MAX_ANNOUNCED_SERIES)
+            .map(|n| (uid(&format!("1.{n}")), 1))
+            .collect();
         let mut expected = Expected::default();
         expected.announced(&Announced {
             study: uid("1"),
@@ -341,8 +349,14 @@ mod tests {
             "2 of 6 series, 2 of 144 images, 1 series lacks images, T2, ADC not yet there"
         );
         let remark = missing.remark().unwrap();
-        assert_eq!((remark.code.as_str(), remark.fault), ("incomplete_study", Fault::Peer));
-        assert!(!remark.text.contains("T2"), "the findings name missing contrasts themselves");
+        assert_eq!(
+            (remark.code.as_str(), remark.fault),
+            ("incomplete_study", Fault::Peer)
+        );
+        assert!(
+            !remark.text.contains("T2"),
+            "the findings name missing contrasts themselves"
+        );
         assert!(Missing::default().remark().is_none());
     }
 }

@@ -38,7 +38,10 @@ impl OpenStudies {
             Some(marked) => marked,
             None => {
                 let all = spool.studies()?;
-                tracing::info!(studies = all.len(), "no marks of unfinished studies: looking at all once");
+                tracing::info!(
+                    studies = all.len(),
+                    "no marks of unfinished studies: looking at all once"
+                );
                 records.mark_all(&all)?;
                 all
             }

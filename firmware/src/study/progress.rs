@@ -278,7 +278,11 @@ impl Progress {
                     return vec![];
                 }
                 let complete = self.complete_by_counts();
-                if complete.is_empty() { vec![Effect::Persist] } else { complete }
+                if complete.is_empty() {
+                    vec![Effect::Persist]
+                } else {
+                    complete
+                }
             }
             Event::Ended {
                 association,

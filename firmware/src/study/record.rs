@@ -121,7 +121,10 @@ impl Records {
 
     /// How long the appliance has run so far, as it was last written down.
     pub fn running(&self) -> io::Result<Duration> {
-        match self.disk.read_at_most(&self.root.join(".running"), MAX_STATE_BYTES) {
+        match self
+            .disk
+            .read_at_most(&self.root.join(".running"), MAX_STATE_BYTES)
+        {
             Ok(bytes) => Ok(Duration::from_secs(serde_json::from_slice(&bytes)?)),
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Duration::ZERO),
             Err(error) => Err(error),
@@ -137,7 +140,10 @@ impl Records {
     /// The names in a folder that are UIDs.
     fn uids(&self, folder: &Path) -> io::Result<Vec<Uid>> {
         let names = self.disk.list(folder)?;
-        Ok(names.iter().filter_map(|name| Uid::parse(name.to_str()?).ok()).collect())
+        Ok(names
+            .iter()
+            .filter_map(|name| Uid::parse(name.to_str()?).ok())
+            .collect())
     }
 
     /// Where the record of a study is.

@@ -11,18 +11,18 @@ use std::time::Duration;
 use board::Frame;
 use models::findings::{Fault, Findings, Reason, StudyIdentity, View};
 
-use super::housekeeping::Housekeeping;
 use super::Message;
+use super::housekeeping::Housekeeping;
 use crate::appliance::Event;
 use crate::appliance::scene::StudyView;
 use crate::dicom::Uid;
-use crate::limits::{MAX_ANNOUNCED_STUDIES, STATUS_STUDIES};
+use crate::limits::MAX_ANNOUNCED_STUDIES;
 use crate::spool::Spool;
-use crate::study::evidence::{Announced, Present};
+use crate::study::evidence::Announced;
 use crate::study::open::OpenStudies;
 use crate::study::record::{Records, State, fingerprint};
 use crate::study::retention::Retention;
-use crate::study::{Arrival, Effect, Event as Happening, Known, Progress, Stage, Waits};
+use crate::study::{Arrival, Effect, Event as Happening, Progress, Stage, Waits};
 
 /// The settings that decide.
 #[derive(Debug, Clone, Copy)]
@@ -62,18 +62,18 @@ pub(super) struct Kept {
     /// When the stage last changed.
     pub(super) since: Duration,
     /// The state could not be kept; it is tried again.
-    unsaved: bool,
+    pub(super) unsaved: bool,
     /// Findings that say why there are none could not be kept; they are tried again, and the state waits.
     pub(super) owed: Option<Reason>,
 }
 
 /// A finished study as the status page remembers it.
-struct Settled {
-    study: Uid,
-    stage: Stage,
-    identity: Option<StudyIdentity>,
-    images: u64,
-    since: Duration,
+pub(super) struct Settled {
+    pub(super) study: Uid,
+    pub(super) stage: Stage,
+    pub(super) identity: Option<StudyIdentity>,
+    pub(super) images: u64,
+    pub(super) since: Duration,
 }
 
 /// The keeper without its surroundings.
@@ -85,11 +85,11 @@ pub(super) struct Core {
     pub(super) draw: Draw,
     pub(super) studies: BTreeMap<Uid, Kept>,
     /// Marked studies that the disk would not let us read; tried again.
-    unread: BTreeSet<Uid>,
+    pub(super) unread: BTreeSet<Uid>,
     /// The last finished ones, the newest first.
-    settled: VecDeque<Settled>,
+    pub(super) settled: VecDeque<Settled>,
     /// Announcements about studies that are not in memory, the oldest first.
-    announced: VecDeque<Announced>,
+    pub(super) announced: VecDeque<Announced>,
     /// Complete studies that wait for the analyst, who answers about one at a time.
     waiting: VecDeque<Uid>,
     pub(super) analyst_busy: bool,
@@ -265,72 +265,6 @@ impl Core {
         self.announced.push_back(announced);
     }
 
-    /// Takes a study into memory, from the disk alone.
-    pub(super) fn load(&mut self, study: &Uid, interrupted: bool) {
-        match self.try_load(study, interrupted) {
-            Ok(()) => {
-                self.unread.remove(study);
-            }
-            Err(error) => {
-                self.unread.insert(study.clone());
-                self.disk_failed("a study cannot be read", &error);
-            }
-        }
-    }
-
-    fn try_load(&mut self, study: &Uid, interrupted: bool) -> io::Result<()> {
-        let present = self.present(study)?;
-        if present.count() == 0 {
-            self.open.settle(study)?;
-            return Ok(());
-        }
-        // A state that cannot be read says nothing; the images are there, so they are analyzed anew.
-        let state = self.records.state(study).unwrap_or_else(|error| {
-            self.disk_failed("a state file cannot be read", &error);
-            None
-        });
-        let found = fingerprint(&present);
-        let mut known = Known {
-            present,
-            interrupted,
-            ..Known::default()
-        };
-        if let Some(state) = state {
-            known.unchanged = state.instances == found;
-            known.stage = Some(state.stage);
-            known.attempts = state.attempts;
-            known.expected = state.expected;
-        }
-        let was_analyzing = known.stage == Some(Stage::Analyzing);
-        let (progress, effects) = Progress::restore(known, self.now);
-        let given_up = match progress.stage() {
-            Stage::Failed(reason) if was_analyzing => Some(reason.clone()),
-            _ => None,
-        };
-        let kept = Kept {
-            progress,
-            covered: found,
-            remark: None,
-            identity: None,
-            since: self.now,
-            unsaved: false,
-            owed: None,
-        };
-        self.settled.retain(|settled| settled.study != *study);
-        self.studies.insert(study.clone(), kept);
-        if let Some(reason) = given_up {
-            self.give_up(study, reason);
-        }
-        self.carry_out(study, effects);
-        if let Some(place) = self.announced.iter().position(|said| said.study == *study)
-            && let Some(announced) = self.announced.remove(place)
-        {
-            self.happened(study, Happening::Announced(announced));
-        }
-        self.settle(study);
-        Ok(())
-    }
-
     pub(super) fn happened(&mut self, study: &Uid, event: Happening) {
         let Some(kept) = self.studies.get_mut(study) else {
             return;
@@ -376,7 +310,7 @@ impl Core {
         }
     }
 
-    fn persist(&mut self, study: &Uid) {
+    pub(super) fn persist(&mut self, study: &Uid) {
         let running = self.running();
         let Some(kept) = self.studies.get_mut(study) else {
             return;
@@ -406,49 +340,6 @@ impl Core {
         }
     }
 
-    /// A finished study that nobody feeds leaves the memory.
-    pub(super) fn settle(&mut self, study: &Uid) {
-        let Some(kept) = self.studies.get(study) else {
-            return;
-        };
-        if !kept.progress.stage().is_final() || kept.progress.is_fed() || kept.unsaved {
-            return;
-        }
-        match self.open.settle(study) {
-            Ok(false) => {}
-            Err(error) => self.disk_failed("the mark of a study cannot be removed", &error),
-            Ok(true) => {
-                let Some(kept) = self.studies.remove(study) else {
-                    return;
-                };
-                self.settled.truncate(STATUS_STUDIES - 1);
-                self.settled.push_front(Settled {
-                    study: study.clone(),
-                    stage: kept.progress.stage().clone(),
-                    identity: kept.identity,
-                    images: kept.progress.instances(),
-                    since: kept.since,
-                });
-            }
-        }
-    }
-
-    /// Tries again what the disk refused.
-    pub(super) fn try_again(&mut self) {
-        for study in std::mem::take(&mut self.unread) {
-            self.load(&study, true);
-        }
-        for study in self.studies.keys().cloned().collect::<Vec<_>>() {
-            if let Some(reason) = self.studies.get(&study).and_then(|kept| kept.owed.clone()) {
-                self.give_up(&study, reason);
-            }
-            if self.studies.get(&study).is_some_and(|kept| kept.unsaved) {
-                self.persist(&study);
-            }
-            self.settle(&study);
-        }
-    }
-
     /// Takes the next complete study to the analyst.
     fn begin_next(&mut self) {
         while !self.analyst_busy
@@ -472,15 +363,9 @@ impl Core {
     }
 
     fn instances(&self, study: &Uid) -> u64 {
-        self.studies.get(study).map_or(0, |kept| kept.progress.instances())
-    }
-
-    /// The instances of a study; none when there is no such folder.
-    pub(super) fn present(&self, study: &Uid) -> io::Result<Present> {
-        match self.spool.instances(study) {
-            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Present::default()),
-            found => Ok(found?.into_iter().collect()),
-        }
+        self.studies
+            .get(study)
+            .map_or(0, |kept| kept.progress.instances())
     }
 
     pub(super) fn disk_failed(&mut self, what: &str, error: &io::Error) {

@@ -77,7 +77,10 @@ impl Core {
         };
         self.housekeeping.free_bytes = Some(free);
         let (rules, running) = (self.rules.retention, self.running());
-        if let Some(study) = rules.next(self.housekeeping.oldest.iter().flatten(), running, free).cloned() {
+        if let Some(study) = rules
+            .next(self.housekeeping.oldest.iter().flatten(), running, free)
+            .cloned()
+        {
             self.housekeeping.oldest[usize::from(study.failed)].retain(|other| *other != study);
             self.remove(&study.study);
         } else if self.is_time_to_walk(free) {
@@ -219,14 +222,13 @@ impl Core {
         let Some(state) = self.final_state(study)? else {
             return Ok(());
         };
-        let unchanged = |all: Vec<_>| all.is_empty() || fingerprint(&all.into_iter().collect()) == state.instances;
+        let unchanged =
+            |all: Vec<_>| all.is_empty() || fingerprint(&all.into_iter().collect()) == state.instances;
         if !self.spool.remove(study, unchanged)? {
             // An image of which the state knows nothing.
             return self.reopen(study);
         }
-        self.tell(Event::Removed {
-            study: study.clone(),
-        });
+        self.tell(Event::Removed { study: study.clone() });
         self.records.remove(study)?;
         tracing::info!(study = study.tag(), "removed a finished study");
         self.sweep()

@@ -3,6 +3,7 @@
 //! | file | owns |
 //! |---|---|
 //! | `core` | the decisions: messages and time in, actions out |
+//! | `memory` | which studies it holds |
 //! | `answers` | what becomes of an analysis |
 //! | `housekeeping` | what goes to make room |
 //! | here | the thread around them: clock, inbox, analyst, screen, journal |
@@ -12,6 +13,7 @@ mod core;
 mod housekeeping;
 #[cfg(test)]
 mod life;
+mod memory;
 #[cfg(test)]
 mod tests;
 
@@ -24,6 +26,7 @@ use models::mr::Contrast;
 use tokio::runtime::Handle;
 use tokio::sync::broadcast;
 
+use self::core::{Action, Core};
 use super::scene::Scene;
 use super::{Analyst, Event};
 use crate::analysis::Answer;
@@ -33,7 +36,6 @@ use crate::station::refusals::{Refusal, Refusals};
 use crate::study::evidence::Announced;
 use crate::study::open::OpenStudies;
 use crate::study::{Arrival, AssociationId};
-use self::core::{Action, Core};
 
 pub(super) use self::core::{Draw, Rules};
 

@@ -271,7 +271,9 @@ async fn start_with_history() {
             appliance.stop().await;
             let instances = studies * 500;
             let whole = began.elapsed();
-            eprintln!("{instances} instances, marks {marks}, start {round}: ready {ready:?}, with stop {whole:?}");
+            eprintln!(
+                "{instances} instances, marks {marks}, start {round}: ready {ready:?}, with stop {whole:?}"
+            );
         }
     }
 }

@@ -280,7 +280,10 @@ fn counts_also_tell_that_a_broken_association_had_brought_everything() {
         association: 1,
         released: false,
     };
-    assert_eq!(study.on(broken, second(2), WAITS), [Effect::Persist, Effect::Queue]);
+    assert_eq!(
+        study.on(broken, second(2), WAITS),
+        [Effect::Persist, Effect::Queue]
+    );
 }
 
 #[test]
@@ -296,7 +299,11 @@ fn more_announced_than_there_waits_longer_and_not_for_ever() {
         instances: 1,
         missing: vec![],
     };
-    assert_eq!(study.on(all_contrasts, second(1), WAITS), [], "more was announced");
+    assert_eq!(
+        study.on(all_contrasts, second(1), WAITS),
+        [],
+        "more was announced"
+    );
     assert_eq!(study.on(Event::Tick, second(1) + QUIET, WAITS), []);
     assert_eq!(study.missing().to_string(), "1 of 3 images");
     assert_eq!(
@@ -321,7 +328,11 @@ fn a_procedure_step_completes_a_study_when_it_is_finished() {
     let mut study = received();
     study.on(released(1), second(2), WAITS);
     assert_eq!(study.on(step(2, false), second(3), WAITS), [Effect::Persist]);
-    assert_eq!(study.deadline(WAITS), Some(second(2) + PATIENCE), "the scanner is not done");
+    assert_eq!(
+        study.deadline(WAITS),
+        Some(second(2) + PATIENCE),
+        "the scanner is not done"
+    );
     assert_eq!(
         study.on(step(2, true), second(4), WAITS),
         [Effect::Persist, Effect::Queue]

@@ -100,7 +100,11 @@ impl Visit {
 
     /// Another visit with all that was not taken, if anything is left.
     pub(super) fn again(self) -> Option<Self> {
-        let images = self.refused.into_iter().chain(self.images).collect::<VecDeque<_>>();
+        let images = self
+            .refused
+            .into_iter()
+            .chain(self.images)
+            .collect::<VecDeque<_>>();
         (!images.is_empty()).then_some(Self {
             images,
             refused: Vec::new(),
@@ -138,7 +142,9 @@ pub(super) fn plan(world: &mut World, number: usize, within: Duration) {
     }
     let at = world.moment(within);
     let first = images.len() - usize::from(images.len() > 1 && world.per_cent(5));
-    let breaks_after = world.per_cent(8).then(|| world.chance.random_range(0..first.max(1)));
+    let breaks_after = world
+        .per_cent(8)
+        .then(|| world.chance.random_range(0..first.max(1)));
     world.plan_at(at, Deed::Call(Visit::new(&images[..first], breaks_after)));
     if first < images.len() {
         let late = at + world.moment(6 * HOUR);
@@ -152,7 +158,9 @@ pub(super) fn plan(world: &mut World, number: usize, within: Duration) {
         let series = sizes.iter().enumerate();
         let announced = Announced {
             study: uid(&study),
-            series: series.map(|(n, size)| (uid(&format!("{study}.{n}")), *size)).collect(),
+            series: series
+                .map(|(n, size)| (uid(&format!("{study}.{n}")), *size))
+                .collect(),
             finished: world.per_cent(80),
         };
         let said = at + world.moment(Duration::from_secs(60));

@@ -9,6 +9,7 @@
 //! only. What jumps here is the monotonic time, as when a machine was stalled for hours.
 
 mod hospital;
+mod inspection;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
@@ -30,15 +31,14 @@ use crate::appliance::Event;
 use crate::appliance::intake::Inbox;
 use crate::dicom::Uid;
 use crate::dicom::scp::Intake as _;
-use crate::disk::Disk as _;
 use crate::disk::simulated::{Faults, SimulatedDisk};
-use crate::limits::{INBOX_MESSAGES, LEAST_KEPT};
+use crate::limits::INBOX_MESSAGES;
 use crate::spool::{Spool, SpoolLimits, StoreError};
+use crate::study::Waits;
 use crate::study::evidence::Announced;
 use crate::study::open::OpenStudies;
 use crate::study::record::{Records, fingerprint};
 use crate::study::retention::Retention;
-use crate::study::{Stage, Waits};
 
 const DATA_DIR: &str = "/data";
 const HOUR: Duration = Duration::from_secs(3600);
@@ -265,7 +265,10 @@ impl World {
             Deed::Next { .. } | Deed::Say { .. } => {}
         }
         // Now and then the keeper has no time, and the inbox fills.
-        let full = self.running.as_ref().is_some_and(|on| on.core.studies.len() > 200);
+        let full = self
+            .running
+            .as_ref()
+            .is_some_and(|on| on.core.studies.len() > 200);
         if full || self.per_cent(70) || self.visits.len() > INBOX_MESSAGES / 2 {
             self.pump();
         }
@@ -359,27 +362,6 @@ impl World {
         if self.ended.insert(study, Ended { at, failed, seen }).is_some() {
             self.tally.reopened += 1;
         }
-    }
-
-    /// A study is gone. May it?
-    fn removed(&mut self, study: &Uid) {
-        let acknowledged = self.acknowledged.remove(study).unwrap_or_default();
-        let ended = self.ended.remove(study);
-        self.seen.remove(study);
-        self.tally.removed += 1;
-        let Some(ended) = ended else {
-            return self.check(false, "a study was removed that nobody had analyzed");
-        };
-        self.check(
-            acknowledged.is_subset(&ended.seen),
-            "a study was removed whose last images nobody had analyzed",
-        );
-        let least = if ended.failed {
-            RULES.retention.age
-        } else {
-            LEAST_KEPT
-        };
-        self.check(self.now >= ended.at + least, "a study was removed too early");
     }
 
     fn on_disk(&self, study: &Uid) -> Instances {
@@ -476,64 +458,6 @@ impl World {
             }
         }
     }
-
-    /// What must be true whenever the power comes back, and at the end.
-    fn inspect(&mut self, at_the_end: bool) {
-        self.disk.set_faults(Faults::default());
-        let Some((spool, records, open)) = folders(&self.disk) else {
-            return self.check(false, "the data folder cannot be opened");
-        };
-        for study in self.acknowledged.keys().cloned().collect::<Vec<_>>() {
-            let present: Instances = match spool.instances(&study) {
-                Ok(all) => all.into_iter().collect(),
-                Err(_) => Instances::new(),
-            };
-            let Ok(state) = records.state(&study) else {
-                return self.check(false, "a state cannot be read");
-            };
-            if present.is_empty() {
-                // Moved aside in the moment of the cut; its record may still be there.
-                self.removed(&study);
-                continue;
-            }
-            let acknowledged = &self.acknowledged[&study];
-            self.check(acknowledged.is_subset(&present), "an acknowledged image is lost");
-            if open.contains(&study) {
-                self.check(!at_the_end, "a study is still open");
-                continue;
-            }
-            // Not marked: nobody looks at it, so it must be finished, and about all that was acknowledged.
-            let Some(state) = state.filter(|state| state.stage.is_final()) else {
-                return self.check(false, "an unfinished study is not marked");
-            };
-            let about_all = state.instances == fingerprint(&present.iter().cloned().collect());
-            let strangers = present.difference(acknowledged).next().is_some();
-            self.check(about_all || strangers, "a result is not about all images");
-            if about_all {
-                self.check_findings(&records, &study, &state.stage, &present);
-                let failed = matches!(state.stage, Stage::Failed(_));
-                // The cut may have come before the world was told.
-                let at = self.ended.get(&study).map_or(Duration::ZERO, |ended| ended.at);
-                let seen = present;
-                self.ended.insert(study, Ended { at, failed, seen });
-            }
-        }
-    }
-
-    fn check_findings(&self, records: &Records, study: &Uid, stage: &Stage, present: &Instances) {
-        let file = records.folder(study).join("findings.json");
-        let bytes = self.disk.read_at_most(&file, 1 << 20).unwrap_or_default();
-        let Ok(findings) = serde_json::from_slice::<Findings>(&bytes) else {
-            return self.check(false, "a finished study has no findings");
-        };
-        let about = findings.study.description == fingerprint(&present.iter().cloned().collect());
-        let gave_up = findings.outcome == Outcome::CannotAnswer;
-        let fits = match stage {
-            Stage::Failed(_) => gave_up,
-            _ => about,
-        };
-        self.check(fits, "the findings are not about all images");
-    }
 }
 
 /// Spool, records and marks of a data folder; none when the power goes meanwhile.
@@ -548,7 +472,12 @@ fn folders(disk: &SimulatedDisk) -> Option<(Arc<Spool>, Arc<Records>, OpenStudie
 fn start(disk: &SimulatedDisk) -> Option<(Arc<Spool>, Arc<OpenStudies>, Core)> {
     let (spool, _, open) = folders(disk)?;
     let open = Arc::new(open);
-    let core = Core::new(Arc::clone(&spool), Arc::clone(&open), RULES, Box::new(|_, _| None));
+    let core = Core::new(
+        Arc::clone(&spool),
+        Arc::clone(&open),
+        RULES,
+        Box::new(|_, _| None),
+    );
     (!disk.is_off()).then_some((spool, open, core))
 }
 
@@ -596,8 +525,14 @@ fn from_environment(name: &str) -> Option<u64> {
 /// Lives that are long enough must have had everything in them.
 fn check_tally(seed: u64, tally: &Tally) {
     eprintln!("seed {seed}: {tally:?}");
-    assert!(tally.cuts > 5 && tally.turned_away > 5, "too easy a life: {tally:?}");
-    assert!(tally.reopened > 5 && tally.failed > 5 && tally.removed > 5, "{tally:?}");
+    assert!(
+        tally.cuts > 5 && tally.turned_away > 5,
+        "too easy a life: {tally:?}"
+    );
+    assert!(
+        tally.reopened > 5 && tally.failed > 5 && tally.removed > 5,
+        "{tally:?}"
+    );
     assert!(tally.without_all > 5, "{tally:?}");
 }
 
