@@ -327,7 +327,8 @@ impl Core {
             _ => kept.covered.clone(),
         };
         let state = State {
-            finished_at_s: stage.is_final().then_some(running.as_secs()),
+            // Rounded up, so that it never goes early.
+            finished_at_s: stage.is_final().then_some(running.as_secs() + 1),
             stage,
             attempts: kept.progress.attempts(),
             instances,

@@ -82,7 +82,7 @@ impl Core {
             .cloned()
         {
             self.housekeeping.oldest[usize::from(study.failed)].retain(|other| *other != study);
-            self.remove(&study.study);
+            self.remove(&study);
         } else if self.is_time_to_walk(free) {
             self.begin_walk();
         } else {
@@ -208,14 +208,16 @@ impl Core {
         }
     }
 
-    fn remove(&mut self, study: &Uid) {
-        if let Err(error) = self.try_remove(study) {
+    fn remove(&mut self, finished: &Finished) {
+        if let Err(error) = self.try_remove(finished) {
             self.disk_failed("a finished study cannot be removed", &error);
         }
     }
 
-    fn try_remove(&mut self, study: &Uid) -> io::Result<()> {
-        // What was true in the walk may not be so any more.
+    fn try_remove(&mut self, finished: &Finished) -> io::Result<()> {
+        let study = &finished.study;
+        // What was true in the walk may not be so any more: it may have been reopened, and even be
+        // finished again.
         if self.open.contains(study) {
             return Ok(());
         }

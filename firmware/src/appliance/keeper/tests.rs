@@ -182,7 +182,7 @@ fn a_finished_study_goes_after_its_time_with_all_that_was_kept_of_it() {
     let (images, record) = (bench.spool.folder(&study), folder.path().join("studies/1.2.3"));
     bench.keep_house(29 * DAY);
     assert!(images.exists() && record.exists());
-    bench.keep_house(30 * DAY);
+    bench.keep_house(31 * DAY);
     assert!(!images.exists() && !record.exists());
     for removed in ["spool/.removed", "studies/.removed"] {
         assert_eq!(std::fs::read_dir(folder.path().join(removed)).unwrap().count(), 0);
@@ -208,7 +208,7 @@ fn an_image_that_the_state_does_not_know_reopens_instead_of_being_removed() {
     bench.finish(&study, Duration::ZERO);
     // Named in the moment before a power cut, and never acknowledged.
     std::fs::write(bench.spool.folder(&study).join("1.2.3.1/1.2.3.1.9.dcm"), b"").unwrap();
-    bench.keep_house(30 * DAY);
+    bench.keep_house(31 * DAY);
     assert!(bench.spool.folder(&study).exists());
     assert_eq!(bench.core.unfinished(), 1);
 }
@@ -238,10 +238,10 @@ fn what_a_study_waits_for_is_shown_and_then_remarked_in_its_findings() {
 fn little_space_is_warned_of_before_images_are_refused() {
     let disk = SimulatedDisk::new(Path::new("/data"));
     let mut bench = Bench::start(Arc::new(disk.clone()), Path::new("/data"));
-    bench.core.tick(DAY);
+    bench.keep_house(DAY);
     assert_eq!(bench.core.short_of_space(), None);
     disk.set_free_bytes((1 << 30) - 1);
-    bench.core.tick(2 * DAY);
+    bench.keep_house(2 * DAY);
     assert_eq!(bench.core.short_of_space(), Some((1 << 30) - 1));
 }
 
