@@ -224,6 +224,9 @@ impl Core {
         let Some(state) = self.final_state(study)? else {
             return Ok(());
         };
+        if state.finished_at_s != Some(finished.at.as_secs()) {
+            return Ok(());
+        }
         let unchanged =
             |all: Vec<_>| all.is_empty() || fingerprint(&all.into_iter().collect()) == state.instances;
         if !self.spool.remove(study, unchanged)? {
