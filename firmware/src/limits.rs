@@ -72,6 +72,48 @@ pub const MAX_CONFLICTS: usize = 16;
 /// Quiet time after the last image that makes a study complete when nothing else does, seconds.
 pub const DEFAULT_QUIET_SECONDS: f64 = 30.0;
 
+/// Patience after the last image while something says that more will come, seconds.
+pub const DEFAULT_PATIENCE_SECONDS: f64 = 300.0;
+
+/// Series of one study whose announced sizes are remembered.
+pub const MAX_ANNOUNCED_SERIES: usize = 256;
+
+/// Studies of which a procedure step told before any image came; the oldest is forgotten.
+pub const MAX_ANNOUNCED_STUDIES: usize = 64;
+
+/// How long finished studies are kept, days.
+pub const DEFAULT_RETENTION_DAYS: f64 = 30.0;
+
+/// Free space below which the oldest finished studies go earlier, MiB.
+pub const DEFAULT_KEEP_FREE_MIB: u64 = 4096;
+
+/// Free space below which the status page warns, MiB.
+pub const DEFAULT_WARN_FREE_MIB: u64 = 2048;
+
+/// However short the space, a result stays this long after it was reported.
+pub const LEAST_KEPT: Duration = Duration::from_secs(3600);
+
+/// How often housekeeping looks at the free space.
+pub const HOUSEKEEPING_LOOK: Duration = Duration::from_secs(10);
+
+/// Pause between two steps of housekeeping, so that it never holds up what comes in.
+pub const HOUSEKEEPING_PAUSE: Duration = Duration::from_millis(100);
+
+/// Studies that housekeeping looks at in one step.
+pub const HOUSEKEEPING_STUDIES: usize = 16;
+
+/// From the end of one walk over all studies to the next.
+pub const HOUSEKEEPING_WALK: Duration = Duration::from_secs(600);
+
+/// The same while space is short and the last walk found nothing more to remove.
+pub const HOUSEKEEPING_HURRY: Duration = Duration::from_secs(60);
+
+/// Oldest finished studies that housekeeping remembers from one walk.
+pub const HOUSEKEEPING_OLDEST: usize = 256;
+
+/// How often the running time of the appliance is written down.
+pub const RUNNING_TIME_KEPT: Duration = Duration::from_secs(600);
+
 /// Analyses of one study that may end without an answer before it is given up.
 pub const MAX_ATTEMPTS: u32 = 3;
 

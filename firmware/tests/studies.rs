@@ -13,6 +13,7 @@ use firmware::appliance::Event;
 use firmware::dicom::Uid;
 use firmware::disk::RealDisk;
 use firmware::study::Stage;
+use firmware::study::evidence::Expected;
 use firmware::study::record::{Records, State, fingerprint};
 use models::findings::{Findings, Outcome};
 
@@ -146,7 +147,7 @@ async fn a_restart_goes_on_with_every_stage() {
     station.appliance.stop().await;
 
     // Cut during the analysis: it is done again.
-    let uids: Vec<_> = (1..=4)
+    let uids = (1..=4)
         .map(|n| {
             (
                 Uid::parse("1.2.3.1").unwrap(),
@@ -158,7 +159,13 @@ async fn a_restart_goes_on_with_every_stage() {
         stage: Stage::Analyzing,
         attempts: 1,
         instances: fingerprint(&uids),
+        expected: Expected::default(),
+        finished_at_s: None,
     };
+    Records::open(Arc::new(RealDisk), &data_dir)
+        .unwrap()
+        .mark(&Uid::parse(UID).unwrap())
+        .unwrap();
     Records::open(Arc::new(RealDisk), &data_dir)
         .unwrap()
         .keep_state(&Uid::parse(UID).unwrap(), &cut)
@@ -173,6 +180,7 @@ async fn a_restart_goes_on_with_every_stage() {
         series: "1.2.3.1",
         sop: "1.2.3.1.7",
     };
+    fs::write(data_dir.join("studies/.open/1.2.3"), b"").unwrap();
     let image = common::file(
         folder.path(),
         seventh,
@@ -196,6 +204,7 @@ async fn a_state_file_that_cannot_be_read_loses_no_image() {
     station.until_reported().await;
     station.appliance.stop().await;
     fs::write(data_dir.join("studies/1.2.3/state.json"), b"{").unwrap();
+    fs::write(data_dir.join("studies/.open/1.2.3"), b"").unwrap();
     let mut station = Station::start(&config(&data_dir, SOON)).await;
     station.until_reported().await;
     assert_eq!(station.script.images_seen.load(Ordering::SeqCst), 2);

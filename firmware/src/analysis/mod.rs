@@ -107,16 +107,18 @@ impl Worker {
         self.ask(&Request::Answer(folder.to_owned())).await
     }
 
-    /// Whether the headers in a folder promise every contrast that the model reads or shows.
+    /// The contrasts that the model reads or shows and no header in a folder promises; none without a
+    /// model.
     ///
     /// # Errors
     /// As [`Worker::analyze`].
-    pub async fn has_all_contrasts(&self, folder: &Path) -> Result<bool, Reason> {
+    pub async fn missing_contrasts(&self, folder: &Path) -> Result<Option<Vec<Contrast>>, Reason> {
         if self.contrasts.is_empty() {
-            return Ok(false);
+            return Ok(None);
         }
         let promised: Vec<Contrast> = self.ask(&Request::Contrasts(folder.to_owned())).await?;
-        Ok(self.contrasts.iter().all(|c| promised.contains(c)))
+        let missing = self.contrasts.iter().filter(|c| !promised.contains(c));
+        Ok(Some(missing.copied().collect()))
     }
 
     async fn ask<T: DeserializeOwned>(&self, request: &Request) -> Result<T, Reason> {

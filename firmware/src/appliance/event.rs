@@ -49,6 +49,11 @@ pub enum Event {
         /// Why.
         reason: Reason,
     },
+    /// A finished study was removed to make room.
+    Removed {
+        /// Which one.
+        study: Uid,
+    },
     /// Something was turned away.
     Refused(Refusal),
 }

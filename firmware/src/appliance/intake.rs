@@ -1,62 +1,26 @@
-//! From the threads of the associations to the keeper and the audit trail.
+//! From the threads of the associations to the keeper.
 
-use std::collections::{BTreeMap, HashMap};
-use std::net::SocketAddr;
-use std::path::Path;
+use std::io;
+use std::sync::Arc;
 use std::sync::mpsc::SyncSender;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-
-use dicom_core::Tag;
-use dicom_dictionary_std::tags;
-use dicom_object::OpenFileOptions;
-use models::findings::Fault;
 
 use super::keeper::Message;
 use crate::dicom::scp::Intake;
-use crate::dicom::{Identity, Uid};
-use crate::spool::{Spool, StoreOutcome, Stored};
-use crate::station::audit::{Alert, Audit, AuditEvent, Source, Transfer};
+use crate::spool::{StoreOutcome, Stored};
 use crate::station::refusals::Refusal;
-use crate::study::AssociationId;
-
-/// Refusals that tell of a bad line or of bad images, and not of somebody who should be looked at.
-const HARMLESS: [&str; 5] = [
-    "aborted_by_peer",
-    "connection_closed",
-    "connection_failed",
-    "conflicting_duplicate",
-    "unknown_operation",
-];
+use crate::study::evidence::Announced;
+use crate::study::open::OpenStudies;
+use crate::study::{Arrival, AssociationId};
 
 /// The associations' end of the keeper's inbox.
 pub(super) struct Inbox {
     keeper: SyncSender<Message>,
-    spool: Arc<Spool>,
-    audit: Arc<Audit>,
-    visits: Mutex<HashMap<AssociationId, Visit>>,
-}
-
-/// What came in one association.
-struct Visit {
-    from: Source,
-    studies: BTreeMap<Uid, Brought>,
-}
-
-/// Of one study.
-struct Brought {
-    patient_id: String,
-    /// How many of which SOP class.
-    instances: BTreeMap<String, u64>,
+    open: Arc<OpenStudies>,
 }
 
 impl Inbox {
-    pub(super) fn new(keeper: SyncSender<Message>, spool: Arc<Spool>, audit: Arc<Audit>) -> Self {
-        Self {
-            keeper,
-            spool,
-            audit,
-            visits: Mutex::default(),
-        }
+    pub(super) fn new(keeper: SyncSender<Message>, open: Arc<OpenStudies>) -> Self {
+        Self { keeper, open }
     }
 
     /// Waits while the inbox is full. A keeper that is gone learns of stored instances from their
@@ -64,97 +28,27 @@ impl Inbox {
     fn send(&self, message: Message) {
         let _ = self.keeper.send(message);
     }
-
-    /// Each association changes only its own visit.
-    fn visits(&self) -> MutexGuard<'_, HashMap<AssociationId, Visit>> {
-        self.visits.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// Counts an instance; what to write down when it is the first of its study here.
-    fn count(&self, association: AssociationId, identity: &Identity) -> Option<Transfer> {
-        let known = self
-            .visits()
-            .get(&association)
-            .is_some_and(|visit| visit.studies.contains_key(&identity.study));
-        // Read outside of the lock: it waits for the disk.
-        let patient_id = if known {
-            String::new()
-        } else {
-            patient_id(&self.spool.path(identity))
-        };
-        let mut visits = self.visits();
-        let visit = visits.get_mut(&association)?;
-        let brought = visit
-            .studies
-            .entry(identity.study.clone())
-            .or_insert_with(|| Brought {
-                patient_id,
-                instances: BTreeMap::new(),
-            });
-        *brought
-            .instances
-            .entry(identity.sop_class.to_string())
-            .or_default() += 1;
-        (!known).then(|| brought.transfer(&visit.from, &identity.study, true))
-    }
-}
-
-impl Brought {
-    fn transfer(&self, from: &Source, study: &Uid, released: bool) -> Transfer {
-        Transfer {
-            from: from.clone(),
-            study: study.clone(),
-            patient_id: self.patient_id.clone(),
-            instances: self.instances.clone(),
-            released,
-        }
-    }
-}
-
-/// (0010,0020) of a stored file; empty where it has none.
-fn patient_id(path: &Path) -> String {
-    const BEHIND: Tag = Tag(0x0010, 0x0021);
-    let read = OpenFileOptions::new().read_until(BEHIND).open_file(path);
-    let id = read.ok().and_then(|object| {
-        let element = object.element_opt(tags::PATIENT_ID).ok()??;
-        Some(element.to_str().ok()?.trim().to_owned())
-    });
-    id.unwrap_or_default()
 }
 
 impl Intake for Inbox {
-    fn accepted(&self, association: AssociationId, peer: SocketAddr, calling: &str) {
-        let from = Source {
-            ae_title: calling.to_owned(),
-            address: peer.ip(),
-        };
-        let visit = Visit {
-            from,
-            studies: BTreeMap::new(),
-        };
-        self.visits().insert(association, visit);
-    }
-
-    fn stored(&self, association: AssociationId, stored: &Stored) {
-        if let Some(begins) = self.count(association, &stored.identity) {
-            self.audit.record(&AuditEvent::TransferBegins(begins));
-        }
-        if stored.outcome == StoreOutcome::New {
-            self.send(Message::Stored {
+    fn stored(&self, association: AssociationId, stored: &Stored) -> io::Result<()> {
+        let identity = &stored.identity;
+        // Also for what was there already: perhaps it was stored before a power cut and never marked.
+        self.open.mark(&identity.study)?;
+        self.send(Message::Stored {
+            study: identity.study.clone(),
+            arrival: Arrival {
                 association,
-                study: stored.identity.study.clone(),
-            });
-        }
+                series: identity.series.clone(),
+                sop: identity.sop_instance.clone(),
+                counts: stored.counts,
+            },
+            is_new: stored.outcome == StoreOutcome::New,
+        });
+        Ok(())
     }
 
     fn ended(&self, association: AssociationId, released: bool) {
-        let visit = self.visits().remove(&association);
-        if let Some(Visit { from, studies }) = visit {
-            for (study, brought) in studies {
-                let transfer = brought.transfer(&from, &study, released);
-                self.audit.record(&AuditEvent::Transferred(transfer));
-            }
-        }
         self.send(Message::Ended {
             association,
             released,
@@ -162,17 +56,10 @@ impl Intake for Inbox {
     }
 
     fn refused(&self, refusal: Refusal) {
-        if refusal.reason.fault == Fault::Peer && !HARMLESS.contains(&refusal.reason.code.as_str()) {
-            // Without the port, which is another one in each attempt.
-            let address = refusal.peer.parse::<SocketAddr>();
-            self.audit.record(&AuditEvent::Alert(Alert {
-                address: address.map_or_else(|_| refusal.peer.clone(), |peer| peer.ip().to_string()),
-                ae_title: refusal.ae_title.clone(),
-                code: refusal.reason.code.clone(),
-                text: refusal.reason.text.clone(),
-                unwritten: 0,
-            }));
-        }
         self.send(Message::Refused(refusal));
+    }
+
+    fn announced(&self, announced: Announced) {
+        self.send(Message::Announced(announced));
     }
 }

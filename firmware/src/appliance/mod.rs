@@ -9,6 +9,7 @@
 //! The keeper is the only one who decides about studies. It owns all their state, so there is
 //! nothing to lock; associations and the analyst talk to it through one bounded inbox.
 
+mod audited;
 mod event;
 mod intake;
 mod keeper;
@@ -25,8 +26,10 @@ use std::sync::mpsc::{SyncSender, sync_channel};
 
 use board::Display;
 use models::findings::{Fault, ModelIdentity, Reason};
+use models::mr::Contrast;
 use rustix::fs::FlockOperation;
 use tokio::net::TcpListener;
+use tokio::runtime::Handle;
 use tokio::sync::{broadcast, oneshot};
 use tokio::task::JoinHandle;
 
@@ -38,11 +41,13 @@ use crate::spool::Spool;
 use crate::station::audit::{Audit, AuditEvent};
 use crate::station::config::Config;
 use crate::station::refusals::Refusals;
+use crate::study::open::OpenStudies;
 use crate::study::record::Records;
 
+use audited::Audited;
 pub use event::Event;
 use intake::Inbox;
-use keeper::{Keeper, Message};
+use keeper::{Keeper, Message, Rules};
 use scene::Scene;
 
 /// A future that may be sent to another thread.
@@ -54,11 +59,11 @@ pub trait Analyst: Send + Sync + 'static {
     /// study; the analysis may be tried again.
     fn analyze<'a>(&'a self, folder: &'a Path) -> Answering<'a, Result<Answer, Reason>>;
 
-    /// Whether every contrast that the model knows is in the folder. Without that evidence a study
-    /// becomes complete by quiet time.
-    fn all_contrasts<'a>(&'a self, folder: &'a Path) -> Answering<'a, bool> {
+    /// The contrasts that the model knows and the images in the folder lack; none when nothing can be
+    /// said about that. Without that evidence a study becomes complete by its counts or by quiet time.
+    fn missing_contrasts<'a>(&'a self, folder: &'a Path) -> Answering<'a, Option<Vec<Contrast>>> {
         let _ = folder;
-        Box::pin(std::future::ready(false))
+        Box::pin(std::future::ready(None))
     }
 }
 
@@ -67,12 +72,13 @@ impl Analyst for Worker {
         Box::pin(Worker::analyze(self, folder))
     }
 
-    fn all_contrasts<'a>(&'a self, folder: &'a Path) -> Answering<'a, bool> {
+    fn missing_contrasts<'a>(&'a self, folder: &'a Path) -> Answering<'a, Option<Vec<Contrast>>> {
         Box::pin(async move {
-            let asked = self.has_all_contrasts(folder).await;
+            let asked = Worker::missing_contrasts(self, folder).await;
             asked
                 .inspect_err(|reason| tracing::warn!(code = reason.code, "{reason}"))
-                .unwrap_or(false)
+                .ok()
+                .flatten()
         })
     }
 }
@@ -150,6 +156,8 @@ impl Appliance {
         let spool = Spool::open(Arc::clone(&disk), data_dir, config.spool_limits()).map_err(unusable)?;
         let spool = Arc::new(spool);
         let records = Records::open(Arc::clone(&disk), data_dir).map_err(unusable)?;
+        let open = OpenStudies::open(Arc::new(records), &spool).map_err(unusable)?;
+        let open = Arc::new(open);
         let refusals = Refusals::open(data_dir).map_err(unusable)?;
         let audit = Arc::new(Audit::open(data_dir, &config.station.ae_title).map_err(unusable)?);
         let (listener, address) = listen(config.listen_on()).await?;
@@ -160,7 +168,11 @@ impl Appliance {
             config.limits.associations,
             config.idle_time(),
             Arc::clone(&spool),
-            Box::new(Inbox::new(inbox.clone(), Arc::clone(&spool), Arc::clone(&audit))),
+            Box::new(Audited::new(
+                Inbox::new(inbox.clone(), Arc::clone(&open)),
+                Arc::clone(&spool),
+                Arc::clone(&audit),
+            )),
         ));
         let Parts {
             analyst,
@@ -169,17 +181,21 @@ impl Appliance {
             events,
         } = parts;
         let scene = Scene::new(config, address, model, display);
-        let quiet = config.quiet_time();
-        let keeper = Keeper::new(
+        let keeper = Keeper {
             spool,
-            records,
+            open,
+            rules: Rules {
+                waits: config.waits(),
+                retention: config.retention(),
+                delivers: !config.destination.is_empty(),
+            },
             refusals,
             analyst,
-            events.clone(),
+            events: events.clone(),
             scene,
-            quiet,
-            inbox.clone(),
-        );
+            inbox: inbox.clone(),
+            runtime: Handle::current(),
+        };
         let (alive, keeper_alive) = oneshot::channel();
         let keeping = std::thread::Builder::new()
             .name("keeper".to_owned())

@@ -7,8 +7,9 @@ use std::time::Duration;
 
 use board::{Display, Frame};
 use embedded_graphics::prelude::Size;
-use models::findings::{Findings, ModelIdentity, Reason, StudyIdentity, View};
+use models::findings::{Findings, ModelIdentity, Reason, StudyIdentity};
 
+use super::keeper::Draw;
 use crate::dicom::Uid;
 use crate::limits::{RECENT_REFUSALS, RESULT_STAYS, STATUS_REDRAW, STATUS_STUDIES};
 use crate::screen::{self, Progress, RefusalLine, StatusView, StudyLine};
@@ -20,6 +21,8 @@ use crate::study::Stage;
 pub(super) struct StudyView<'a> {
     pub study: &'a Uid,
     pub stage: &'a Stage,
+    /// What has not come, in words; none while it comes.
+    pub waits_for: Option<String>,
     pub identity: Option<&'a StudyIdentity>,
     pub images: u64,
     pub since: Duration,
@@ -37,6 +40,10 @@ pub(super) struct Scene {
     stays_until: Duration,
     /// There is news that the page on the screen does not show.
     touched: bool,
+    /// The page on the screen warns of the disk.
+    short_of_space: bool,
+    /// Free space below which images are refused, MiB.
+    refused_below_mib: u64,
 }
 
 impl Scene {
@@ -57,6 +64,7 @@ impl Scene {
                 .map(|model| format!("{} {}", model.name, model.version)),
             trained_on: model.map(|model| model.trained_on).unwrap_or_default(),
             software_version: env!("CARGO_PKG_VERSION").to_owned(),
+            warnings: Vec::new(),
             studies: Vec::new(),
             refusals: Vec::new(),
         };
@@ -68,6 +76,8 @@ impl Scene {
             refusals: VecDeque::with_capacity(RECENT_REFUSALS),
             stays_until: Duration::ZERO,
             touched: true,
+            short_of_space: false,
+            refused_below_mib: config.limits.free_mib,
         }
     }
 
@@ -87,23 +97,23 @@ impl Scene {
         self.touched = true;
     }
 
-    /// The page about a result; none when it could not be drawn.
-    pub(super) fn page(&self, findings: &Findings, views: &[View]) -> Option<Frame> {
-        let hidden;
-        let shown = if self.show_patient {
-            findings
-        } else {
+    /// How the page about a result is drawn.
+    pub(super) fn drawing(&self) -> Draw {
+        let (size, show_patient) = (self.size, self.show_patient);
+        Box::new(move |findings, views| {
+            if show_patient {
+                return drawn(|| screen::result_page(findings, views, size));
+            }
             let identity = StudyIdentity {
                 study_instance_uid: findings.study.study_instance_uid.clone(),
                 ..StudyIdentity::default()
             };
-            hidden = Findings {
+            let hidden = Findings {
                 study: identity,
                 ..findings.clone()
             };
-            &hidden
-        };
-        drawn(|| screen::result_page(shown, views, self.size))
+            drawn(|| screen::result_page(&hidden, views, size))
+        })
     }
 
     /// Shows the page about a result until there is news.
@@ -118,14 +128,25 @@ impl Scene {
         &mut self,
         now: Duration,
         studies: impl Iterator<Item = StudyView<'a>>,
+        short_of_space: Option<u64>,
     ) -> Duration {
+        if self.short_of_space != short_of_space.is_some() {
+            self.short_of_space = short_of_space.is_some();
+            self.touched = true;
+        }
         if !self.touched {
             return Duration::MAX;
         }
         if now < self.stays_until {
             return self.stays_until - now;
         }
-        let status = self.status(now, studies);
+        let status = StatusView {
+            warnings: short_of_space
+                .map(|free| self.disk_warning(free))
+                .into_iter()
+                .collect(),
+            ..self.status(now, studies)
+        };
         if let Some(frame) = drawn(|| screen::status_page(&status, self.size)) {
             self.present(&frame);
         }
@@ -143,7 +164,7 @@ impl Scene {
             studies: studies
                 .into_iter()
                 .map(|study| {
-                    let (progress, state) = words(study.stage);
+                    let (progress, state) = words(study.stage, study.waits_for.as_deref());
                     let images = usize::try_from(study.images).unwrap_or(usize::MAX);
                     StudyLine {
                         label: self.label(&study),
@@ -164,6 +185,14 @@ impl Scene {
                 .collect(),
             ..self.template.clone()
         }
+    }
+
+    fn disk_warning(&self, free_bytes: u64) -> String {
+        format!(
+            "The disk is filling: {} MiB are left, below {} MiB images are refused",
+            free_bytes >> 20,
+            self.refused_below_mib
+        )
     }
 
     fn label(&self, study: &StudyView<'_>) -> String {
@@ -189,8 +218,12 @@ fn drawn(draw: impl FnOnce() -> Frame) -> Option<Frame> {
         .ok()
 }
 
-fn words(stage: &Stage) -> (Progress, String) {
+fn words(stage: &Stage, waits_for: Option<&str>) -> (Progress, String) {
     let (progress, state) = match stage {
+        Stage::Receiving if waits_for.is_some_and(|missing| !missing.is_empty()) => {
+            let missing = waits_for.unwrap_or_default();
+            return (Progress::Working, format!("waits: {missing}"));
+        }
         Stage::Receiving => (Progress::Working, "receiving"),
         Stage::Complete => (Progress::Working, "waiting for the analysis"),
         Stage::Analyzing => (Progress::Working, "analyzing"),

@@ -242,7 +242,8 @@ async fn follow(
             Ok(Event::Reported { findings, folder, .. }) => return Ok((findings, folder)),
             Ok(Event::Failed { reason, .. }) => return Err(reason),
             Ok(Event::Refused(refusal)) => tell(&format!("appliance  refused: {}", refusal.reason)),
-            Ok(Event::Listening(_) | Event::InstanceStored { .. }) | Err(RecvError::Lagged(_)) => {}
+            Ok(Event::Listening(_) | Event::InstanceStored { .. } | Event::Removed { .. })
+            | Err(RecvError::Lagged(_)) => {}
             Err(RecvError::Closed) => {
                 return Err(Reason::new("no_answer", Fault::Us, "the appliance stopped"));
             }

@@ -12,7 +12,7 @@ use super::scp::Provider;
 use super::store::{self, Refused};
 use super::wire::{Wire, WireError};
 use crate::limits::{ARTIM, MAX_COMMAND_BYTES};
-use crate::spool::Incoming;
+use crate::spool::{Incoming, StoreError};
 use crate::station::refusals::Refusal;
 use crate::study::AssociationId;
 
@@ -239,14 +239,21 @@ impl Association<'_> {
         else {
             return Ok(());
         };
-        match sink.and_then(|incoming| incoming.store().map_err(Refused::from)) {
+        let taken = sink.and_then(|incoming| {
+            let stored = incoming.store()?;
+            self.provider
+                .intake
+                .stored(self.id, &stored)
+                .map_err(StoreError::Io)?;
+            Ok(stored)
+        });
+        match taken {
             Ok(stored) => {
                 if let Some(reason) = store::remark(&stored) {
                     self.provider
                         .intake
                         .refused(Refusal::now(self.peer, Some(&self.calling), reason));
                 }
-                self.provider.intake.stored(self.id, &stored);
                 self.respond(context, &request, Status::SUCCESS, None)
             }
             Err(refused) => self.refuse(context, &request, refused),

@@ -33,6 +33,18 @@ pub struct Identity {
     pub series: Uid,
 }
 
+/// What an image states about how much its study has. Query attributes (PS3.4 C.3.4) that some systems
+/// write into the images; a value that is no number says nothing.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Counts {
+    /// Number of Study Related Series (0020,1206).
+    pub study_series: Option<u32>,
+    /// Number of Study Related Instances (0020,1208).
+    pub study_instances: Option<u32>,
+    /// Number of Series Related Instances (0020,1209).
+    pub series_instances: Option<u32>,
+}
+
 /// Why a data set is not stored.
 #[derive(Debug, thiserror::Error)]
 pub enum DataSetError {
@@ -68,7 +80,11 @@ pub fn storable(uid: &str) -> Option<&'static TransferSyntax> {
 }
 
 /// Walks a whole data set of at most `limit` bytes (after inflation).
-pub fn identify(source: impl Read, syntax: &TransferSyntax, limit: u64) -> Result<Identity, DataSetError> {
+pub fn identify(
+    source: impl Read,
+    syntax: &TransferSyntax,
+    limit: u64,
+) -> Result<(Identity, Counts), DataSetError> {
     let raw: Box<dyn Read + '_> = match syntax.codec() {
         Codec::Dataset(Some(codec)) => codec.adapt_reader(Box::new(source)),
         Codec::Dataset(None) => return Err(DataSetError::TransferSyntax),
@@ -99,6 +115,7 @@ struct Walk<R: Read> {
     implicit: DynDecoder<R>,
     open: Vec<Level>,
     values: [Option<String>; 4],
+    counts: Counts,
 }
 
 /// The identifying elements, in the order of [`Identity`].
@@ -108,6 +125,16 @@ const WANTED: [(Tag, &str); 4] = [
     (tags::STUDY_INSTANCE_UID, "Study Instance UID"),
     (tags::SERIES_INSTANCE_UID, "Series Instance UID"),
 ];
+
+/// The elements of [`Counts`].
+const COUNTED: [Tag; 3] = [
+    tags::NUMBER_OF_STUDY_RELATED_SERIES,
+    tags::NUMBER_OF_STUDY_RELATED_INSTANCES,
+    tags::NUMBER_OF_SERIES_RELATED_INSTANCES,
+];
+
+/// Longest value of VR IS (PS3.5 6.2).
+const MAX_IS_BYTES: u32 = 12;
 
 impl<R: BufRead> Walk<R> {
     fn new(source: R, syntax: &TransferSyntax) -> Result<Self, DataSetError> {
@@ -122,10 +149,11 @@ impl<R: BufRead> Walk<R> {
             implicit,
             open: Vec::new(),
             values: Default::default(),
+            counts: Counts::default(),
         })
     }
 
-    fn run(mut self) -> Result<Identity, DataSetError> {
+    fn run(mut self) -> Result<(Identity, Counts), DataSetError> {
         while !(self.open.is_empty() && self.source.fill_buf().map_err(foreign_io)?.is_empty()) {
             self.element()?;
         }
@@ -135,12 +163,13 @@ impl<R: BufRead> Walk<R> {
             let value = value.ok_or(DataSetError::Missing(name))?;
             Uid::parse(&value).map_err(|error| DataSetError::BadUid(name, error))
         };
-        Ok(Identity {
+        let identity = Identity {
             sop_class: uid(sop_class, 0)?,
             sop_instance: uid(sop_instance, 1)?,
             study: uid(study, 2)?,
             series: uid(series, 3)?,
-        })
+        };
+        Ok((identity, self.counts))
     }
 
     fn element(&mut self) -> Result<(), DataSetError> {
@@ -171,6 +200,7 @@ impl<R: BufRead> Walk<R> {
                 None => self.enter(Kind::Sequence, implicit || header.vr() == VR::UN),
                 Some(length) => match WANTED.iter().position(|(wanted, _)| *wanted == tag) {
                     Some(index) if level.is_none() => self.keep(index, length),
+                    None if level.is_none() && COUNTED.contains(&tag) => self.count(tag, length),
                     _ => self.skip(length),
                 },
             },
@@ -197,6 +227,22 @@ impl<R: BufRead> Walk<R> {
         self.source.read_exact(&mut value).map_err(foreign_io)?;
         let malformed = |_| DataSetError::BadUid(WANTED[index].1, UidError::Malformed);
         self.values[index] = Some(String::from_utf8(value).map_err(malformed)?);
+        Ok(())
+    }
+
+    fn count(&mut self, tag: Tag, length: u32) -> Result<(), DataSetError> {
+        if length > MAX_IS_BYTES {
+            return self.skip(length);
+        }
+        let mut value = vec![0; length as usize];
+        self.source.read_exact(&mut value).map_err(foreign_io)?;
+        let text = std::str::from_utf8(&value).unwrap_or_default();
+        let number = text.trim_matches([' ', '\0']).parse().ok();
+        match tag {
+            tags::NUMBER_OF_STUDY_RELATED_SERIES => self.counts.study_series = number,
+            tags::NUMBER_OF_STUDY_RELATED_INSTANCES => self.counts.study_instances = number,
+            _ => self.counts.series_instances = number,
+        }
         Ok(())
     }
 
@@ -275,7 +321,8 @@ mod tests {
     #[test]
     fn finds_the_top_level_identity_in_every_encoding() {
         for uid in SYNTAXES {
-            let identity = identify(&encoded(uid)[..], syntax(uid), LIMIT).unwrap();
+            let (identity, counts) = identify(&encoded(uid)[..], syntax(uid), LIMIT).unwrap();
+            assert_eq!(counts, Counts::default(), "nothing is stated");
             assert_eq!(
                 identity.sop_instance.as_str(),
                 "1.2.3",
@@ -289,6 +336,36 @@ mod tests {
                 .unwrap()
                 .is_empty()
         );
+    }
+
+    #[test]
+    fn counts_are_read_where_they_are_numbers() {
+        let uid = uids::EXPLICIT_VR_LITTLE_ENDIAN;
+        let stated = |series: &str, instances: &str| {
+            let mut object = object();
+            object.put(DataElement::new(
+                tags::NUMBER_OF_STUDY_RELATED_SERIES,
+                VR::IS,
+                series,
+            ));
+            object.put(DataElement::new(
+                tags::NUMBER_OF_STUDY_RELATED_INSTANCES,
+                VR::IS,
+                instances,
+            ));
+            let mut bytes = Vec::new();
+            object.write_dataset_with_ts(&mut bytes, syntax(uid)).unwrap();
+            identify(&bytes[..], syntax(uid), LIMIT).unwrap().1
+        };
+        let good = Counts {
+            study_series: Some(6),
+            study_instances: Some(144),
+            series_instances: None,
+        };
+        assert_eq!(stated(" 6", "144 "), good);
+        for bad in ["-1", "many", "1e3", "99999999999", "1\\2", ""] {
+            assert_eq!(stated(bad, bad), Counts::default(), "{bad:?}");
+        }
     }
 
     #[test]

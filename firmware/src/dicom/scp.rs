@@ -1,5 +1,6 @@
 //! The provider: takes connections, serves each association on a thread of its own.
 
+use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -15,17 +16,24 @@ use crate::limits::{STOP_GRACE, STOP_POLL, TURNED_AWAY_POLITELY};
 use crate::spool::{Spool, Stored};
 use crate::station::refusals::Refusal;
 use crate::study::AssociationId;
+use crate::study::evidence::Announced;
 
 /// What the provider tells the appliance. Called on the threads of the associations.
 pub trait Intake: Send + Sync {
     /// An association was accepted from a system that called by this AE title.
-    fn accepted(&self, association: AssociationId, peer: SocketAddr, calling: &str);
-    /// An instance is durable. It is acknowledged after this returns.
-    fn stored(&self, association: AssociationId, stored: &Stored);
+    fn accepted(&self, association: AssociationId, peer: SocketAddr, calling: &str) {
+        let _ = (association, peer, calling);
+    }
+    /// An instance is durable. It is acknowledged after this returns, unless it fails.
+    fn stored(&self, association: AssociationId, stored: &Stored) -> io::Result<()>;
     /// An association is over.
     fn ended(&self, association: AssociationId, released: bool);
     /// Something was turned away.
     fn refused(&self, refusal: Refusal);
+    /// A performed procedure step told which images its study has.
+    fn announced(&self, announced: Announced) {
+        let _ = announced;
+    }
 }
 
 /// A storage and verification service class provider.

@@ -72,6 +72,44 @@ pub trait Disk: Send + Sync {
         self.move_file(draft, path)
     }
 
+    /// Moves a folder to another name, durably and in one step. What an earlier attempt left there is
+    /// deleted; a folder that does not exist is fine.
+    fn move_aside(&self, folder: &Path, to: &Path) -> io::Result<()> {
+        if !self.exists(folder)? {
+            return Ok(());
+        }
+        self.remove_tree(to)?;
+        self.move_file(folder, to)?;
+        folder.parent().map_or(Ok(()), |parent| self.sync_folder(parent))
+    }
+
+    /// Removes a folder with all that is in it, or a file. Not durable: after a power cut some of it may
+    /// be there again.
+    fn remove_tree(&self, path: &Path) -> io::Result<()> {
+        match self.remove_file(path) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+            Err(error) if error.kind() == io::ErrorKind::IsADirectory => {}
+            done => return done,
+        }
+        for name in self.list(path)? {
+            self.remove_tree(&path.join(name))?;
+        }
+        self.remove_folder(path)
+    }
+
+    /// Removes all that is in a folder.
+    fn empty_folder(&self, folder: &Path) -> io::Result<()> {
+        let names = self.list(folder)?;
+        for name in &names {
+            self.remove_tree(&folder.join(name))?;
+        }
+        if names.is_empty() {
+            Ok(())
+        } else {
+            self.sync_folder(folder)
+        }
+    }
+
     /// The bytes of a file that may not be longer than `limit`.
     fn read_at_most(&self, path: &Path, limit: u64) -> io::Result<Vec<u8>> {
         let mut bytes = Vec::new();

@@ -9,6 +9,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsString;
 use std::io::{self, Read, Seek, SeekFrom, Write};
+use std::ops::Bound;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 
@@ -95,6 +96,11 @@ impl SimulatedDisk {
         self.0.lock().unwrap().free_bytes = bytes;
     }
 
+    /// How many files and folders there are.
+    pub fn names(&self) -> usize {
+        self.0.lock().unwrap().names.len()
+    }
+
     /// Operations since the faults were set.
     pub fn operations(&self) -> u64 {
         self.0.lock().unwrap().operations
@@ -120,15 +126,18 @@ impl SimulatedDisk {
                 .skip(1)
                 .all(|a| names.get(a) == Some(&Node::Folder))
         };
-        let names: BTreeMap<_, _> = names
-            .iter()
-            .filter(|(path, _)| reachable(path))
-            .map(|(path, node)| (path.clone(), *node))
-            .collect();
-        let files = state
-            .files
-            .iter()
-            .map(|file| survivor(file, &mut chance))
+        let reached: Vec<_> = names.iter().filter(|(path, _)| reachable(path)).collect();
+        // Only the files that have a name are taken along.
+        let mut files = Vec::new();
+        let names: BTreeMap<_, _> = reached
+            .into_iter()
+            .map(|(path, node)| match node {
+                Node::Folder => (path.clone(), Node::Folder),
+                Node::File(id) => {
+                    files.push(survivor(&state.files[*id], &mut chance));
+                    (path.clone(), Node::File(files.len() - 1))
+                }
+            })
             .collect();
         Self(Arc::new(Mutex::new(State {
             durable: names.clone(),
@@ -147,17 +156,21 @@ fn apply(names: &mut BTreeMap<PathBuf, Node>, change: &Change) {
         Change::Renamed(from, to, node) => {
             names.remove(from);
             names.insert(to.clone(), *node);
-            let below: Vec<_> = names
-                .keys()
-                .filter(|path| *path != to && path.starts_with(from))
-                .cloned()
-                .collect();
+            let below: Vec<_> = below(names, from).map(Path::to_owned).collect();
             for path in below {
                 let node = names.remove(&path).unwrap();
                 names.insert(to.join(path.strip_prefix(from).unwrap()), node);
             }
         }
     }
+}
+
+/// The names in a folder and in its folders. Paths are ordered by their components, so they stand together.
+fn below<'n>(names: &'n BTreeMap<PathBuf, Node>, folder: &'n Path) -> impl Iterator<Item = &'n Path> {
+    names
+        .range::<Path, _>((Bound::Excluded(folder), Bound::Unbounded))
+        .map(|(path, _)| path.as_path())
+        .take_while(move |path| path.starts_with(folder))
 }
 
 fn survivor(file: &Content, chance: &mut ChaCha8Rng) -> Content {
@@ -218,10 +231,7 @@ impl State {
     }
 
     fn children<'s>(&'s self, folder: &'s Path) -> impl Iterator<Item = &'s Path> {
-        self.names
-            .keys()
-            .map(PathBuf::as_path)
-            .filter(move |path| path.parent() == Some(folder))
+        below(&self.names, folder).filter(move |path| path.parent() == Some(folder))
     }
 }
 
@@ -338,6 +348,16 @@ impl Disk for SimulatedDisk {
             .collect();
         for change in &synced {
             apply(&mut state.durable, change);
+            // What was changed within a folder that is gone for good changes nothing any more.
+            if let Change::Removed(gone) = change
+                && !state.names.contains_key(gone)
+            {
+                state.pending.retain(|change| match change {
+                    Change::Added(path, _) | Change::Removed(path) | Change::Renamed(_, path, _) => {
+                        !path.starts_with(gone)
+                    }
+                });
+            }
         }
         Ok(())
     }

@@ -304,8 +304,15 @@ pub(super) fn busy_status() -> StatusView {
         model: Some("liu-phantom 0.1.0".to_owned()),
         trained_on: "simulated examinations of 1200 patients, no real one".to_owned(),
         software_version: "0.1.0".to_owned(),
+        warnings: vec!["The disk is filling: 1804 MiB are left, below 512 MiB images are refused".to_owned()],
         studies: vec![
-            study("Yılmaz^Ayşe Gül", Progress::Working, "receiving", 96, 4),
+            study(
+                "Yılmaz^Ayşe Gül",
+                Progress::Working,
+                "waits: 2 of 6 series, T2 not yet there",
+                96,
+                4,
+            ),
             study(
                 "Петрова^Мария Ивановна",
                 Progress::Working,

@@ -29,6 +29,8 @@ pub struct StatusView {
     pub trained_on: String,
     /// Version of the appliance software.
     pub software_version: String,
+    /// What somebody should see to before it becomes a fault.
+    pub warnings: Vec<String>,
     /// The newest first.
     pub studies: Vec<StudyLine>,
     /// What was turned away, the newest first.
@@ -86,6 +88,9 @@ pub(super) fn draw(status: &StatusView, size: Size) -> Frame {
     };
     parts::footer(&mut frame, style, &mut room, &footer);
     let mut room = room.inset(UNIT * 2, UNIT);
+    for warning in &status.warnings {
+        warn(&mut frame, style, &mut room, warning);
+    }
 
     // Up to a third for what was turned away, and only as much as it needs.
     if !status.refusals.is_empty() {
@@ -142,6 +147,16 @@ fn header(frame: &mut Frame, style: &Style, area: &mut Rectangle, status: &Statu
     style
         .caption
         .draw_in(frame, where_to, Align::Right, address, MUTED);
+}
+
+/// One line with a sign.
+fn warn(frame: &mut Frame, style: &Style, area: &mut Rectangle, warning: &str) {
+    let mut row = area.cut_top(style.strong.line_height() + UNIT);
+    let place = row.cut_left(style.strong.cap_height());
+    let sign = Rectangle::with_center(place.center(), Size::new_equal(place.size.width));
+    parts::draw_sign(frame, sign, Sign::Warning, AMBER);
+    row.cut_left(UNIT);
+    style.strong.draw_in(frame, row, Align::Left, warning, AMBER);
 }
 
 /// Instead of an empty list: how to fill it.

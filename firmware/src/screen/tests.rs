@@ -30,6 +30,7 @@ fn pages(size: Size) -> Vec<(&'static str, Frame)> {
             "status-empty",
             status_page(
                 &StatusView {
+                    warnings: vec![],
                     studies: vec![],
                     refusals: vec![],
                     ..samples::busy_status()

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use dicom_object::meta::FileMetaTableBuilder;
 
 use super::{Announced, Spool, StoreError, Stored};
-use crate::dicom::dataset::{Identity, identify, storable};
+use crate::dicom::dataset::{Counts, Identity, identify, storable};
 use crate::dicom::{IMPLEMENTATION_CLASS_UID, IMPLEMENTATION_VERSION};
 use crate::disk::DiskFile;
 use crate::limits::WRITE_BUFFER_BYTES;
@@ -86,26 +86,30 @@ impl<'a> Incoming<'a> {
     pub fn store(mut self) -> Result<Stored, StoreError> {
         let spool = self.part.spool;
         spool.watched(self.file.flush())?;
-        let identity = spool.watched_store(self.check())?;
+        let (identity, counts) = spool.watched_store(self.check())?;
         spool.watched(self.file.get_ref().sync())?;
         let outcome = spool.keep(&self.part.path, &identity)?;
         self.part.moved = true;
-        Ok(Stored { identity, outcome })
+        Ok(Stored {
+            identity,
+            counts,
+            outcome,
+        })
     }
 
-    fn check(&mut self) -> Result<Identity, StoreError> {
+    fn check(&mut self) -> Result<(Identity, Counts), StoreError> {
         let syntax = storable(&self.announced.transfer_syntax)
             .ok_or(crate::dicom::dataset::DataSetError::TransferSyntax)?;
         let limit = self.part.spool.limits.object_bytes;
         let file = self.file.get_mut();
         file.seek(SeekFrom::Start(self.header_bytes))?;
-        let identity = identify(file, syntax, limit)?;
+        let (identity, counts) = identify(file, syntax, limit)?;
         if identity.sop_instance != self.announced.sop_instance {
             return Err(StoreError::Mismatch("SOP Instance UID"));
         }
         if identity.sop_class != self.announced.sop_class {
             return Err(StoreError::Mismatch("SOP Class UID"));
         }
-        Ok(identity)
+        Ok((identity, counts))
     }
 }

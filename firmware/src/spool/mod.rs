@@ -4,6 +4,7 @@
 //! data_dir/
 //!   spool/
 //!     .incoming/N.part                 being received; never acknowledged, removed at start
+//!     .removed/                        studies on their way out
 //!     <Study>/<Series>/<SOP>.dcm       DICOM files (PS3.10), data sets as they came over the wire
 //!   conflicts/
 //!     <Study>/<Series>/<SOP>.N.dcm     other contents under a known SOP Instance UID
@@ -30,7 +31,7 @@ use std::time::Duration;
 
 use self::commit::Commits;
 use self::health::Health;
-use crate::dicom::dataset::{DataSetError, Identity};
+use crate::dicom::dataset::{Counts, DataSetError, Identity};
 use crate::dicom::{Uid, UidError};
 use crate::disk::{Disk, DiskFile};
 use crate::limits::{DISK_CHECK_EVERY, MAX_CONFLICTS};
@@ -43,6 +44,7 @@ pub struct Spool {
     root: PathBuf,
     incoming: PathBuf,
     conflicts: PathBuf,
+    removed: PathBuf,
     limits: SpoolLimits,
     next: AtomicU64,
     /// The folders whose own existence is known to be durable. Also the lock under which names are given.
@@ -79,6 +81,8 @@ pub struct Announced {
 pub struct Stored {
     /// Whose it is.
     pub identity: Identity,
+    /// What it states about its study.
+    pub counts: Counts,
     /// What became of it.
     pub outcome: StoreOutcome,
 }
@@ -129,7 +133,8 @@ impl Spool {
         let root = data_dir.join("spool");
         let incoming = root.join(".incoming");
         let conflicts = data_dir.join("conflicts");
-        for folder in [&root, &incoming, &conflicts] {
+        let removed = root.join(".removed");
+        for folder in [&root, &incoming, &conflicts, &removed] {
             disk.make_folder(folder)?;
         }
         for name in disk.list(&incoming)? {
@@ -140,6 +145,7 @@ impl Spool {
             root,
             incoming,
             conflicts,
+            removed,
             limits,
             next: AtomicU64::new(0),
             folders: Mutex::default(),
@@ -176,6 +182,11 @@ impl Spool {
         self.root.join(study.as_str())
     }
 
+    /// Whether a study has a folder.
+    pub fn holds(&self, study: &Uid) -> io::Result<bool> {
+        self.disk.exists(&self.folder(study))
+    }
+
     /// The studies of which at least a folder is there. Names that are no UIDs are not ours.
     pub fn studies(&self) -> io::Result<Vec<Uid>> {
         self.names(&self.root, Uid::parse)
@@ -193,6 +204,33 @@ impl Spool {
         }
         instances.sort();
         Ok(instances)
+    }
+
+    /// Takes the images of a study away, durably and in one step, if they are still those of which
+    /// `unchanged` approves: no name is given meanwhile. Their bytes are freed by [`Spool::sweep`].
+    pub fn remove(&self, study: &Uid, unchanged: impl FnOnce(Vec<(Uid, Uid)>) -> bool) -> io::Result<bool> {
+        let mut folders = self.folders.lock().unwrap_or_else(PoisonError::into_inner);
+        let (images, conflicts) = (self.folder(study), self.conflicts.join(study.as_str()));
+        if self.disk.exists(&images)? && !unchanged(self.instances(study)?) {
+            return Ok(false);
+        }
+        folders.retain(|folder| !folder.starts_with(&images) && !folder.starts_with(&conflicts));
+        // Conflicts first: without the images beside them they would say nothing.
+        let aside = self.removed.join(format!("{study}.conflicts"));
+        self.disk.move_aside(&conflicts, &aside)?;
+        self.disk
+            .move_aside(&images, &self.removed.join(study.as_str()))?;
+        Ok(true)
+    }
+
+    /// Deletes what was taken away.
+    pub fn sweep(&self) -> io::Result<()> {
+        self.disk.empty_folder(&self.removed)
+    }
+
+    /// Free space on the partition, bytes.
+    pub fn free_bytes(&self) -> io::Result<u64> {
+        self.disk.free_bytes(&self.root)
     }
 
     /// Where an instance is, or would be.

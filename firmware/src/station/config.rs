@@ -11,10 +11,12 @@ use serde::{Deserialize, Serialize};
 use crate::dicom::{Admission, Caller, is_ae_title};
 use crate::disk::{Disk as _, RealDisk};
 use crate::limits::{
-    DEFAULT_IDLE_SECONDS, DEFAULT_MAX_ASSOCIATIONS, DEFAULT_MAX_OBJECT_MIB, DEFAULT_MIN_FREE_MIB,
-    DEFAULT_QUIET_SECONDS, MAX_SETTINGS_BYTES,
+    DEFAULT_IDLE_SECONDS, DEFAULT_KEEP_FREE_MIB, DEFAULT_MAX_ASSOCIATIONS, DEFAULT_MAX_OBJECT_MIB,
+    DEFAULT_MIN_FREE_MIB, DEFAULT_PATIENCE_SECONDS, DEFAULT_QUIET_SECONDS, DEFAULT_RETENTION_DAYS,
+    DEFAULT_WARN_FREE_MIB, MAX_SETTINGS_BYTES,
 };
 use crate::spool::SpoolLimits;
+use crate::study::{Waits, retention};
 
 /// The settings file that holds every default and says what each setting means.
 pub const DEFAULTS: &str = include_str!("defaults.toml");
@@ -33,6 +35,8 @@ pub struct Config {
     pub destination: Vec<Destination>,
     /// When a study is complete.
     pub study: Study,
+    /// How long finished studies are kept.
+    pub retention: Retention,
     /// The picture.
     pub screen: Screen,
     /// What of the patient is shown.
@@ -99,6 +103,20 @@ pub struct Destination {
 pub struct Study {
     /// Quiet time that makes a study complete, seconds.
     pub quiet_seconds: f64,
+    /// Time to wait for what was announced and has not come, seconds.
+    pub patience_seconds: f64,
+}
+
+/// `[retention]`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Retention {
+    /// How long finished studies are kept, days.
+    pub days: f64,
+    /// Free space below which the oldest go earlier, MiB.
+    pub keep_free_mib: u64,
+    /// Free space below which the status page warns, MiB.
+    pub warn_free_mib: u64,
 }
 
 /// `[screen]`.
@@ -158,6 +176,17 @@ impl Default for Study {
     fn default() -> Self {
         Self {
             quiet_seconds: DEFAULT_QUIET_SECONDS,
+            patience_seconds: DEFAULT_PATIENCE_SECONDS,
+        }
+    }
+}
+
+impl Default for Retention {
+    fn default() -> Self {
+        Self {
+            days: DEFAULT_RETENTION_DAYS,
+            keep_free_mib: DEFAULT_KEEP_FREE_MIB,
+            warn_free_mib: DEFAULT_WARN_FREE_MIB,
         }
     }
 }
@@ -281,6 +310,27 @@ impl Config {
         if !(0.0..=86_400.0).contains(&quiet) {
             return Err(format!("study.quiet_seconds {quiet} is not between 0 and 86400"));
         }
+        let patience = self.study.patience_seconds;
+        if !(0.0..=86_400.0).contains(&patience) {
+            return Err(format!(
+                "study.patience_seconds {patience} is not between 0 and 86400"
+            ));
+        }
+        let days = self.retention.days;
+        if !(0.0..=36_500.0).contains(&days) {
+            return Err(format!("retention.days {days} is not between 0 and 36500"));
+        }
+        let (keep, warn, refuse) = (
+            self.retention.keep_free_mib,
+            self.retention.warn_free_mib,
+            self.limits.free_mib,
+        );
+        if keep < warn || warn < refuse {
+            return Err(format!(
+                "retention.keep_free_mib {keep}, retention.warn_free_mib {warn} and limits.free_mib {refuse} \
+                 must not ascend: first studies are removed, then people are warned, then images are refused"
+            ));
+        }
         let positive = [
             ("limits.associations", self.limits.associations as u64),
             ("limits.idle_seconds", self.limits.idle_seconds),
@@ -326,9 +376,22 @@ impl Config {
         }
     }
 
-    /// Quiet time that makes a study complete.
-    pub fn quiet_time(&self) -> Duration {
-        Duration::from_secs_f64(self.study.quiet_seconds)
+    /// How long a study waits for what may still come.
+    pub fn waits(&self) -> Waits {
+        Waits {
+            quiet: Duration::from_secs_f64(self.study.quiet_seconds),
+            patience: Duration::from_secs_f64(self.study.patience_seconds),
+        }
+    }
+
+    /// How long finished studies are kept.
+    pub fn retention(&self) -> retention::Retention {
+        let bytes = |mib: u64| mib.saturating_mul(1 << 20);
+        retention::Retention {
+            age: Duration::from_secs_f64(self.retention.days * 86_400.0),
+            keep_free_bytes: bytes(self.retention.keep_free_mib),
+            warn_free_bytes: bytes(self.retention.warn_free_mib),
+        }
     }
 
     /// Silence within an association after which it is aborted.
@@ -408,6 +471,10 @@ mod tests {
             ("[[peer]]\nae_title = \"\"", "peer.ae_title"),
             ("[study]\nquiet_seconds = -1", "study.quiet_seconds"),
             ("[study]\nquiet_seconds = nan", "study.quiet_seconds"),
+            ("[study]\npatience_seconds = -1", "study.patience_seconds"),
+            ("[retention]\ndays = -1", "retention.days"),
+            ("[retention]\nkeep_free_mib = 1000", "retention.keep_free_mib"),
+            ("[limits]\nfree_mib = 3000", "retention.warn_free_mib"),
             ("[limits]\nassociations = 0", "limits.associations"),
         ] {
             assert!(parse(text).unwrap_err().message.contains(name), "{text}");

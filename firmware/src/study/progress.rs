@@ -6,8 +6,12 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use models::findings::{Fault, Reason};
+use models::mr::Contrast;
 use serde::{Deserialize, Serialize};
 
+use super::evidence::{Announced, Expected, Missing, Present};
+use crate::dicom::Uid;
+use crate::dicom::dataset::Counts;
 use crate::limits::MAX_ATTEMPTS;
 
 /// An association, numbered since the appliance started.
@@ -31,11 +35,42 @@ pub enum Stage {
     Failed(Reason),
 }
 
+impl Stage {
+    /// Nothing more will be done about the images that are there.
+    pub fn is_final(&self) -> bool {
+        matches!(self, Stage::Reported | Stage::Delivered | Stage::Failed(_))
+    }
+}
+
+/// How long to wait for what may still come. Both count from the last change.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Waits {
+    /// When nothing says that more will come.
+    pub quiet: Duration,
+    /// When something says so: more was announced than is there, or an association is still open.
+    pub patience: Duration,
+}
+
+/// An instance that is durable.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Arrival {
+    /// Which association brought it.
+    pub association: AssociationId,
+    /// Series Instance UID.
+    pub series: Uid,
+    /// SOP Instance UID.
+    pub sop: Uid,
+    /// What it states about its study.
+    pub counts: Counts,
+}
+
 /// What happens to a study.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Event {
-    /// A new instance is durable.
-    Stored(AssociationId),
+    /// An instance is durable, newly or once more.
+    Stored(Arrival),
+    /// A procedure step says what belongs to the study.
+    Announced(Announced),
     /// An association is over; `released` as the standard says, or broken off.
     Ended {
         /// Which one.
@@ -47,12 +82,12 @@ pub enum Event {
     Surveyed {
         /// How many there were.
         instances: u64,
-        /// Whether all contrasts that the model knows are there.
-        all_there: bool,
+        /// The contrasts that the model knows and the images lack.
+        missing: Vec<Contrast>,
     },
     /// Time passed.
     Tick,
-    /// The analysis took up all instances.
+    /// The analysis took up all instances that are there.
     Began,
     /// The findings of the running analysis are on disk.
     Answered,
@@ -75,19 +110,41 @@ pub enum Effect {
     Queue,
 }
 
+/// What is known of a study after a restart, or when it is looked at again.
+#[derive(Debug, Clone, Default)]
+pub struct Known {
+    /// The instances on disk.
+    pub present: Present,
+    /// How far it was; none when no state was kept.
+    pub stage: Option<Stage>,
+    /// Analyses that began, as it was kept.
+    pub attempts: u32,
+    /// Whether the kept stage is about the instances on disk.
+    pub unchanged: bool,
+    /// What was said about the study, as it was kept.
+    pub expected: Expected,
+    /// The appliance stopped since: whoever was sending lost the connection.
+    pub interrupted: bool,
+}
+
 /// One study on its way.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Progress {
     stage: Stage,
-    /// Durable instances.
-    instances: u64,
-    /// Of these, how many the running or last analysis took up.
+    present: Present,
+    expected: Expected,
+    /// More is expected since the state was last kept. Kept when the association ends, since some
+    /// systems count upwards as they send.
+    unkept: bool,
+    /// What the last look at the images did not find; only shown.
+    no_contrasts: Vec<Contrast>,
+    /// Of the instances, how many the running or last analysis took up.
     covered: u64,
     /// Analyses of the present instances that began.
     attempts: u32,
     /// Associations that brought images and are not over.
     open: BTreeSet<AssociationId>,
-    /// One of them broke off; then only quiet time tells that nothing more comes.
+    /// One of them broke off; then contrasts do not tell that nothing more comes.
     broken_off: bool,
     /// When the last image came, or the last association ended.
     last_change: Duration,
@@ -98,7 +155,10 @@ impl Progress {
     pub fn new(now: Duration) -> Self {
         Self {
             stage: Stage::Receiving,
-            instances: 0,
+            present: Present::default(),
+            expected: Expected::default(),
+            unkept: false,
+            no_contrasts: Vec::new(),
             covered: 0,
             attempts: 0,
             open: BTreeSet::new(),
@@ -107,38 +167,31 @@ impl Progress {
         }
     }
 
-    /// A study as it is after a restart. `stage` and `attempts` as they were kept; `unchanged` says
-    /// whether the `instances` on disk are those that the stage was about.
-    pub fn restore(
-        stage: Stage,
-        attempts: u32,
-        instances: u64,
-        unchanged: bool,
-        now: Duration,
-    ) -> (Self, Vec<Effect>) {
+    /// A study as it is after a restart.
+    pub fn restore(known: Known, now: Duration) -> (Self, Vec<Effect>) {
         let mut study = Self {
-            instances,
-            attempts,
-            covered: instances,
+            covered: known.present.count(),
+            present: known.present,
+            expected: known.expected,
+            attempts: known.attempts,
+            broken_off: known.interrupted,
             ..Self::new(now)
         };
-        if !unchanged {
-            let had_findings = matches!(stage, Stage::Reported | Stage::Delivered | Stage::Failed(_));
+        let Some(stage) = known.stage else {
+            return (study, vec![Effect::Persist]);
+        };
+        if !known.unchanged {
             study.reopen();
-            return (
-                study,
-                if had_findings {
-                    vec![Effect::Supersede, Effect::Persist]
-                } else {
-                    vec![]
-                },
-            );
+            let effects = if stage.is_final() {
+                vec![Effect::Supersede, Effect::Persist]
+            } else {
+                vec![]
+            };
+            return (study, effects);
         }
         match stage {
-            // Whoever was sending lost the connection, so only quiet time can end it.
             Stage::Receiving => {
                 study.reopen();
-                study.broken_off = true;
                 (study, vec![])
             }
             Stage::Complete => {
@@ -148,11 +201,7 @@ impl Progress {
             Stage::Analyzing => {
                 let died = "the appliance stopped during its analysis";
                 study.stage = Stage::Analyzing;
-                let effects = study.on(
-                    Event::Stopped(Reason::new("interrupted", Fault::Us, died)),
-                    now,
-                    Duration::ZERO,
-                );
+                let effects = study.stopped(Reason::new("interrupted", Fault::Us, died));
                 (study, effects)
             }
             stage => {
@@ -167,9 +216,19 @@ impl Progress {
         &self.stage
     }
 
+    /// The durable instances.
+    pub fn present(&self) -> &Present {
+        &self.present
+    }
+
     /// Durable instances.
     pub fn instances(&self) -> u64 {
-        self.instances
+        self.present.count()
+    }
+
+    /// What was said about the study.
+    pub fn expected(&self) -> &Expected {
+        &self.expected
     }
 
     /// Analyses of the present instances that began.
@@ -179,68 +238,100 @@ impl Progress {
 
     /// Whether the running or last analysis took up every instance.
     pub fn covers_all(&self) -> bool {
-        self.covered == self.instances
+        self.covered == self.instances()
     }
 
-    /// When quiet time will make it complete, if nothing else happens.
-    pub fn deadline(&self, quiet: Duration) -> Option<Duration> {
-        (self.stage == Stage::Receiving && self.instances > 0 && self.open.is_empty())
-            .then(|| self.last_change.saturating_add(quiet))
+    /// Whether an association that brought images may bring more.
+    pub fn is_fed(&self) -> bool {
+        !self.open.is_empty()
+    }
+
+    /// What is not there and perhaps should be.
+    pub fn missing(&self) -> Missing {
+        Missing {
+            contrasts: self.no_contrasts.clone(),
+            ..self.present.lacks(&self.expected)
+        }
+    }
+
+    /// When time alone will make it complete, if nothing else happens.
+    pub fn deadline(&self, waits: Waits) -> Option<Duration> {
+        if self.stage != Stage::Receiving || self.instances() == 0 {
+            return None;
+        }
+        let all_is_there = self.present.reaches(&self.expected);
+        let more_may_come = self.is_fed() || !self.present.lacks(&self.expected).is_nothing();
+        let wait = if more_may_come && !all_is_there {
+            waits.patience.max(waits.quiet)
+        } else {
+            waits.quiet
+        };
+        Some(self.last_change.saturating_add(wait))
     }
 
     /// Takes in an event and says what must be done. Events that do not fit the stage change nothing.
-    pub fn on(&mut self, event: Event, now: Duration, quiet: Duration) -> Vec<Effect> {
+    pub fn on(&mut self, event: Event, now: Duration, waits: Waits) -> Vec<Effect> {
         match event {
-            Event::Stored(association) => self.stored(association, now),
+            Event::Stored(arrival) => self.stored(arrival, now),
+            Event::Announced(announced) => {
+                if !self.expected.announced(&announced) {
+                    return vec![];
+                }
+                let complete = self.complete_by_counts();
+                if complete.is_empty() {
+                    vec![Effect::Persist]
+                } else {
+                    complete
+                }
+            }
             Event::Ended {
                 association,
                 released,
-            } => {
-                if !self.open.remove(&association) {
+            } => self.ended(association, released, now),
+            Event::Surveyed { instances, missing } => {
+                if self.stage != Stage::Receiving || instances != self.instances() {
                     return vec![];
                 }
-                self.broken_off |= !released;
-                self.last_change = now;
-                let look = self.stage == Stage::Receiving && self.open.is_empty() && !self.broken_off;
-                if look { vec![Effect::Survey] } else { vec![] }
-            }
-            Event::Surveyed { instances, all_there } => {
-                let still_so = instances == self.instances && self.open.is_empty() && !self.broken_off;
-                if self.stage == Stage::Receiving && all_there && still_so {
+                self.no_contrasts = missing;
+                let nothing_against =
+                    !self.is_fed() && !self.broken_off && self.present.lacks(&self.expected).is_nothing();
+                if self.no_contrasts.is_empty() && nothing_against {
                     self.complete()
                 } else {
                     vec![]
                 }
             }
-            Event::Tick => match self.deadline(quiet) {
+            Event::Tick => match self.deadline(waits) {
                 Some(deadline) if now >= deadline => self.complete(),
                 _ => vec![],
             },
             Event::Began if self.stage == Stage::Complete => {
-                self.covered = self.instances;
+                self.covered = self.instances();
                 self.attempts += 1;
                 self.to(Stage::Analyzing)
             }
             Event::Answered if self.stage == Stage::Analyzing => self.to(Stage::Reported),
-            Event::Stopped(reason) if self.stage == Stage::Analyzing => {
-                let passing = matches!(reason.fault, Fault::Us | Fault::Hardware);
-                if passing && self.attempts < MAX_ATTEMPTS {
-                    return self.complete();
-                }
-                self.to(Stage::Failed(reason))
-            }
+            Event::Stopped(reason) if self.stage == Stage::Analyzing => self.stopped(reason),
             Event::Delivered if self.stage == Stage::Reported => self.to(Stage::Delivered),
             Event::Began | Event::Answered | Event::Stopped(_) | Event::Delivered => vec![],
         }
     }
 
-    fn stored(&mut self, association: AssociationId, now: Duration) -> Vec<Effect> {
-        self.instances += 1;
+    fn stored(&mut self, arrival: Arrival, now: Duration) -> Vec<Effect> {
+        let Arrival {
+            association,
+            series,
+            sop,
+            counts,
+        } = arrival;
         self.open.insert(association);
+        self.unkept |= self.expected.stated(&series, counts);
+        if !self.present.add(series, sop) {
+            return vec![];
+        }
         self.last_change = now;
-        let first = self.instances == 1;
         match self.stage {
-            Stage::Receiving if first => vec![Effect::Persist],
+            Stage::Receiving if self.instances() == 1 => vec![Effect::Persist],
             Stage::Receiving => vec![],
             Stage::Complete | Stage::Analyzing => {
                 self.reopen();
@@ -253,10 +344,53 @@ impl Progress {
         }
     }
 
+    fn ended(&mut self, association: AssociationId, released: bool, now: Duration) -> Vec<Effect> {
+        if !self.open.remove(&association) {
+            return vec![];
+        }
+        if self.stage != Stage::Receiving {
+            return vec![];
+        }
+        self.broken_off |= !released;
+        self.last_change = now;
+        let complete = self.complete_by_counts();
+        if !complete.is_empty() {
+            return complete;
+        }
+        let mut effects = Vec::new();
+        if std::mem::take(&mut self.unkept) {
+            effects.push(Effect::Persist);
+        }
+        if !self.is_fed() {
+            effects.push(Effect::Survey);
+        }
+        effects
+    }
+
+    fn stopped(&mut self, reason: Reason) -> Vec<Effect> {
+        let passing = matches!(reason.fault, Fault::Us | Fault::Hardware);
+        if passing && self.attempts < MAX_ATTEMPTS {
+            return self.complete();
+        }
+        self.to(Stage::Failed(reason))
+    }
+
     fn reopen(&mut self) {
         self.stage = Stage::Receiving;
+        self.no_contrasts.clear();
         self.covered = 0;
         self.attempts = 0;
+    }
+
+    /// Everything that was announced is there. Not while somebody is still sending: some systems count
+    /// upwards as they send, and each of their images would complete the study.
+    fn complete_by_counts(&mut self) -> Vec<Effect> {
+        let receiving = self.stage == Stage::Receiving && !self.is_fed();
+        if receiving && self.present.reaches(&self.expected) {
+            self.complete()
+        } else {
+            vec![]
+        }
     }
 
     fn complete(&mut self) -> Vec<Effect> {

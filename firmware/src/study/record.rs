@@ -6,17 +6,23 @@
 //!   findings.json         the last findings
 //!   screen.png            their page
 //!   superseded-N/         earlier findings and pages, each about fewer images
+//! data_dir/studies/
+//!   .open/<Study>         an empty file: the study is unfinished ([`super::open`])
+//!   .removed/             records on their way out
+//!   .running              running time of the appliance so far, seconds
 //! ```
 
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
 use models::findings::Findings;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 
 use super::Stage;
+use super::evidence::{Expected, Present};
 use crate::dicom::Uid;
 use crate::disk::Disk;
 use crate::limits::MAX_STATE_BYTES;
@@ -30,20 +36,114 @@ pub struct State {
     pub attempts: u32,
     /// [`fingerprint`] of the instances.
     pub instances: String,
+    /// What was said about how much the study has.
+    #[serde(default, skip_serializing_if = "Expected::is_empty")]
+    pub expected: Expected,
+    /// Running time of the appliance when the stage became final, seconds; its age is counted from there.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub finished_at_s: Option<u64>,
 }
 
 /// The folder of all records.
 pub struct Records {
     disk: Arc<dyn Disk>,
     root: PathBuf,
+    markers: PathBuf,
+    removed: PathBuf,
 }
 
 impl Records {
     /// Opens the records in a data folder.
     pub fn open(disk: Arc<dyn Disk>, data_dir: &Path) -> io::Result<Self> {
         let root = data_dir.join("studies");
+        let removed = root.join(".removed");
         disk.make_folder(&root)?;
-        Ok(Self { disk, root })
+        disk.make_folder(&removed)?;
+        Ok(Self {
+            disk,
+            markers: root.join(".open"),
+            removed,
+            root,
+        })
+    }
+
+    /// The studies that have a record, in no order.
+    pub fn studies(&self) -> io::Result<Vec<Uid>> {
+        self.uids(&self.root)
+    }
+
+    /// The studies marked as unfinished; none when the folder of the markers is not there, as in data
+    /// of an earlier version.
+    pub fn marked(&self) -> io::Result<Option<Vec<Uid>>> {
+        if !self.disk.exists(&self.markers)? {
+            return Ok(None);
+        }
+        self.uids(&self.markers).map(Some)
+    }
+
+    /// Marks these studies where no folder of markers is. It appears whole or not at all.
+    pub fn mark_all(&self, studies: &[Uid]) -> io::Result<()> {
+        let draft = self.root.join(".open.draft");
+        self.disk.remove_tree(&draft)?;
+        self.disk.make_folder(&draft)?;
+        for study in studies {
+            self.disk.create(&draft.join(study.as_str()))?;
+        }
+        self.disk.sync_folder(&draft)?;
+        self.disk.move_file(&draft, &self.markers)
+    }
+
+    /// Marks a study as unfinished, durably.
+    pub fn mark(&self, study: &Uid) -> io::Result<()> {
+        self.disk.create(&self.markers.join(study.as_str()))?;
+        self.disk.sync_folder(&self.markers)
+    }
+
+    /// Takes the mark away. Not synced: a mark that comes back costs one look at the study.
+    pub fn unmark(&self, study: &Uid) -> io::Result<()> {
+        match self.disk.remove_file(&self.markers.join(study.as_str())) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
+            _ => Ok(()),
+        }
+    }
+
+    /// Takes the record of a study away, durably and in one step. Its bytes are freed by
+    /// [`Records::sweep`].
+    pub fn remove(&self, study: &Uid) -> io::Result<()> {
+        let aside = self.removed.join(study.as_str());
+        self.disk.move_aside(&self.folder(study), &aside)
+    }
+
+    /// Deletes what was taken away.
+    pub fn sweep(&self) -> io::Result<()> {
+        self.disk.empty_folder(&self.removed)
+    }
+
+    /// How long the appliance has run so far, as it was last written down.
+    pub fn running(&self) -> io::Result<Duration> {
+        match self
+            .disk
+            .read_at_most(&self.root.join(".running"), MAX_STATE_BYTES)
+        {
+            Ok(bytes) => Ok(Duration::from_secs(serde_json::from_slice(&bytes)?)),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Duration::ZERO),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Writes down how long the appliance has run.
+    pub fn keep_running(&self, running: Duration) -> io::Result<()> {
+        let seconds = running.as_secs().to_string();
+        self.disk.replace(&self.root.join(".running"), seconds.as_bytes())
+    }
+
+    /// The names in a folder that are UIDs.
+    fn uids(&self, folder: &Path) -> io::Result<Vec<Uid>> {
+        let names = self.disk.list(folder)?;
+        Ok(names
+            .iter()
+            .filter_map(|name| Uid::parse(name.to_str()?).ok())
+            .collect())
     }
 
     /// Where the record of a study is.
@@ -108,9 +208,9 @@ impl Records {
 
 /// SHA-256 over the sorted UIDs of series and instances, hexadecimal: tells whether a state is about
 /// the instances that are there.
-pub fn fingerprint(instances: &[(Uid, Uid)]) -> String {
+pub fn fingerprint(present: &Present) -> String {
     let mut hash = Sha256::new();
-    for (series, sop) in instances {
+    for (series, sop) in present.iter() {
         hash.update(format!("{series}/{sop}\n"));
     }
     hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect()
@@ -139,7 +239,9 @@ mod tests {
             let state = State {
                 stage,
                 attempts: 2,
-                instances: fingerprint(&[]),
+                instances: fingerprint(&Present::default()),
+                expected: Expected::default(),
+                finished_at_s: Some(7),
             };
             records.keep_state(&study, &state).unwrap();
             assert_eq!(records.state(&study).unwrap(), Some(state));
@@ -171,11 +273,59 @@ mod tests {
     }
 
     #[test]
+    fn marks_appear_together_and_vanish_one_by_one() {
+        let folder = tempfile::tempdir().unwrap();
+        let records = records(folder.path());
+        let [a, b] = ["1.2", "1.3"].map(|text| Uid::parse(text).unwrap());
+        assert_eq!(records.marked().unwrap(), None, "an earlier version made none");
+        records.mark_all(std::slice::from_ref(&a)).unwrap();
+        records.mark(&b).unwrap();
+        records.mark(&b).unwrap();
+        let mut marked = records.marked().unwrap().unwrap();
+        marked.sort();
+        assert_eq!(marked, [a.clone(), b.clone()]);
+        records.unmark(&a).unwrap();
+        records.unmark(&a).unwrap();
+        assert_eq!(records.marked().unwrap(), Some(vec![b]));
+        assert_eq!(records.studies().unwrap(), [], "marks are no records");
+    }
+
+    #[test]
+    fn a_record_goes_at_once_and_its_bytes_later() {
+        let folder = tempfile::tempdir().unwrap();
+        let records = records(folder.path());
+        let study = Uid::parse("1.2").unwrap();
+        // Twice: what a power cut left of the first time is in the way of the second.
+        for _ in 0..2 {
+            records.write(&study, "findings.json", b"{}").unwrap();
+            records.supersede(&study).unwrap();
+            records.remove(&study).unwrap();
+            assert!(!records.folder(&study).exists());
+        }
+        assert!(records.removed.join("1.2").exists());
+        records.sweep().unwrap();
+        assert_eq!(std::fs::read_dir(&records.removed).unwrap().count(), 0);
+        records.remove(&study).unwrap();
+    }
+
+    #[test]
+    fn the_running_time_is_remembered() {
+        let folder = tempfile::tempdir().unwrap();
+        let records = records(folder.path());
+        assert_eq!(records.running().unwrap(), Duration::ZERO);
+        records.keep_running(Duration::from_millis(2900)).unwrap();
+        assert_eq!(records.running().unwrap(), Duration::from_secs(2));
+    }
+
+    #[test]
     fn the_fingerprint_tells_instances_apart() {
-        let pair = |a: &str, b: &str| (Uid::parse(a).unwrap(), Uid::parse(b).unwrap());
-        let one = fingerprint(&[pair("1.2", "3.4")]);
+        let of = |all: &[(&str, &str)]| {
+            let uid = |text: &str| Uid::parse(text).unwrap();
+            fingerprint(&all.iter().map(|(a, b)| (uid(a), uid(b))).collect())
+        };
+        let one = of(&[("1.2", "3.4")]);
         assert_eq!(one.len(), 64);
-        assert_ne!(one, fingerprint(&[pair("1.2", "3.4"), pair("1.2", "3.5")]));
-        assert_ne!(one, fingerprint(&[pair("1.2", "3.5")]));
+        assert_ne!(one, of(&[("1.2", "3.4"), ("1.2", "3.5")]));
+        assert_ne!(one, of(&[("1.2", "3.5")]));
     }
 }

@@ -26,6 +26,7 @@ use firmware::dicom::dimse::{Command, Status};
 use firmware::dicom::send::{Node, Sent, send};
 use firmware::station::config::Config;
 use models::findings::{Fault, Findings, ModelIdentity, NOTICE, Outcome, Reason, SCHEMA, StudyIdentity};
+use models::mr::Contrast;
 use tokio::sync::broadcast::Receiver;
 
 pub const WAIT: Duration = Duration::from_secs(20);
@@ -55,8 +56,10 @@ impl Analyst for Script {
         })
     }
 
-    fn all_contrasts<'a>(&'a self, _: &'a Path) -> Answering<'a, bool> {
-        Box::pin(std::future::ready(self.all_contrasts.load(Ordering::SeqCst)))
+    fn missing_contrasts<'a>(&'a self, _: &'a Path) -> Answering<'a, Option<Vec<Contrast>>> {
+        let all_there = self.all_contrasts.load(Ordering::SeqCst);
+        let missing = if all_there { vec![] } else { vec![Contrast::T2] };
+        Box::pin(std::future::ready(Some(missing)))
     }
 }
 

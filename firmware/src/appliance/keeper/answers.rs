@@ -1,0 +1,127 @@
+//! What becomes of the analyst's answers.
+
+use std::sync::Arc;
+
+use board::Frame;
+use models::findings::{Fault, Findings, NOTICE, Outcome, Reason, SCHEMA, StudyIdentity};
+
+use super::core::Core;
+use crate::analysis::Answer;
+use crate::appliance::Event;
+use crate::dicom::Uid;
+use crate::study::{Event as Happening, Stage};
+
+impl Core {
+    pub(super) fn analyzed(&mut self, study: &Uid, outcome: Result<Box<Answer>, Reason>) {
+        let Some(kept) = self.studies.get(study) else {
+            return;
+        };
+        if *kept.progress.stage() != Stage::Analyzing {
+            return tracing::info!(
+                study = study.tag(),
+                "images came during the analysis; its answer is dropped"
+            );
+        }
+        let remark = kept.remark.clone();
+        let kept = outcome.and_then(|mut answer| {
+            answer.findings.quality.extend(remark);
+            self.keep_answer(study, *answer)
+        });
+        match kept {
+            Ok((findings, page)) => {
+                self.happened(study, Happening::Answered);
+                self.show(page);
+                tracing::info!(study = study.tag(), outcome = ?findings.outcome, lesions = findings.lesions.len(), "reported");
+                self.tell(Event::Reported {
+                    study: study.clone(),
+                    findings: Arc::new(findings),
+                    folder: self.records.folder(study),
+                });
+            }
+            Err(reason) => self.stopped(study, reason),
+        }
+    }
+
+    fn stopped(&mut self, study: &Uid, reason: Reason) {
+        tracing::warn!(
+            study = study.tag(),
+            code = reason.code,
+            "the analysis stopped: {reason}"
+        );
+        let (now, waits) = (self.now, self.rules.waits);
+        let Some(kept) = self.studies.get_mut(study) else {
+            return;
+        };
+        let effects = kept.progress.on(Happening::Stopped(reason.clone()), now, waits);
+        kept.since = now;
+        if matches!(kept.progress.stage(), Stage::Failed(_)) {
+            self.give_up(study, reason);
+        }
+        self.carry_out(study, effects);
+        self.settle(study);
+    }
+
+    /// Findings that say why there are none, before the state says that the study failed.
+    pub(super) fn give_up(&mut self, study: &Uid, reason: Reason) {
+        let answer = Answer {
+            findings: no_answer(study, reason.clone()),
+            views: Vec::new(),
+        };
+        let (page, owed) = match self.keep_answer(study, answer) {
+            Ok((_, page)) => (page, None),
+            Err(_) => (None, Some(reason.clone())),
+        };
+        let is_kept = owed.is_none();
+        if let Some(kept) = self.studies.get_mut(study) {
+            kept.owed = owed;
+        }
+        if !is_kept {
+            return;
+        }
+        self.show(page);
+        self.tell(Event::Failed {
+            study: study.clone(),
+            reason,
+        });
+    }
+
+    /// Findings and their page to the disk.
+    fn keep_answer(&mut self, study: &Uid, answer: Answer) -> Result<(Findings, Option<Frame>), Reason> {
+        let Answer { findings, views } = answer;
+        let page = (self.draw)(&findings, &views);
+        let png = page.as_ref().map(Frame::to_png);
+        self.records
+            .keep_findings(study, &findings, png.as_deref())
+            .map_err(|error| {
+                self.disk_failed("findings cannot be kept", &error);
+                let text = format!("the findings cannot be kept: {error}");
+                Reason::new("disk", Fault::Hardware, text)
+            })?;
+        if let Some(kept) = self.studies.get_mut(study) {
+            kept.identity = Some(findings.study.clone());
+        }
+        Ok((findings, page))
+    }
+}
+
+/// Findings that say only why there are none.
+fn no_answer(study: &Uid, reason: Reason) -> Findings {
+    Findings {
+        schema: SCHEMA,
+        notice: NOTICE.to_owned(),
+        outcome: Outcome::CannotAnswer,
+        reasons: vec![reason],
+        study: StudyIdentity {
+            study_instance_uid: study.to_string(),
+            ..StudyIdentity::default()
+        },
+        lesions: Vec::new(),
+        contrasts: Vec::new(),
+        missing: Vec::new(),
+        refused: Vec::new(),
+        quality: Vec::new(),
+        model: None,
+        software_version: env!("CARGO_PKG_VERSION").to_owned(),
+        timings: Vec::new(),
+    }
+}

@@ -1,0 +1,129 @@
+//! Which studies are in memory: how they come in, from the disk alone, and when they leave.
+
+use std::io;
+
+use super::core::{Core, Kept, Settled};
+use crate::dicom::Uid;
+use crate::limits::STATUS_STUDIES;
+use crate::study::evidence::Present;
+use crate::study::record::fingerprint;
+use crate::study::{Event as Happening, Known, Progress, Stage};
+
+impl Core {
+    /// Takes a study into memory, from the disk alone.
+    pub(super) fn load(&mut self, study: &Uid, interrupted: bool) {
+        match self.try_load(study, interrupted) {
+            Ok(()) => {
+                self.unread.remove(study);
+            }
+            Err(error) => {
+                self.unread.insert(study.clone());
+                self.disk_failed("a study cannot be read", &error);
+            }
+        }
+    }
+
+    fn try_load(&mut self, study: &Uid, interrupted: bool) -> io::Result<()> {
+        let present = self.present(study)?;
+        if present.count() == 0 {
+            self.open.settle(study)?;
+            return Ok(());
+        }
+        // A state that cannot be read says nothing; the images are there, so they are analyzed anew.
+        let state = self.records.state(study).unwrap_or_else(|error| {
+            self.disk_failed("a state file cannot be read", &error);
+            None
+        });
+        let found = fingerprint(&present);
+        let mut known = Known {
+            present,
+            interrupted,
+            ..Known::default()
+        };
+        if let Some(state) = state {
+            known.unchanged = state.instances == found;
+            known.stage = Some(state.stage);
+            known.attempts = state.attempts;
+            known.expected = state.expected;
+        }
+        let was_analyzing = known.stage == Some(Stage::Analyzing);
+        let (progress, effects) = Progress::restore(known, self.now);
+        let given_up = match progress.stage() {
+            Stage::Failed(reason) if was_analyzing => Some(reason.clone()),
+            _ => None,
+        };
+        let kept = Kept {
+            progress,
+            covered: found,
+            remark: None,
+            identity: None,
+            since: self.now,
+            unsaved: false,
+            owed: None,
+        };
+        self.settled.retain(|settled| settled.study != *study);
+        self.studies.insert(study.clone(), kept);
+        if let Some(reason) = given_up {
+            self.give_up(study, reason);
+        }
+        self.carry_out(study, effects);
+        if let Some(place) = self.announced.iter().position(|said| said.study == *study)
+            && let Some(announced) = self.announced.remove(place)
+        {
+            self.happened(study, Happening::Announced(announced));
+        }
+        self.settle(study);
+        Ok(())
+    }
+
+    /// A finished study that nobody feeds leaves the memory.
+    pub(super) fn settle(&mut self, study: &Uid) {
+        let Some(kept) = self.studies.get(study) else {
+            return;
+        };
+        if !kept.progress.stage().is_final() || kept.progress.is_fed() || kept.unsaved {
+            return;
+        }
+        match self.open.settle(study) {
+            Ok(false) => {}
+            Err(error) => self.disk_failed("the mark of a study cannot be removed", &error),
+            Ok(true) => {
+                let Some(kept) = self.studies.remove(study) else {
+                    return;
+                };
+                self.settled.truncate(STATUS_STUDIES - 1);
+                self.settled.push_front(Settled {
+                    study: study.clone(),
+                    stage: kept.progress.stage().clone(),
+                    identity: kept.identity,
+                    images: kept.progress.instances(),
+                    since: kept.since,
+                });
+            }
+        }
+    }
+
+    /// Tries again what the disk refused.
+    pub(super) fn try_again(&mut self) {
+        for study in std::mem::take(&mut self.unread) {
+            self.load(&study, true);
+        }
+        for study in self.studies.keys().cloned().collect::<Vec<_>>() {
+            if let Some(reason) = self.studies.get(&study).and_then(|kept| kept.owed.clone()) {
+                self.give_up(&study, reason);
+            }
+            if self.studies.get(&study).is_some_and(|kept| kept.unsaved) {
+                self.persist(&study);
+            }
+            self.settle(&study);
+        }
+    }
+
+    /// The instances of a study; none when there is no such folder.
+    pub(super) fn present(&self, study: &Uid) -> io::Result<Present> {
+        match self.spool.instances(study) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Present::default()),
+            found => Ok(found?.into_iter().collect()),
+        }
+    }
+}

@@ -1,0 +1,303 @@
+//! The core by single steps, on a simulated and on a real disk.
+#![allow(clippy::unwrap_used)]
+
+use std::path::Path;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use board::PngFile;
+use models::findings::{Fault, Findings, NOTICE, Outcome, Reason, SCHEMA, StudyIdentity};
+
+use super::core::{Action, Core, Rules};
+use super::{Arrival, Message};
+use crate::analysis::Answer;
+use crate::appliance::{Absent, Appliance, Event, Parts};
+use crate::dicom::Uid;
+use crate::dicom::dataset::Counts;
+use crate::disk::simulated::SimulatedDisk;
+use crate::disk::{Disk, RealDisk};
+use crate::spool::{Spool, SpoolLimits};
+use crate::station::config::Config;
+use crate::study::open::OpenStudies;
+use crate::study::record::{Records, State, fingerprint};
+use crate::study::retention::Retention;
+use crate::study::{Stage, Waits};
+
+const DAY: Duration = Duration::from_secs(86_400);
+const RULES: Rules = Rules {
+    waits: Waits {
+        quiet: Duration::from_secs(30),
+        patience: Duration::from_secs(300),
+    },
+    retention: Retention {
+        age: Duration::from_secs(30 * 86_400),
+        keep_free_bytes: 0,
+        warn_free_bytes: 1 << 30,
+    },
+    delivers: false,
+};
+
+fn uid(text: &str) -> Uid {
+    Uid::parse(text).unwrap()
+}
+
+struct Bench {
+    disk: Arc<dyn Disk>,
+    spool: Arc<Spool>,
+    open: Arc<OpenStudies>,
+    core: Core,
+}
+
+impl Bench {
+    fn start(disk: Arc<dyn Disk>, data_dir: &Path) -> Self {
+        let limits = SpoolLimits {
+            object_bytes: 1 << 20,
+            free_bytes: 0,
+        };
+        let spool = Arc::new(Spool::open(Arc::clone(&disk), data_dir, limits).unwrap());
+        let records = Arc::new(Records::open(Arc::clone(&disk), data_dir).unwrap());
+        let open = Arc::new(OpenStudies::open(records, &spool).unwrap());
+        let no_page = Box::new(|_: &_, _: &_| None);
+        let core = Core::new(Arc::clone(&spool), Arc::clone(&open), RULES, no_page);
+        Self {
+            disk,
+            spool,
+            open,
+            core,
+        }
+    }
+
+    /// One image comes, and its association ends.
+    fn receive(&mut self, study: &Uid, counts: Counts, now: Duration) {
+        let series = uid(&format!("{study}.1"));
+        let folder = self.spool.folder(study);
+        self.disk.create_folder(&folder).unwrap();
+        self.disk.create_folder(&folder.join(series.as_str())).unwrap();
+        let sop = uid(&format!("{series}.1"));
+        let path = folder.join(series.as_str()).join(format!("{sop}.dcm"));
+        self.disk.create(&path).unwrap();
+        self.open.mark(study).unwrap();
+        let arrival = Arrival {
+            association: 1,
+            series,
+            sop,
+            counts,
+        };
+        let stored = Message::Stored {
+            study: study.clone(),
+            arrival,
+            is_new: true,
+        };
+        self.core.take(stored, now);
+        let ended = Message::Ended {
+            association: 1,
+            released: true,
+        };
+        self.core.take(ended, now);
+    }
+
+    /// All contrasts are there, so the analysis begins.
+    fn begin(&mut self, study: &Uid, now: Duration) {
+        let surveyed = Message::Surveyed {
+            study: study.clone(),
+            instances: 1,
+            missing: Some(vec![]),
+        };
+        let actions = self.core.take(surveyed, now);
+        assert!(actions.iter().any(|act| matches!(act, Action::Analyze { .. })));
+    }
+
+    fn answer(&mut self, study: &Uid, now: Duration) -> Vec<Action> {
+        let analyzed = Message::Analyzed {
+            study: study.clone(),
+            outcome: Ok(Box::new(answer())),
+        };
+        self.core.take(analyzed, now)
+    }
+
+    fn finish(&mut self, study: &Uid, now: Duration) {
+        self.receive(study, Counts::default(), now);
+        self.begin(study, now);
+        self.answer(study, now);
+    }
+
+    /// Ticks until a walk of housekeeping that begins at `from` is over.
+    fn keep_house(&mut self, from: Duration) {
+        let mut now = from;
+        for _ in 0..100 {
+            self.core.tick(now);
+            now = now.max(self.core.due());
+        }
+    }
+}
+
+fn answer() -> Answer {
+    let findings = Findings {
+        schema: SCHEMA,
+        notice: NOTICE.to_owned(),
+        outcome: Outcome::Answered,
+        reasons: vec![],
+        study: StudyIdentity::default(),
+        lesions: vec![],
+        contrasts: vec![],
+        missing: vec![],
+        refused: vec![],
+        quality: vec![],
+        model: None,
+        software_version: String::new(),
+        timings: vec![],
+    };
+    Answer {
+        findings,
+        views: vec![],
+    }
+}
+
+/// Operations of the disk until a start is done, with so many finished studies on it.
+fn operations_of_a_start(finished: usize) -> u64 {
+    let disk = SimulatedDisk::new(Path::new("/data"));
+    let mut bench = Bench::start(Arc::new(disk.clone()), Path::new("/data"));
+    for number in 0..finished {
+        bench.finish(&uid(&format!("1.{number}")), Duration::ZERO);
+    }
+    bench.receive(&uid("2.1"), Counts::default(), Duration::ZERO);
+    assert_eq!(bench.core.unfinished(), 1, "finished studies leave the memory");
+    disk.set_faults(Default::default());
+    let again = Bench::start(Arc::new(disk.clone()), Path::new("/data"));
+    assert_eq!(again.core.unfinished(), 1);
+    disk.operations()
+}
+
+#[test]
+fn a_start_looks_at_unfinished_studies_only() {
+    assert_eq!(operations_of_a_start(1), operations_of_a_start(200));
+}
+
+#[test]
+fn a_finished_study_goes_after_its_time_with_all_that_was_kept_of_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut bench = Bench::start(Arc::new(RealDisk), folder.path());
+    let study = uid("1.2.3");
+    bench.finish(&study, Duration::ZERO);
+    let (images, record) = (bench.spool.folder(&study), folder.path().join("studies/1.2.3"));
+    bench.keep_house(29 * DAY);
+    assert!(images.exists() && record.exists());
+    bench.keep_house(31 * DAY);
+    assert!(!images.exists() && !record.exists());
+    for removed in ["spool/.removed", "studies/.removed"] {
+        assert_eq!(std::fs::read_dir(folder.path().join(removed)).unwrap().count(), 0);
+    }
+}
+
+#[test]
+fn what_is_not_analyzed_is_never_removed() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut bench = Bench::start(Arc::new(RealDisk), folder.path());
+    let study = uid("1.2.3");
+    bench.receive(&study, Counts::default(), Duration::ZERO);
+    bench.begin(&study, Duration::ZERO);
+    bench.keep_house(400 * DAY);
+    assert!(bench.spool.folder(&study).exists());
+}
+
+#[test]
+fn an_image_that_the_state_does_not_know_reopens_instead_of_being_removed() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut bench = Bench::start(Arc::new(RealDisk), folder.path());
+    let study = uid("1.2.3");
+    bench.finish(&study, Duration::ZERO);
+    // Named in the moment before a power cut, and never acknowledged.
+    std::fs::write(bench.spool.folder(&study).join("1.2.3.1/1.2.3.1.9.dcm"), b"").unwrap();
+    bench.keep_house(31 * DAY);
+    assert!(bench.spool.folder(&study).exists());
+    assert_eq!(bench.core.unfinished(), 1);
+}
+
+#[test]
+fn what_a_study_waits_for_is_shown_and_then_remarked_in_its_findings() {
+    let disk = SimulatedDisk::new(Path::new("/data"));
+    let mut bench = Bench::start(Arc::new(disk), Path::new("/data"));
+    let study = uid("1.2.3");
+    let counts = Counts {
+        study_series: Some(6),
+        ..Counts::default()
+    };
+    bench.receive(&study, counts, Duration::ZERO);
+    let shown = bench.core.views().next().unwrap().waits_for;
+    assert_eq!(shown.as_deref(), Some("1 of 6 series"));
+    bench.core.tick(RULES.waits.patience);
+    let told = bench.answer(&study, RULES.waits.patience);
+    let remark = told.iter().find_map(|action| match action {
+        Action::Tell(Event::Reported { findings, .. }) => findings.quality.first().cloned(),
+        _ => None,
+    });
+    assert_eq!(remark.unwrap().code, "incomplete_study");
+}
+
+#[test]
+fn little_space_is_warned_of_before_images_are_refused() {
+    let disk = SimulatedDisk::new(Path::new("/data"));
+    let mut bench = Bench::start(Arc::new(disk.clone()), Path::new("/data"));
+    bench.keep_house(DAY);
+    assert_eq!(bench.core.short_of_space(), None);
+    disk.set_free_bytes((1 << 30) - 1);
+    bench.keep_house(2 * DAY);
+    assert_eq!(bench.core.short_of_space(), Some((1 << 30) - 1));
+}
+
+/// Prints how long a start takes with little and with much on the disk. Run it with
+/// `cargo nextest run --release --workspace --run-ignored only --no-capture start_with_history`.
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "writes 100,000 files"]
+async fn start_with_history() {
+    for (studies, marks) in [(1, true), (200, true), (200, false)] {
+        let folder = tempfile::tempdir().unwrap();
+        history(folder.path(), studies);
+        if !marks {
+            std::fs::remove_dir(folder.path().join("studies/.open")).unwrap();
+        }
+        let mut config = Config::default();
+        config.station.bind = "127.0.0.1".parse().unwrap();
+        config.station.port = 0;
+        config.station.data_dir = folder.path().to_owned();
+        for round in 0..3 {
+            let nobody = Reason::new("none", Fault::Us, "no model here");
+            let display = Box::new(PngFile::new(folder.path().join("screen.png")));
+            let parts = Parts::new(Arc::new(Absent(nobody.clone())), Err(nobody), display);
+            let began = Instant::now();
+            let appliance = Appliance::start(&config, parts).await.unwrap();
+            let ready = began.elapsed();
+            // The keeper reads this message when it has gone on with all studies.
+            appliance.stop().await;
+            let instances = studies * 500;
+            let whole = began.elapsed();
+            eprintln!(
+                "{instances} instances, marks {marks}, start {round}: ready {ready:?}, with stop {whole:?}"
+            );
+        }
+    }
+}
+
+/// Finished studies of 500 instances each.
+fn history(data_dir: &Path, studies: usize) {
+    drop(Bench::start(Arc::new(RealDisk), data_dir));
+    let records = Records::open(Arc::new(RealDisk), data_dir).unwrap();
+    for number in 0..studies {
+        let (study, series) = (uid(&format!("1.{number}")), uid(&format!("1.{number}.1")));
+        let folder = data_dir.join("spool").join(study.as_str()).join(series.as_str());
+        std::fs::create_dir_all(&folder).unwrap();
+        let all = (0..500).map(|n| (series.clone(), uid(&format!("{series}.{n}"))));
+        let all: Vec<_> = all.collect();
+        for (_, sop) in &all {
+            std::fs::write(folder.join(format!("{sop}.dcm")), b"small").unwrap();
+        }
+        let state = State {
+            stage: Stage::Reported,
+            attempts: 1,
+            instances: fingerprint(&all.into_iter().collect()),
+            expected: Default::default(),
+            finished_at_s: Some(0),
+        };
+        records.keep_state(&study, &state).unwrap();
+    }
+}
