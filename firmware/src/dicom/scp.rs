@@ -15,6 +15,7 @@ use crate::limits::{STOP_GRACE, STOP_POLL, TURNED_AWAY_POLITELY};
 use crate::spool::{Spool, Stored};
 use crate::station::refusals::Refusal;
 use crate::study::AssociationId;
+use crate::study::evidence::Announced;
 
 /// What the provider tells the appliance. Called on the threads of the associations.
 pub trait Intake: Send + Sync {
@@ -24,6 +25,10 @@ pub trait Intake: Send + Sync {
     fn ended(&self, association: AssociationId, released: bool);
     /// Something was turned away.
     fn refused(&self, refusal: Refusal);
+    /// A performed procedure step told which images its study has.
+    fn announced(&self, announced: Announced) {
+        let _ = announced;
+    }
 }
 
 /// A storage and verification service class provider.

@@ -13,6 +13,7 @@
 //!       └───────────── another image ─────────────┴───────────────────────────┴─────────┴────────────┘
 //! ```
 
+pub mod evidence;
 mod progress;
 pub mod record;
 
