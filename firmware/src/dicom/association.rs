@@ -343,7 +343,10 @@ impl<'p> Association<'p> {
         let data_set = match report.data_set(&context.transfer_syntax) {
             Ok(data_set) => data_set,
             // It stays unanswered, and is tried on an association of ours.
-            Err(reason) => return Ok(tracing::error!(code = reason.code, "{reason}")),
+            Err(reason) => {
+                tracing::error!(code = reason.code, "{reason}");
+                return Ok(());
+            }
         };
         let (id, command) = (context.id, report.command(message_id).encode());
         self.wire

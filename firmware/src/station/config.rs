@@ -8,13 +8,11 @@ use std::time::Duration;
 use models::findings::{Fault, Reason};
 use serde::{Deserialize, Serialize};
 
-use crate::dicom::send::Node;
-use crate::dicom::{
-    Admission, Caller, Commitment, Credential, Identities, Passcode, Services, Uid, is_ae_title,
-};
+use super::services::Offered;
+use crate::dicom::{Admission, Caller, Passcode, is_ae_title};
 use crate::limits::{
     DEFAULT_IDLE_SECONDS, DEFAULT_MAX_ASSOCIATIONS, DEFAULT_MAX_OBJECT_MIB, DEFAULT_MIN_FREE_MIB,
-    DEFAULT_PDU_KIB, DEFAULT_QUIET_SECONDS, MAX_SETTINGS_BYTES, PDU_KIB,
+    DEFAULT_PDU_KIB, DEFAULT_QUIET_SECONDS, MAX_SETTINGS_BYTES,
 };
 use crate::spool::{SpoolLimits, disk};
 
@@ -92,55 +90,6 @@ pub struct Peer {
     /// `HOST:PORT` where it takes storage commitment reports when its own association is over.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub report_to: Option<String>,
-}
-
-/// `[services]`.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-pub struct Offered {
-    /// Which storage SOP classes are taken.
-    pub storage: StorageClasses,
-    /// Further ones by UID.
-    pub storage_classes: Vec<Uid>,
-    /// How requests to commit to storage are answered.
-    pub storage_commitment: Commitment,
-    /// Whether performed procedure steps are taken.
-    pub performed_steps: Toggle,
-    /// Whether callers must say which user they are.
-    pub user_identity: UserIdentity,
-}
-
-/// Which storage SOP classes are taken.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum StorageClasses {
-    /// All standard ones, and those of `storage_classes`.
-    #[default]
-    Standard,
-    /// Those of `storage_classes` only.
-    Listed,
-}
-
-/// Whether a service is offered.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Toggle {
-    /// It is.
-    #[default]
-    On,
-    /// It is not.
-    Off,
-}
-
-/// What is done with the user identity of a caller (PS3.7 D.3.3.7).
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum UserIdentity {
-    /// Nothing.
-    #[default]
-    Ignored,
-    /// It must be that of its `[[peer]]`.
-    Required,
 }
 
 /// `[[destination]]`.
@@ -358,71 +307,6 @@ impl Config {
         }
     }
 
-    fn check_services(&self) -> Result<(), String> {
-        let pdu_kib = self.limits.pdu_kib;
-        if !PDU_KIB.contains(&pdu_kib) {
-            let (least, most) = (PDU_KIB.start(), PDU_KIB.end());
-            return Err(format!(
-                "limits.pdu_kib {pdu_kib} is not between {least} and {most}"
-            ));
-        }
-        let offered = &self.services;
-        if offered.storage == StorageClasses::Listed && offered.storage_classes.is_empty() {
-            return Err("services.storage is \"listed\", and services.storage_classes lists none".to_owned());
-        }
-        let required = offered.user_identity == UserIdentity::Required;
-        if required && self.peer.iter().all(|peer| peer.user.is_none()) {
-            return Err("services.user_identity is \"required\", and no peer has a user".to_owned());
-        }
-        if let Some(peer) = self
-            .peer
-            .iter()
-            .find(|peer| peer.passcode.is_some() && peer.user.is_none())
-        {
-            return Err(format!("peer {:?} has a passcode and no user", peer.ae_title));
-        }
-        self.report_to().map(|_| ())
-    }
-
-    fn report_to(&self) -> Result<Vec<Node>, String> {
-        let told = self
-            .peer
-            .iter()
-            .filter_map(|peer| Some((peer, peer.report_to.as_ref()?)));
-        told.map(|(peer, address)| {
-            let node = format!("{}@{address}", peer.ae_title).parse();
-            node.map_err(|error| format!("peer.report_to {address:?}: {error}"))
-        })
-        .collect()
-    }
-
-    /// What is offered to callers.
-    pub fn services(&self) -> Services {
-        let credential = |peer: &Peer| {
-            Some(Credential {
-                ae_title: peer.ae_title.clone(),
-                address: peer.address,
-                user: peer.user.clone()?,
-                passcode: peer.passcode.clone(),
-            })
-        };
-        Services {
-            storage_classes: self.services.storage_classes.clone(),
-            standard_storage: self.services.storage == StorageClasses::Standard,
-            commitment: self.services.storage_commitment,
-            performed_steps: self.services.performed_steps == Toggle::On,
-            identities: match self.services.user_identity {
-                UserIdentity::Ignored => Identities::Ignored,
-                UserIdentity::Required => {
-                    Identities::Required(self.peer.iter().filter_map(credential).collect())
-                }
-            },
-            pdu_bytes: self.limits.pdu_kib * 1024,
-            // Checked when the settings were read.
-            report_to: self.report_to().unwrap_or_default(),
-        }
-    }
-
     /// Where to listen.
     pub fn listen_on(&self) -> SocketAddr {
         SocketAddr::new(self.station.bind, self.station.port)
@@ -531,27 +415,6 @@ mod tests {
     }
 
     #[test]
-    fn services_are_read_and_passcodes_written_back_hashed() {
-        let config = parse(
-            "[services]\nstorage = \"listed\"\nstorage_classes = [\"1.2.3\"]\n\
-             storage_commitment = \"while_kept\"\nperformed_steps = \"off\"\nuser_identity = \"required\"\n\
-             [[peer]]\nae_title = \"MR1\"\nuser = \"u\"\npasscode = \"secret\"\nreport_to = \"mr1:104\"\n\
-             [limits]\npdu_kib = 64\n",
-        )
-        .unwrap();
-        let services = config.services();
-        assert!(services.stores("1.2.3") && !services.standard_storage && !services.performed_steps);
-        assert_eq!(services.commitment, Commitment::WhileKept);
-        assert_eq!(services.pdu_bytes, 64 * 1024);
-        assert_eq!(services.report_to[0].to_string(), "MR1@mr1:104");
-        assert!(matches!(&services.identities, Identities::Required(all) if all.len() == 1));
-        let written = config.to_toml().unwrap();
-        assert!(written.contains("sha256:") && !written.contains("secret"));
-        assert_eq!(Config::parse(&written, Path::new("t")).unwrap(), config);
-        assert_eq!(Config::default().services(), Services::default());
-    }
-
-    #[test]
     fn senseless_values_are_refused_by_name() {
         for (text, name) in [
             ("[station]\nae_title = \"SEVENTEEN_LETTERS\"", "station.ae_title"),
@@ -559,23 +422,6 @@ mod tests {
             ("[study]\nquiet_seconds = -1", "study.quiet_seconds"),
             ("[study]\nquiet_seconds = nan", "study.quiet_seconds"),
             ("[limits]\nassociations = 0", "limits.associations"),
-            ("[limits]\npdu_kib = 3", "limits.pdu_kib"),
-            ("[limits]\npdu_kib = 4097", "limits.pdu_kib"),
-            ("[services]\nstorage = \"listed\"", "services.storage_classes"),
-            (
-                "[services]\nstorage_classes = [\"../1\"]",
-                "numbers separated by dots",
-            ),
-            ("[services]\nuser_identity = \"required\"", "no peer has a user"),
-            ("[[peer]]\nae_title = \"A\"\npasscode = \"x\"", "no user"),
-            (
-                "[[peer]]\nae_title = \"A\"\nuser = \"x\"\npasscode = \"\"",
-                "passcode",
-            ),
-            (
-                "[[peer]]\nae_title = \"A\"\nreport_to = \"nowhere\"",
-                "peer.report_to",
-            ),
         ] {
             assert!(parse(text).unwrap_err().message.contains(name), "{text}");
         }
