@@ -107,7 +107,7 @@ async fn who_sends_ahead_is_answered_in_order() {
 async fn the_longest_message_unit_is_as_configured() {
     let folder = tempfile::tempdir().unwrap();
     let mut settings = config(folder.path(), QUIET);
-    settings.limits.pdu_kib = 16;
+    settings.limits.pdu_kib = 8;
     let mut station = Station::start(&settings).await;
     let address = station.appliance.address();
     let (fits, beyond) = blocking(move || {
@@ -115,18 +115,18 @@ async fn the_longest_message_unit_is_as_configured() {
         let Pdu::AssociationAC(accept) = answer else {
             panic!("{answer:?}");
         };
-        let announced = UserVariableItem::MaxLength(16 * 1024);
+        let announced = UserVariableItem::MaxLength(8 * 1024);
         assert!(accept.user_variables.contains(&announced));
         let image = explicit(&object(IDS, 1));
         let store = Command::store_request(1, uids::MR_IMAGE_STORAGE, IDS.sop);
         caller.value(PDataValueType::Command, true, store.encode());
-        let (first, rest) = image.split_at(16 * 1024 - 6);
+        let (first, rest) = image.split_at(8 * 1024 - 6);
         caller.value(PDataValueType::Data, false, first.to_vec());
         assert!(rest.len() < first.len());
         caller.value(PDataValueType::Data, true, rest.to_vec());
         let fits = caller.response();
         caller.value(PDataValueType::Command, true, store.encode());
-        caller.value(PDataValueType::Data, false, vec![0; 16 * 1024 - 5]);
+        caller.value(PDataValueType::Data, false, vec![0; 8 * 1024 - 5]);
         (fits, caller.receive())
     })
     .await;
