@@ -3,6 +3,7 @@
 //! | module | owns |
 //! |---|---|
 //! | [`dicom`] | associations, C-ECHO and C-STORE as provider and as user, who may call |
+//! | [`disk`] | the operations that decide what survives a power cut |
 //! | [`spool`] | durable storage of instances: what is acknowledged is on disk |
 //! | [`study`] | which instances make a study, when it is complete, its durable state |
 //! | [`analysis`] | the warm worker process that runs the models |
@@ -16,6 +17,7 @@ pub mod analysis;
 pub mod appliance;
 pub mod command;
 pub mod dicom;
+pub mod disk;
 pub mod limits;
 pub mod screen;
 pub mod spool;

@@ -82,6 +82,12 @@ pub const DEFAULT_MAX_OBJECT_MIB: u64 = 2048;
 /// Free space on the data partition below which nothing more is accepted, MiB.
 pub const DEFAULT_MIN_FREE_MIB: u64 = 512;
 
+/// After an error of the disk, how long until it is checked again.
+pub const DISK_CHECK_EVERY: Duration = Duration::from_secs(10);
+
+/// What a check of the disk writes and reads back, bytes.
+pub const DISK_CHECK_BYTES: usize = 64 * 1024;
+
 /// Deepest nesting of sequences in a data set, levels.
 pub const MAX_SEQUENCE_DEPTH: usize = 64;
 

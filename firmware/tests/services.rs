@@ -20,6 +20,7 @@ use dicom_ul::pdu::{
 use firmware::dicom::dimse::{Command, N_CREATE_RQ, N_SET_RQ, Status};
 use firmware::dicom::scp::{Intake, Provider};
 use firmware::dicom::{Admission, Commitment, Services, Uid};
+use firmware::disk::RealDisk;
 use firmware::spool::{Spool, SpoolLimits, Stored};
 use firmware::station::config::Peer;
 use firmware::station::refusals::Refusal;
@@ -253,7 +254,7 @@ async fn performed_procedure_steps_announce_their_images() {
         Services::default(),
         4,
         Duration::from_secs(60),
-        Arc::new(Spool::open(folder.path(), limits).unwrap()),
+        Arc::new(Spool::open(Arc::new(RealDisk), folder.path(), limits).unwrap()),
         Box::new(notes.clone()),
     ));
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();

@@ -4,12 +4,14 @@
 mod common;
 
 use std::fs;
+use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use common::{Station, config, files, study};
 use firmware::appliance::Event;
 use firmware::dicom::Uid;
+use firmware::disk::RealDisk;
 use firmware::study::Stage;
 use firmware::study::record::{Records, State, fingerprint};
 use models::findings::{Findings, Outcome};
@@ -19,7 +21,7 @@ const SOON: f64 = 0.3;
 const NEVER: f64 = 600.0;
 
 fn state(data_dir: &std::path::Path) -> State {
-    Records::open(data_dir)
+    Records::open(Arc::new(RealDisk), data_dir)
         .unwrap()
         .state(&Uid::parse(UID).unwrap())
         .unwrap()
@@ -157,7 +159,7 @@ async fn a_restart_goes_on_with_every_stage() {
         attempts: 1,
         instances: fingerprint(&uids),
     };
-    Records::open(&data_dir)
+    Records::open(Arc::new(RealDisk), &data_dir)
         .unwrap()
         .keep_state(&Uid::parse(UID).unwrap(), &cut)
         .unwrap();

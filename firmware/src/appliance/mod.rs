@@ -32,8 +32,9 @@ use tokio::task::JoinHandle;
 
 use crate::analysis::{Answer, Worker};
 use crate::dicom::scp::Provider;
+use crate::disk::{Disk, RealDisk};
 use crate::limits::{EVENT_BACKLOG, INBOX_MESSAGES};
-use crate::spool::{Spool, disk};
+use crate::spool::Spool;
 use crate::station::config::Config;
 use crate::station::refusals::Refusals;
 use crate::study::record::Records;
@@ -143,8 +144,10 @@ impl Appliance {
         };
         std::fs::create_dir_all(data_dir).map_err(unusable)?;
         let lock = take(data_dir)?;
-        let spool = Arc::new(Spool::open(data_dir, config.spool_limits()).map_err(unusable)?);
-        let records = Records::open(data_dir).map_err(unusable)?;
+        let disk: Arc<dyn Disk> = Arc::new(RealDisk);
+        let spool = Spool::open(Arc::clone(&disk), data_dir, config.spool_limits()).map_err(unusable)?;
+        let spool = Arc::new(spool);
+        let records = Records::open(Arc::clone(&disk), data_dir).map_err(unusable)?;
         let refusals = Refusals::open(data_dir).map_err(unusable)?;
         let (listener, address) = listen(config.listen_on()).await?;
 
@@ -184,7 +187,7 @@ impl Appliance {
             })
             .map_err(|error| Reason::new("thread", Fault::Hardware, error.to_string()))?;
 
-        disk::replace(&data_dir.join("port"), format!("{}\n", address.port()).as_bytes())
+        disk.replace(&data_dir.join("port"), format!("{}\n", address.port()).as_bytes())
             .map_err(unusable)?;
         tracing::info!("listening on {address}");
         if config.is_open() {

@@ -3,16 +3,11 @@
 //! N-ACTION asks, and is answered at once: the request was understood. N-EVENT-REPORT says of each
 //! instance what became of it.
 
-use std::collections::{HashMap, HashSet};
-use std::fs::File;
-use std::io::{self, BufReader, Seek as _, SeekFrom};
-use std::path::Path;
-
 use dicom_core::value::DataSetSequence;
 use dicom_core::{DataElement, Length, PrimitiveValue, VR};
 use dicom_dictionary_std::{tags, uids};
 use dicom_encoding::TransferSyntaxIndex as _;
-use dicom_object::{FileMetaTable, InMemDicomObject};
+use dicom_object::InMemDicomObject;
 use dicom_transfer_syntax_registry::TransferSyntaxRegistry;
 use models::findings::{Fault, Reason};
 use serde::{Deserialize, Serialize};
@@ -132,11 +127,11 @@ impl Request {
     /// Decides about each instance by what lies in the spool now.
     pub(super) fn judge(self, spool: &Spool, services: &Services) -> Report {
         let wanted = self.references.iter().map(|reference| &reference.instance);
-        let held = held(spool, &wanted.collect()).inspect_err(|error| {
+        let held = spool.held(&wanted.collect()).inspect_err(|error| {
             let reason = Reason::new(
                 "disk",
                 Fault::Hardware,
-                format!("the spool cannot be listed: {error}"),
+                format!("nothing can be said about the spool: {error}"),
             );
             tracing::error!(code = reason.code, "{reason}");
         });
@@ -170,29 +165,6 @@ impl Request {
         }
         report
     }
-}
-
-/// Which of these instances are in the spool, and their SOP classes; none where the file cannot be read.
-fn held(spool: &Spool, wanted: &HashSet<&Uid>) -> io::Result<HashMap<Uid, Option<Uid>>> {
-    let mut found = HashMap::new();
-    for study in spool.studies()? {
-        let folder = spool.folder(&study);
-        for (series, instance) in spool.instances(&study)? {
-            if wanted.contains(&instance) {
-                let path = folder.join(series.as_str()).join(format!("{instance}.dcm"));
-                found.insert(instance, class_of(&path));
-            }
-        }
-    }
-    Ok(found)
-}
-
-/// The SOP class in the file meta information, which was that of the data set when it was stored.
-fn class_of(path: &Path) -> Option<Uid> {
-    let mut file = BufReader::new(File::open(path).ok()?);
-    file.seek(SeekFrom::Start(128)).ok()?;
-    let meta = FileMetaTable::from_reader(&mut file).ok()?;
-    Uid::parse(meta.media_storage_sop_class_uid()).ok()
 }
 
 impl Report {

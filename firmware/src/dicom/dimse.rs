@@ -363,7 +363,7 @@ mod tests {
         assert_eq!(Command::decode(&bytes), Ok(report));
         let tags: Vec<_> = elements(&bytes);
         assert!(tags.is_sorted(), "{tags:x?}");
-        assert_eq!(tags.len(), 8);
+        assert_eq!(tags.len(), 7);
     }
 
     /// The element numbers in the order of their bytes.

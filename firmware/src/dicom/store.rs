@@ -25,7 +25,7 @@ impl From<StoreError> for Refused {
             StoreError::Io(error) if error.kind() == std::io::ErrorKind::StorageFull => {
                 (Status::OUT_OF_RESOURCES, "no_space", Fault::Hardware)
             }
-            StoreError::Io(_) | StoreError::DataSet(DataSetError::Io(_)) => {
+            StoreError::Latched(_) | StoreError::Io(_) | StoreError::DataSet(DataSetError::Io(_)) => {
                 (Status::PROCESSING_FAILURE, "disk", Fault::Hardware)
             }
             StoreError::DataSet(DataSetError::Missing(_)) => {

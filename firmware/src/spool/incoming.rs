@@ -1,6 +1,5 @@
 //! One data set on its way to the disk.
 
-use std::fs::{self, File, OpenOptions};
 use std::io::{BufWriter, Seek as _, SeekFrom, Write as _};
 use std::path::PathBuf;
 
@@ -9,6 +8,7 @@ use dicom_object::meta::FileMetaTableBuilder;
 use super::{Announced, Spool, StoreError, Stored};
 use crate::dicom::dataset::{Identity, identify, storable};
 use crate::dicom::{IMPLEMENTATION_CLASS_UID, IMPLEMENTATION_VERSION};
+use crate::disk::DiskFile;
 use crate::limits::WRITE_BUFFER_BYTES;
 
 /// Before the `DICM` of a file (PS3.10 7.1).
@@ -16,22 +16,27 @@ pub(super) const PREAMBLE_BYTES: u64 = 128;
 
 /// A data set that is being received. Dropped before [`Incoming::store`], nothing of it remains.
 pub struct Incoming<'a> {
-    spool: &'a Spool,
     announced: Announced,
-    part: Part,
-    file: BufWriter<File>,
+    part: Part<'a>,
+    file: BufWriter<Box<dyn DiskFile>>,
     /// Length of preamble and file meta information.
     header_bytes: u64,
     data_set_bytes: u64,
 }
 
 /// The temporary file, removed when dropped unless it was moved away.
-struct Part(PathBuf);
+struct Part<'a> {
+    spool: &'a Spool,
+    path: PathBuf,
+    moved: bool,
+}
 
-impl Drop for Part {
+impl Drop for Part<'_> {
     fn drop(&mut self) {
-        // After `Spool::keep` it is gone. Otherwise the next start removes what cannot be removed now.
-        let _ = fs::remove_file(&self.0);
+        if !self.moved {
+            // The next start removes what cannot be removed now.
+            let _ = self.spool.disk.remove_file(&self.path);
+        }
     }
 }
 
@@ -50,16 +55,15 @@ impl<'a> Incoming<'a> {
             .and_then(|table| table.write(&mut header))
             .map_err(|error| StoreError::Meta(error.to_string()))?;
 
-        let file = OpenOptions::new()
-            .read(true)
-            .write(true)
-            .create_new(true)
-            .open(&path)?;
-        let part = Part(path);
-        let mut file = BufWriter::with_capacity(WRITE_BUFFER_BYTES, file);
-        file.write_all(&header)?;
-        Ok(Self {
+        let file = spool.watched(spool.disk.create(&path))?;
+        let part = Part {
             spool,
+            path,
+            moved: false,
+        };
+        let mut file = BufWriter::with_capacity(WRITE_BUFFER_BYTES, file);
+        spool.watched(file.write_all(&header))?;
+        Ok(Self {
             announced,
             part,
             file,
@@ -71,28 +75,31 @@ impl<'a> Incoming<'a> {
     /// The next bytes of the data set.
     pub fn write(&mut self, bytes: &[u8]) -> Result<(), StoreError> {
         self.data_set_bytes += bytes.len() as u64;
-        let limit = self.spool.limits.object_bytes;
+        let limit = self.part.spool.limits.object_bytes;
         if self.data_set_bytes > limit {
             return Err(StoreError::TooLarge(limit));
         }
-        Ok(self.file.write_all(bytes)?)
+        Ok(self.part.spool.watched(self.file.write_all(bytes))?)
     }
 
     /// The data set is complete: checks it, and makes it durable under its own name.
     pub fn store(mut self) -> Result<Stored, StoreError> {
-        self.file.flush()?;
-        let identity = self.check()?;
-        self.file.get_ref().sync_all()?;
-        let outcome = self.spool.keep(&self.part.0, &identity)?;
+        let spool = self.part.spool;
+        spool.watched(self.file.flush())?;
+        let identity = spool.watched_store(self.check())?;
+        spool.watched(self.file.get_ref().sync())?;
+        let outcome = spool.keep(&self.part.path, &identity)?;
+        self.part.moved = true;
         Ok(Stored { identity, outcome })
     }
 
     fn check(&mut self) -> Result<Identity, StoreError> {
         let syntax = storable(&self.announced.transfer_syntax)
             .ok_or(crate::dicom::dataset::DataSetError::TransferSyntax)?;
-        let mut file = self.file.get_ref();
+        let limit = self.part.spool.limits.object_bytes;
+        let file = self.file.get_mut();
         file.seek(SeekFrom::Start(self.header_bytes))?;
-        let identity = identify(file, syntax, self.spool.limits.object_bytes)?;
+        let identity = identify(file, syntax, limit)?;
         if identity.sop_instance != self.announced.sop_instance {
             return Err(StoreError::Mismatch("SOP Instance UID"));
         }

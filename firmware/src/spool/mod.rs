@@ -11,25 +11,36 @@
 //!
 //! A path is made of checked [`Uid`]s only. There is no index: the names are the index, so nothing
 //! can contradict the files after a power cut.
+//!
+//! An instance is written under a temporary name, synced, renamed, and the folder synced; then it is
+//! acknowledged. Associations sync their files side by side and share the syncs of folders.
 
-pub(crate) mod disk;
+mod commit;
+mod health;
+mod held;
 mod incoming;
+#[cfg(test)]
+mod tests;
 
 use std::collections::HashSet;
-use std::fs::{self, File};
 use std::io::{self, BufReader, Read, Seek as _, SeekFrom};
 use std::path::{Path, PathBuf};
-use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
+use self::commit::Commits;
+use self::health::Health;
 use crate::dicom::dataset::{DataSetError, Identity};
 use crate::dicom::{Uid, UidError};
-use crate::limits::MAX_CONFLICTS;
+use crate::disk::{Disk, DiskFile};
+use crate::limits::{DISK_CHECK_EVERY, MAX_CONFLICTS};
 
 pub use incoming::Incoming;
 
 /// The folder of one appliance's instances. One process at a time; many threads.
 pub struct Spool {
+    disk: Arc<dyn Disk>,
     root: PathBuf,
     incoming: PathBuf,
     conflicts: PathBuf,
@@ -37,6 +48,9 @@ pub struct Spool {
     next: AtomicU64,
     /// The folders whose own existence is known to be durable. Also the lock under which names are given.
     folders: Mutex<HashSet<PathBuf>>,
+    commits: Commits,
+    health: Health,
+    check_every: Duration,
 }
 
 /// How much the spool takes.
@@ -105,38 +119,57 @@ pub enum StoreError {
     /// The disk failed.
     #[error("the disk failed: {0}")]
     Io(#[from] io::Error),
+    /// The disk failed earlier and has passed no check since.
+    #[error("the disk failed and has passed no check since: {0}")]
+    Latched(String),
 }
 
 impl Spool {
     /// Opens the spool in a data folder, makes its folders, and removes what was never acknowledged.
-    pub fn open(data_dir: &Path, limits: SpoolLimits) -> io::Result<Self> {
+    pub fn open(disk: Arc<dyn Disk>, data_dir: &Path, limits: SpoolLimits) -> io::Result<Self> {
         let root = data_dir.join("spool");
         let incoming = root.join(".incoming");
         let conflicts = data_dir.join("conflicts");
-        fs::create_dir_all(data_dir)?;
         for folder in [&root, &incoming, &conflicts] {
-            disk::create_folder(folder)?;
+            disk.make_folder(folder)?;
         }
-        for entry in fs::read_dir(&incoming)? {
-            fs::remove_file(entry?.path())?;
+        for name in disk.list(&incoming)? {
+            disk.remove_file(&incoming.join(name))?;
         }
         Ok(Self {
+            disk,
             root,
             incoming,
             conflicts,
             limits,
             next: AtomicU64::new(0),
             folders: Mutex::default(),
+            commits: Commits::default(),
+            health: Health::default(),
+            check_every: DISK_CHECK_EVERY,
         })
     }
 
-    /// Begins to receive a data set. Refuses at once when the disk is nearly full.
+    /// Begins to receive a data set. Refuses at once when the disk is nearly full, or not to be trusted.
     pub fn receive(&self, announced: Announced) -> Result<Incoming<'_>, StoreError> {
-        if disk::free_bytes(&self.root)? < self.limits.free_bytes {
+        self.health
+            .check(&*self.disk, &self.incoming, self.check_every)
+            .map_err(StoreError::Latched)?;
+        if self.watched(self.disk.free_bytes(&self.root))? < self.limits.free_bytes {
             return Err(StoreError::NoSpace(self.limits.free_bytes));
         }
         let number = self.next.fetch_add(1, Ordering::Relaxed);
         Incoming::create(self, self.incoming.join(format!("{number}.part")), announced)
+    }
+
+    /// Something else failed on the same disk.
+    pub fn distrust(&self, error: &io::Error) {
+        self.health.saw(error);
+    }
+
+    /// What is wrong with the disk, while nothing is acknowledged for it.
+    pub fn trouble(&self) -> Option<String> {
+        self.health.trouble()
     }
 
     /// The folder with the instances of a study; one folder per series in it.
@@ -146,15 +179,15 @@ impl Spool {
 
     /// The studies of which at least a folder is there. Names that are no UIDs are not ours.
     pub fn studies(&self) -> io::Result<Vec<Uid>> {
-        names(&self.root, Uid::parse)
+        self.names(&self.root, Uid::parse)
     }
 
     /// The instances of a study as (series, SOP instance), in ascending order.
     pub fn instances(&self, study: &Uid) -> io::Result<Vec<(Uid, Uid)>> {
         let folder = self.folder(study);
         let mut instances = Vec::new();
-        for series in names(&folder, Uid::parse)? {
-            let sop = names(&folder.join(series.as_str()), |name| {
+        for series in self.names(&folder, Uid::parse)? {
+            let sop = self.names(&folder.join(series.as_str()), |name| {
                 Uid::parse(name.strip_suffix(".dcm").unwrap_or_default())
             })?;
             instances.extend(sop.into_iter().map(|sop| (series.clone(), sop)));
@@ -170,36 +203,49 @@ impl Spool {
 
     /// Gives a received and synced file its name, durably.
     fn keep(&self, part: &Path, identity: &Identity) -> Result<StoreOutcome, StoreError> {
+        let (path, outcome) = self.watched_store(self.name(part, identity))?;
+        let folder = path.parent().unwrap_or(&self.root);
+        if let Err(error) = self.commits.sync(&*self.disk, folder) {
+            self.health.saw(&error);
+            if outcome == StoreOutcome::New {
+                // Not acknowledged, so it must come again, and must then be new.
+                let _ = self.disk.remove_file(&path);
+            }
+            return Err(error.into());
+        }
+        match self.health.trouble() {
+            // Another thread saw the disk fail meanwhile; what it then says about this file is worth nothing.
+            Some(trouble) => Err(StoreError::Latched(trouble)),
+            None => Ok(outcome),
+        }
+    }
+
+    /// Gives a file its name, which the next sync of the folder makes durable.
+    fn name(&self, part: &Path, identity: &Identity) -> Result<(PathBuf, StoreOutcome), StoreError> {
         // A poisoned lock means that another thread panicked between two renames; the disk is
         // consistent after each.
-        let mut folders = self
-            .folders
-            .lock()
-            .unwrap_or_else(std::sync::PoisonError::into_inner);
+        let mut folders = self.folders.lock().unwrap_or_else(PoisonError::into_inner);
         let path = self.path(identity);
-        if !path.try_exists()? {
+        if !self.disk.exists(&path)? {
             self.make_place(&mut folders, &self.root, identity)?;
-            disk::rename(part, &path)?;
-            return Ok(StoreOutcome::New);
+            self.disk.rename(part, &path)?;
+            return Ok((path, StoreOutcome::New));
         }
-        if same_content(part, &path)? {
-            // Its first copy may have been renamed by another thread a moment ago.
-            disk::sync_folder(&place(&self.root, identity))?;
-            fs::remove_file(part)?;
-            return Ok(StoreOutcome::Repeated);
+        if self.same_content(part, &path)? {
+            self.disk.remove_file(part)?;
+            return Ok((path, StoreOutcome::Repeated));
         }
         self.make_place(&mut folders, &self.conflicts, identity)?;
         for number in 1..=MAX_CONFLICTS {
             let path =
                 place(&self.conflicts, identity).join(format!("{}.{number}.dcm", identity.sop_instance));
-            if !path.try_exists()? {
-                disk::rename(part, &path)?;
-                return Ok(StoreOutcome::Conflicting);
+            if !self.disk.exists(&path)? {
+                self.disk.rename(part, &path)?;
+                return Ok((path, StoreOutcome::Conflicting));
             }
-            if same_content(part, &path)? {
-                disk::sync_folder(&place(&self.conflicts, identity))?;
-                fs::remove_file(part)?;
-                return Ok(StoreOutcome::Conflicting);
+            if self.same_content(part, &path)? {
+                self.disk.remove_file(part)?;
+                return Ok((path, StoreOutcome::Conflicting));
             }
         }
         Err(StoreError::TooManyConflicts)
@@ -209,11 +255,55 @@ impl Spool {
         let study = under.join(identity.study.as_str());
         for folder in [study.join(identity.series.as_str()), study].into_iter().rev() {
             if !known.contains(&folder) {
-                disk::create_folder(&folder)?;
+                self.disk.make_folder(&folder)?;
                 known.insert(folder);
             }
         }
         Ok(())
+    }
+
+    fn names(&self, folder: &Path, parse: impl Fn(&str) -> Result<Uid, UidError>) -> io::Result<Vec<Uid>> {
+        let mut found: Vec<Uid> = self
+            .disk
+            .list(folder)?
+            .iter()
+            .filter_map(|name| parse(name.to_str()?).ok())
+            .collect();
+        found.sort();
+        Ok(found)
+    }
+
+    /// Whether two files hold the same data set in the same transfer syntax. Their file meta information
+    /// may differ: it names the sender.
+    fn same_content(&self, a: &Path, b: &Path) -> io::Result<bool> {
+        let (mut a, syntax_a) = open_data_set(self.disk.open(a)?)?;
+        let (mut b, syntax_b) = open_data_set(self.disk.open(b)?)?;
+        if syntax_a != syntax_b {
+            return Ok(false);
+        }
+        let (mut block_a, mut block_b) = ([0; 8192], [0; 8192]);
+        loop {
+            let count = read_block(&mut a, &mut block_a)?;
+            if count != read_block(&mut b, &mut block_b)? || block_a[..count] != block_b[..count] {
+                return Ok(false);
+            }
+            if count == 0 {
+                return Ok(true);
+            }
+        }
+    }
+
+    /// Latches an error of the disk.
+    fn watched<T>(&self, done: io::Result<T>) -> io::Result<T> {
+        done.inspect_err(|error| self.health.saw(error))
+    }
+
+    /// Latches an error of the disk among other reasons.
+    fn watched_store<T>(&self, done: Result<T, StoreError>) -> Result<T, StoreError> {
+        done.inspect_err(|error| match error {
+            StoreError::Io(error) | StoreError::DataSet(DataSetError::Io(error)) => self.health.saw(error),
+            _ => {}
+        })
     }
 }
 
@@ -221,41 +311,11 @@ fn place(under: &Path, identity: &Identity) -> PathBuf {
     under.join(identity.study.as_str()).join(identity.series.as_str())
 }
 
-fn names(folder: &Path, parse: impl Fn(&str) -> Result<Uid, UidError>) -> io::Result<Vec<Uid>> {
-    let mut found = Vec::new();
-    for entry in fs::read_dir(folder)? {
-        let name = entry?.file_name();
-        found.extend(name.to_str().and_then(|name| parse(name).ok()));
-    }
-    found.sort();
-    Ok(found)
-}
-
-/// Whether two files hold the same data set in the same transfer syntax. Their file meta information
-/// may differ: it names the sender.
-fn same_content(a: &Path, b: &Path) -> io::Result<bool> {
-    let (mut a, syntax_a) = open_data_set(a)?;
-    let (mut b, syntax_b) = open_data_set(b)?;
-    if syntax_a != syntax_b {
-        return Ok(false);
-    }
-    let (mut block_a, mut block_b) = ([0; 8192], [0; 8192]);
-    loop {
-        let count = read_block(&mut a, &mut block_a)?;
-        if count != read_block(&mut b, &mut block_b)? || block_a[..count] != block_b[..count] {
-            return Ok(false);
-        }
-        if count == 0 {
-            return Ok(true);
-        }
-    }
-}
-
 /// A stored file, at the first byte of its data set, and its transfer syntax.
-fn open_data_set(path: &Path) -> io::Result<(BufReader<File>, String)> {
+fn open_data_set(file: Box<dyn DiskFile>) -> io::Result<(BufReader<Box<dyn DiskFile>>, String)> {
     let broken =
         |error: &dyn std::fmt::Display| io::Error::new(io::ErrorKind::InvalidData, error.to_string());
-    let mut file = BufReader::new(File::open(path)?);
+    let mut file = BufReader::new(file);
     file.seek(SeekFrom::Start(incoming::PREAMBLE_BYTES))?;
     let meta = dicom_object::FileMetaTable::from_reader(&mut file).map_err(|error| broken(&error))?;
     let syntax = meta.transfer_syntax().to_owned();

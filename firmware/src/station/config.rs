@@ -10,11 +10,12 @@ use serde::{Deserialize, Serialize};
 
 use super::services::Offered;
 use crate::dicom::{Admission, Caller, Passcode, is_ae_title};
+use crate::disk::{Disk as _, RealDisk};
 use crate::limits::{
     DEFAULT_IDLE_SECONDS, DEFAULT_MAX_ASSOCIATIONS, DEFAULT_MAX_OBJECT_MIB, DEFAULT_MIN_FREE_MIB,
     DEFAULT_PDU_KIB, DEFAULT_QUIET_SECONDS, MAX_SETTINGS_BYTES,
 };
-use crate::spool::{SpoolLimits, disk};
+use crate::spool::SpoolLimits;
 
 /// The settings file that holds every default and says what each setting means.
 pub const DEFAULTS: &str = include_str!("defaults.toml");
@@ -249,7 +250,9 @@ impl Config {
             at: None,
             message,
         };
-        let bytes = disk::read_at_most(path, MAX_SETTINGS_BYTES).map_err(|e| error(e.to_string()))?;
+        let bytes = RealDisk
+            .read_at_most(path, MAX_SETTINGS_BYTES)
+            .map_err(|e| error(e.to_string()))?;
         let text = String::from_utf8(bytes).map_err(|_| error("it is not UTF-8 text".to_owned()))?;
         Self::parse(&text, path)
     }

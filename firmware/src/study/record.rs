@@ -8,9 +8,9 @@
 //!   superseded-N/         earlier findings and pages, each about fewer images
 //! ```
 
-use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use models::findings::Findings;
 use serde::{Deserialize, Serialize};
@@ -18,8 +18,8 @@ use sha2::{Digest as _, Sha256};
 
 use super::Stage;
 use crate::dicom::Uid;
+use crate::disk::Disk;
 use crate::limits::MAX_STATE_BYTES;
-use crate::spool::disk;
 
 /// `state.json`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -34,15 +34,16 @@ pub struct State {
 
 /// The folder of all records.
 pub struct Records {
+    disk: Arc<dyn Disk>,
     root: PathBuf,
 }
 
 impl Records {
     /// Opens the records in a data folder.
-    pub fn open(data_dir: &Path) -> io::Result<Self> {
+    pub fn open(disk: Arc<dyn Disk>, data_dir: &Path) -> io::Result<Self> {
         let root = data_dir.join("studies");
-        disk::create_folder(&root)?;
-        Ok(Self { root })
+        disk.make_folder(&root)?;
+        Ok(Self { disk, root })
     }
 
     /// Where the record of a study is.
@@ -56,7 +57,8 @@ impl Records {
     /// The disk failed, or the file is not ours (`InvalidData`). It was written as a whole, so that
     /// is no trace of a power cut.
     pub fn state(&self, study: &Uid) -> io::Result<Option<State>> {
-        match disk::read_at_most(&self.folder(study).join("state.json"), MAX_STATE_BYTES) {
+        let path = self.folder(study).join("state.json");
+        match self.disk.read_at_most(&path, MAX_STATE_BYTES) {
             Ok(bytes) => Ok(Some(serde_json::from_slice(&bytes)?)),
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
             Err(error) => Err(error),
@@ -77,30 +79,30 @@ impl Records {
     /// Puts findings and page aside, durably. Nothing is deleted.
     pub fn supersede(&self, study: &Uid) -> io::Result<()> {
         let folder = self.folder(study);
-        if !folder.join("findings.json").try_exists()? {
+        if !self.disk.exists(&folder.join("findings.json"))? {
             return Ok(());
         }
         let mut number = 1;
-        while folder.join(format!("superseded-{number}")).try_exists()? {
+        while self.disk.exists(&folder.join(format!("superseded-{number}")))? {
             number += 1;
         }
         let aside = folder.join(format!("superseded-{number}"));
-        disk::create_folder(&aside)?;
+        self.disk.make_folder(&aside)?;
         for name in ["screen.png", "findings.json"] {
-            match disk::rename(&folder.join(name), &aside.join(name)) {
+            match self.disk.move_file(&folder.join(name), &aside.join(name)) {
                 Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
                 _ => {}
             }
         }
-        disk::sync_folder(&folder)
+        self.disk.sync_folder(&folder)
     }
 
     fn write(&self, study: &Uid, name: &str, bytes: &[u8]) -> io::Result<()> {
         let folder = self.folder(study);
-        if !fs::exists(&folder)? {
-            disk::create_folder(&folder)?;
+        if !self.disk.exists(&folder)? {
+            self.disk.make_folder(&folder)?;
         }
-        disk::replace(&folder.join(name), bytes)
+        self.disk.replace(&folder.join(name), bytes)
     }
 }
 
@@ -120,11 +122,16 @@ mod tests {
     use models::findings::{Fault, Reason};
 
     use super::*;
+    use crate::disk::RealDisk;
+
+    fn records(folder: &Path) -> Records {
+        Records::open(Arc::new(RealDisk), folder).unwrap()
+    }
 
     #[test]
     fn a_state_comes_back_as_it_was_kept() {
         let folder = tempfile::tempdir().unwrap();
-        let records = Records::open(folder.path()).unwrap();
+        let records = records(folder.path());
         let study = Uid::parse("1.2").unwrap();
         assert_eq!(records.state(&study).unwrap(), None);
         let reason = Reason::new("missing_contrast", Fault::Data, "no T2");
@@ -142,7 +149,7 @@ mod tests {
     #[test]
     fn superseded_findings_are_put_aside_each_time() {
         let folder = tempfile::tempdir().unwrap();
-        let records = Records::open(folder.path()).unwrap();
+        let records = records(folder.path());
         let study = Uid::parse("1.2").unwrap();
         for round in ["first", "second"] {
             records.write(&study, "findings.json", round.as_bytes()).unwrap();
@@ -150,7 +157,7 @@ mod tests {
         }
         records.supersede(&study).unwrap();
         let aside = |number| {
-            fs::read(
+            std::fs::read(
                 records
                     .folder(&study)
                     .join(format!("superseded-{number}/findings.json")),
