@@ -32,13 +32,14 @@ from pydicom import Dataset, dcmread
 from pydicom.uid import generate_uid
 from pynetdicom import AE, build_role, evt
 COMMITMENT, INSTANCE, MR = "1.2.840.10008.1.20.1", "1.2.840.10008.1.20.1.1", "1.2.840.10008.5.1.4.1.1.4"
-told = threading.Event()
+told, said = threading.Event(), []
 transaction = generate_uid()
 def report(event):
     data = event.event_information
     assert data.TransactionUID == transaction
     failed = [f"{item.FailureReason:04X}" for item in data.get("FailedSOPSequence", [])]
-    print("event", event.event_type, "committed", len(data.get("ReferencedSOPSequence", [])), "failed", *failed)
+    committed = len(data.get("ReferencedSOPSequence", []))
+    said.extend(["event", event.event_type, "committed", committed, "failed", *failed])
     told.set()
     return 0x0000, None
 ae = AE(ae_title="PYNETDICOM")
@@ -64,6 +65,7 @@ for uid in [dcmread(path).SOPInstanceUID] + sys.argv[3].split():
 status, _ = association.send_n_action(asked, 1, COMMITMENT, INSTANCE)
 print(f"action {status.Status:04X}")
 assert told.wait(30)
+print(*said)
 # Waits for the handler to end: a release that overtook its answer would call us back.
 assert association.send_c_echo().Status == 0
 association.release()
@@ -107,10 +109,10 @@ import sys, threading
 from pydicom import Dataset
 from pynetdicom import AE, evt
 COMMITMENT, INSTANCE, MR = "1.2.840.10008.1.20.1", "1.2.840.10008.1.20.1.1", "1.2.840.10008.5.1.4.1.1.4"
-told = threading.Event()
+told, said = threading.Event(), []
 def elsewhere(event):
     failed = [f"{item.FailureReason:04X}" for item in event.event_information.FailedSOPSequence]
-    print("called back by", event.assoc.requestor.ae_title, "event", event.event_type, "failed", *failed)
+    said.extend(["called back by", event.assoc.requestor.ae_title, "event", event.event_type, "failed", *failed])
     told.set()
     return 0x0000, None
 def here(event):
@@ -131,6 +133,7 @@ asked.TransactionUID, asked.ReferencedSOPSequence = "2.25.7", [item]
 status, _ = association.send_n_action(asked, 1, COMMITMENT, INSTANCE)
 print(f"action {status.Status:04X}")
 assert told.wait(30)
+print(*said)
 server.shutdown()
 "#;
 
