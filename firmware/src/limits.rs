@@ -5,8 +5,17 @@
 
 use std::time::Duration;
 
-/// Longest P-DATA-TF PDU that we announce and accept, bytes after the 6-byte header.
-pub const MAX_PDU_BYTES: u32 = 256 * 1024;
+/// Longest P-DATA-TF PDU that we announce and accept, KiB after the 6-byte header.
+pub const DEFAULT_PDU_KIB: u32 = 256;
+
+/// What that may be set to, KiB. An association holds one PDU in memory.
+pub const PDU_KIB: std::ops::RangeInclusive<u32> = 4..=4096;
+
+/// Longest P-DATA-TF PDU that we announce where we call, bytes after the 6-byte header.
+pub const MAX_PDU_BYTES: u32 = DEFAULT_PDU_KIB * 1024;
+
+/// What any peer takes, whatever it announces, bytes after the 6-byte header.
+pub const MIN_PDU_BYTES: u32 = 1024;
 
 /// Longest A-ASSOCIATE-RQ, bytes after the 6-byte header. 128 contexts with 40 transfer syntaxes of
 /// 64 characters each would need 350 KB; real peers stay below 100 KB.
@@ -15,8 +24,24 @@ pub const MAX_ASSOCIATE_BYTES: u32 = 512 * 1024;
 /// Most presentation contexts in one association: odd identifiers from 1 to 255 (PS3.8 9.3.2.2).
 pub const MAX_PRESENTATION_CONTEXTS: usize = 128;
 
-/// Longest DIMSE command set, bytes. The longest of C-STORE and C-ECHO need a few hundred.
+/// Longest DIMSE command set, bytes. The longest of those known here need a few hundred.
 pub const MAX_COMMAND_BYTES: usize = 16 * 1024;
+
+/// Longest data set of a normalized service, bytes; it is held in memory. Some 100 for each instance
+/// that it refers to.
+pub const MAX_MESSAGE_BYTES: usize = 4 * 1024 * 1024;
+
+/// Instances in one request to commit to storage.
+pub const MAX_REFERENCES: usize = 20_000;
+
+/// Storage commitment reports that wait for their turn in one association.
+pub const MAX_REPORTS_WAITING: usize = 4;
+
+/// Performed procedure steps that are remembered; a scanner makes some thirty a day.
+pub const MAX_PERFORMED_STEPS: usize = 128;
+
+/// Series in one performed procedure step.
+pub const MAX_STEP_SERIES: usize = 256;
 
 /// Longest UID, characters (PS3.5 9.1).
 pub const MAX_UID_CHARS: usize = 64;

@@ -27,12 +27,17 @@ pub struct Station {
 impl Station {
     /// Starts it on a free port and waits until it listens.
     pub fn start(folder: &Path, quiet_seconds: f64, package: &Path) -> Self {
+        Self::start_with(folder, quiet_seconds, package, "")
+    }
+
+    /// Starts it with further tables of settings.
+    pub fn start_with(folder: &Path, quiet_seconds: f64, package: &Path, tables: &str) -> Self {
         let data_dir = folder.join("data");
         let (settings, log, port_file) = (folder.join("s.toml"), folder.join("log"), data_dir.join("port"));
         let text = format!(
             "[station]\nbind = \"127.0.0.1\"\nport = 0\ndata_dir = {data_dir:?}\n\
              [study]\nquiet_seconds = {quiet_seconds}\n[limits]\nfree_mib = 1\n\
-             [model]\npackage = {package:?}\n"
+             [model]\npackage = {package:?}\n{tables}"
         );
         fs::write(&settings, text).unwrap();
         let _ = fs::remove_file(&port_file);

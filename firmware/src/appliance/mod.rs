@@ -165,6 +165,7 @@ impl Appliance {
         let (inbox, messages) = sync_channel(INBOX_MESSAGES);
         let provider = Arc::new(Provider::new(
             config.admission(),
+            config.services(),
             config.limits.associations,
             config.idle_time(),
             Arc::clone(&spool),

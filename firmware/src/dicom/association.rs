@@ -1,17 +1,24 @@
 //! One association, from its request to its end.
 
 use std::net::{SocketAddr, TcpStream};
+use std::sync::PoisonError;
 
 use dicom_ul::pdu::{AbortRQServiceProviderReason as Abort, AbortRQSource, PDataValue, PDataValueType, Pdu};
 use models::findings::{Fault, Reason};
 
 use super::Uid;
-use super::dimse::{C_CANCEL_RQ, C_ECHO_RQ, C_STORE_RQ, Command, RESPONSE, Status};
-use super::negotiate::{self, Context, Rejection, answer};
+use super::dimse::{
+    C_CANCEL_RQ, C_ECHO_RQ, C_STORE_RQ, Command, N_ACTION_RQ, N_CREATE_RQ, N_EVENT_REPORT_RQ, N_SET_RQ,
+    RESPONSE, Status,
+};
+use super::negotiate::{self, Agreed, Context, Rejection, answer};
+use super::refused::Refused;
+use super::report::Reports;
 use super::scp::Provider;
-use super::store::{self, Refused};
+use super::services::Service;
 use super::wire::{Wire, WireError};
-use crate::limits::{ARTIM, MAX_COMMAND_BYTES};
+use super::{commitment, mpps, normalized, store};
+use crate::limits::{ARTIM, MAX_COMMAND_BYTES, MAX_PDU_BYTES};
 use crate::spool::{Incoming, StoreError};
 use crate::station::refusals::Refusal;
 use crate::study::AssociationId;
@@ -32,23 +39,24 @@ impl From<WireError> for End {
 
 /// Serves one connection to its end. `busy` when it can only be told that there is no room.
 pub(super) fn serve(provider: &Provider, socket: TcpStream, peer: SocketAddr, id: AssociationId, busy: bool) {
-    let mut wire = match Wire::new(socket, &provider.stopping) {
+    let mut wire = match Wire::new(socket, &provider.stopping, provider.services.pdu_bytes) {
         Ok(wire) => wire,
         Err(error) => return tracing::warn!(%peer, %error, "cannot serve a connection"),
     };
     match establish(provider, &mut wire, peer, busy) {
-        Ok(Some((calling, contexts))) => {
+        Ok(Some((calling, agreed))) => {
             tracing::info!(%peer, calling, association = id, "association accepted");
             provider.intake.accepted(id, peer, &calling);
             Association {
                 provider,
                 wire,
-                contexts,
+                agreed,
                 peer,
                 calling,
                 id,
                 command: None,
                 data_set: None,
+                reports: Reports::default(),
             }
             .run();
         }
@@ -67,7 +75,7 @@ fn establish(
     wire: &mut Wire<'_>,
     peer: SocketAddr,
     busy: bool,
-) -> Result<Option<(String, Vec<Context>)>, End> {
+) -> Result<Option<(String, Agreed)>, End> {
     let request = match wire.receive(ARTIM, false)? {
         Pdu::AssociationRQ(request) => request,
         Pdu::AbortRQ { .. } => return Err(End::AbortedByPeer),
@@ -76,15 +84,15 @@ fn establish(
     let judged = if busy {
         Err(negotiate::busy())
     } else {
-        answer(&request, peer.ip(), &provider.admission)
+        answer(&request, peer.ip(), &provider.admission, &provider.services)
     };
     match judged {
-        Ok((accept, contexts)) => {
+        Ok((accept, agreed)) => {
             if request.called_ae_title != provider.admission.ae_title {
                 tracing::warn!(%peer, calling = request.calling_ae_title, "the peer calls us by another AE title");
             }
             wire.send(&Pdu::AssociationAC(accept))?;
-            Ok(Some((request.calling_ae_title, contexts)))
+            Ok(Some((request.calling_ae_title, agreed)))
         }
         Err(Rejection { code, text, pdu }) => {
             wire.send(&Pdu::AssociationRJ(pdu))?;
@@ -101,7 +109,7 @@ fn establish(
 struct Association<'p> {
     provider: &'p Provider,
     wire: Wire<'p>,
-    contexts: Vec<Context>,
+    agreed: Agreed,
     peer: SocketAddr,
     calling: String,
     id: AssociationId,
@@ -109,16 +117,35 @@ struct Association<'p> {
     command: Option<(u8, Vec<u8>)>,
     /// The data set under way.
     data_set: Option<DataSet<'p>>,
+    /// What this peer has still to be told about its requests to commit to storage.
+    reports: Reports,
 }
 
-/// A data set under way, to the disk or to nowhere.
+/// A data set under way; nowhere when its request is refused already.
 struct DataSet<'p> {
-    context: u8,
+    context: Context,
     request: Command,
-    sink: Result<Incoming<'p>, Refused>,
+    sink: Result<Sink<'p>, Refused>,
 }
 
-impl Association<'_> {
+/// Where a data set goes.
+enum Sink<'p> {
+    /// An instance, to the disk.
+    Disk(Incoming<'p>),
+    /// That of a normalized service, to memory.
+    Memory(Vec<u8>),
+}
+
+impl Sink<'_> {
+    fn write(&mut self, bytes: &[u8]) -> Result<(), Refused> {
+        match self {
+            Self::Disk(incoming) => Ok(incoming.write(bytes)?),
+            Self::Memory(collected) => normalized::append(collected, bytes),
+        }
+    }
+}
+
+impl<'p> Association<'p> {
     fn run(mut self) {
         let end = loop {
             if let Err(end) = self.step() {
@@ -140,6 +167,11 @@ impl Association<'_> {
         tracing::info!(peer = %self.peer, association = self.id, released, "association over");
         self.provider.intake.ended(self.id, released);
         self.wire.close();
+        if let Err(reason) = self.reports.deliver_elsewhere(self.provider, &self.calling) {
+            tracing::warn!(association = self.id, code = reason.code, "{reason}");
+            let refusal = Refusal::now(self.peer, Some(&self.calling), reason);
+            self.provider.intake.refused(refusal);
+        }
     }
 
     fn step(&mut self) -> Result<(), End> {
@@ -182,92 +214,177 @@ impl Association<'_> {
                 self.request(id, request?)
             }
             PDataValueType::Data => {
-                let Some(data_set) = self.data_set.as_mut().filter(|data_set| data_set.context == id) else {
+                let Some(data_set) = self
+                    .data_set
+                    .as_mut()
+                    .filter(|data_set| data_set.context.id == id)
+                else {
                     return Err(End::Violation("a data set that no command announced"));
                 };
-                if let Ok(incoming) = &mut data_set.sink
-                    && let Err(error) = incoming.write(&value.data)
+                if let Ok(sink) = &mut data_set.sink
+                    && let Err(refused) = sink.write(&value.data)
                 {
-                    data_set.sink = Err(error.into());
+                    data_set.sink = Err(refused);
                 }
-                if value.is_last {
-                    self.end_of_data_set()
-                } else {
-                    Ok(())
+                match self.data_set.take_if(|_| value.is_last) {
+                    Some(DataSet {
+                        context,
+                        request,
+                        sink,
+                    }) => self.end_of_data_set(context, request, sink),
+                    None => Ok(()),
                 }
             }
         }
     }
 
     fn request(&mut self, id: u8, request: Command) -> Result<(), End> {
-        let Some(context) = self.contexts.iter().find(|context| context.id == id) else {
+        let Some(context) = self.agreed.contexts.iter().find(|context| context.id == id) else {
             return Err(End::Violation("a presentation context that was not accepted"));
         };
+        let context = context.clone();
         if request.field == C_CANCEL_RQ {
             return Ok(());
+        }
+        if request.field == N_EVENT_REPORT_RQ | RESPONSE {
+            return self.report_answered(&request);
         }
         if request.field & RESPONSE != 0 || request.message_id.is_none() {
             return Err(End::Violation("a command that is no request"));
         }
-        let sink = match request.field {
-            C_STORE_RQ => store::begin(&self.provider.spool, &request, context, &self.calling),
-            C_ECHO_RQ => store::verify(&request, context),
-            _ => Err(Refused::unknown_operation()),
-        };
+        let sink = self.begin(&context, &request);
+        if request.data_set_follows {
+            let sink = sink.and_then(|sink| sink.ok_or_else(Refused::unexpected_data_set));
+            self.data_set = Some(DataSet {
+                context,
+                request,
+                sink,
+            });
+            return Ok(());
+        }
         match sink {
-            sink if request.data_set_follows => {
-                let sink = sink.and_then(|incoming| incoming.ok_or_else(Refused::unexpected_data_set));
-                self.data_set = Some(DataSet {
-                    context: id,
-                    request,
-                    sink,
-                });
-                Ok(())
-            }
             Ok(None) => self.respond(id, &request, Status::SUCCESS, None),
-            Ok(Some(_)) => self.refuse(id, &request, Refused::no_data_set()),
+            Ok(Some(sink)) => self.end_of_data_set(context, request, Ok(sink)),
             Err(refused) => self.refuse(id, &request, refused),
         }
     }
 
-    fn end_of_data_set(&mut self) -> Result<(), End> {
-        let Some(DataSet {
-            context,
-            request,
-            sink,
-        }) = self.data_set.take()
-        else {
-            return Ok(());
-        };
-        let taken = sink.and_then(|incoming| {
-            let stored = incoming.store()?;
-            self.provider
-                .intake
-                .stored(self.id, &stored)
-                .map_err(StoreError::Io)?;
-            Ok(stored)
-        });
-        match taken {
-            Ok(stored) => {
-                if let Some(reason) = store::remark(&stored) {
-                    self.provider
-                        .intake
-                        .refused(Refusal::now(self.peer, Some(&self.calling), reason));
-                }
-                self.respond(context, &request, Status::SUCCESS, None)
+    /// Where the data set of a request goes; None when it has none.
+    fn begin(&self, context: &Context, request: &Command) -> Result<Option<Sink<'p>>, Refused> {
+        let memory = |()| Some(Sink::Memory(Vec::new()));
+        match (request.field, context.service) {
+            (C_ECHO_RQ, _) => store::verify(request, context).map(|()| None),
+            (C_STORE_RQ, _) if !request.data_set_follows => Err(Refused::no_data_set()),
+            (C_STORE_RQ, _) => {
+                let provider: &'p Provider = self.provider;
+                let incoming = store::begin(&provider.spool, request, context, &self.calling)?;
+                Ok(Some(Sink::Disk(incoming)))
             }
-            Err(refused) => self.refuse(context, &request, refused),
+            (N_ACTION_RQ, Service::Commitment) if self.reports.is_full() => {
+                Err(normalized::too_much("requests before their reports are answered"))
+            }
+            (N_ACTION_RQ, Service::Commitment) => commitment::begin(request).map(memory),
+            (N_CREATE_RQ | N_SET_RQ, Service::PerformedStep) => mpps::begin(request).map(memory),
+            _ => Err(Refused::unknown_operation()),
         }
     }
 
+    fn end_of_data_set(
+        &mut self,
+        context: Context,
+        request: Command,
+        sink: Result<Sink<'p>, Refused>,
+    ) -> Result<(), End> {
+        let done = sink.and_then(|sink| match sink {
+            Sink::Disk(incoming) => self.store(incoming),
+            Sink::Memory(data_set) if request.field == N_ACTION_RQ => self.commit(&context, &data_set),
+            Sink::Memory(data_set) => self.performed(&context, &request, &data_set),
+        });
+        match done {
+            Ok(()) => self.respond(context.id, &request, Status::SUCCESS, None)?,
+            Err(refused) => self.refuse(context.id, &request, refused)?,
+        }
+        self.report_next()
+    }
+
+    fn store(&mut self, incoming: Incoming<'_>) -> Result<(), Refused> {
+        let stored = incoming.store()?;
+        if let Some(reason) = store::remark(&stored) {
+            let refusal = Refusal::now(self.peer, Some(&self.calling), reason);
+            self.provider.intake.refused(refusal);
+        }
+        let kept = self.provider.intake.stored(self.id, &stored);
+        kept.map_err(StoreError::Io)?;
+        Ok(())
+    }
+
+    fn performed(&mut self, context: &Context, request: &Command, data_set: &[u8]) -> Result<(), Refused> {
+        // A thread that panicked in there left each step as it was.
+        let steps = self.provider.performed_steps.lock();
+        let mut steps = steps.unwrap_or_else(PoisonError::into_inner);
+        if let Some(announced) = steps.take(request, data_set, &context.transfer_syntax)? {
+            // Under the lock, so that a later announcement is told later.
+            self.provider.intake.announced(announced);
+        }
+        Ok(())
+    }
+
+    fn commit(&mut self, context: &Context, data_set: &[u8]) -> Result<(), Refused> {
+        let asked = commitment::Request::read(data_set, &context.transfer_syntax)?;
+        let report = asked.judge(&self.provider.spool, &self.provider.services);
+        let (committed, of) = report.counts();
+        tracing::info!(association = self.id, committed, of, "asked to commit to storage");
+        self.reports.push(context, report);
+        Ok(())
+    }
+
+    fn report_next(&mut self) -> Result<(), End> {
+        let Some((message_id, context, report)) = self.reports.next() else {
+            return Ok(());
+        };
+        let data_set = match report.data_set(&context.transfer_syntax) {
+            Ok(data_set) => data_set,
+            // It stays unanswered, and is tried on an association of ours.
+            Err(reason) => {
+                tracing::error!(code = reason.code, "{reason}");
+                return Ok(());
+            }
+        };
+        let (id, command) = (context.id, report.command(message_id).encode());
+        self.wire
+            .send(&p_data(id, PDataValueType::Command, true, command))?;
+        // PDU header of the value: its length, its context, its control byte (PS3.8 9.3.5.1).
+        let fitting = self.agreed.peer_pdu_bytes.min(MAX_PDU_BYTES) as usize - 6;
+        let mut chunks = data_set.chunks(fitting).peekable();
+        while let Some(chunk) = chunks.next() {
+            let is_last = chunks.peek().is_none();
+            self.wire
+                .send(&p_data(id, PDataValueType::Data, is_last, chunk.to_vec()))?;
+        }
+        Ok(())
+    }
+
+    fn report_answered(&mut self, response: &Command) -> Result<(), End> {
+        if response.data_set_follows || !self.reports.answered(response.message_id_responded_to) {
+            return Err(End::Violation("a response that nothing asked for"));
+        }
+        let status = Status(response.status.unwrap_or(Status::PROCESSING_FAILURE.0));
+        tracing::info!(association = self.id, %status, "storage commitment reported");
+        self.report_next()
+    }
+
     fn refuse(&mut self, context: u8, request: &Command, refused: Refused) -> Result<(), End> {
-        let Refused { status, reason } = refused;
+        let Refused {
+            status,
+            error_id,
+            reason,
+        } = refused;
         tracing::warn!(association = self.id, %status, code = reason.code, "refused: {reason}");
         let comment = reason.text.clone();
         self.provider
             .intake
             .refused(Refusal::now(self.peer, Some(&self.calling), reason));
-        self.respond(context, request, status, Some(&comment))
+        self.respond(context, request, status, Some((&comment, error_id)))
     }
 
     fn respond(
@@ -275,27 +392,35 @@ impl Association<'_> {
         context: u8,
         request: &Command,
         status: Status,
-        comment: Option<&str>,
+        comment: Option<(&str, Option<u16>)>,
     ) -> Result<(), End> {
-        // What is no UID is not repeated.
-        let uid = |uid: &Option<String>| {
-            uid.as_deref()
-                .filter(|uid| Uid::parse(uid).is_ok())
-                .map(str::to_owned)
+        // What is no UID is not repeated. What was requested is what was affected.
+        let uid = |affected: &Option<String>, requested: &Option<String>| {
+            let uid = affected.as_deref().or(requested.as_deref())?;
+            Uid::parse(uid).is_ok().then(|| uid.to_owned())
         };
         let response = Command {
-            affected_sop_class_uid: uid(&request.affected_sop_class_uid),
-            affected_sop_instance_uid: uid(&request.affected_sop_instance_uid),
-            ..request.response(status, comment)
+            affected_sop_class_uid: uid(&request.affected_sop_class_uid, &request.requested_sop_class_uid),
+            affected_sop_instance_uid: uid(
+                &request.affected_sop_instance_uid,
+                &request.requested_sop_instance_uid,
+            ),
+            error_id: comment.and_then(|(_, error_id)| error_id),
+            ..request.response(status, comment.map(|(text, _)| text))
         };
-        let value = PDataValue {
-            presentation_context_id: context,
-            value_type: PDataValueType::Command,
-            is_last: true,
-            data: response.encode(),
-        };
-        Ok(self.wire.send(&Pdu::PData { data: vec![value] })?)
+        let pdu = p_data(context, PDataValueType::Command, true, response.encode());
+        Ok(self.wire.send(&pdu)?)
     }
+}
+
+fn p_data(context: u8, kind: PDataValueType, is_last: bool, data: Vec<u8>) -> Pdu {
+    let value = PDataValue {
+        presentation_context_id: context,
+        value_type: kind,
+        is_last,
+        data,
+    };
+    Pdu::PData { data: vec![value] }
 }
 
 /// Tells the peer, where it speaks DICOM, that the association is over.

@@ -9,6 +9,14 @@ use crate::limits::MAX_ERROR_COMMENT_CHARS;
 pub const C_STORE_RQ: u16 = 0x0001;
 /// C-ECHO-RQ.
 pub const C_ECHO_RQ: u16 = 0x0030;
+/// N-EVENT-REPORT-RQ, the one request that we send to whoever called.
+pub const N_EVENT_REPORT_RQ: u16 = 0x0100;
+/// N-SET-RQ.
+pub const N_SET_RQ: u16 = 0x0120;
+/// N-ACTION-RQ.
+pub const N_ACTION_RQ: u16 = 0x0130;
+/// N-CREATE-RQ.
+pub const N_CREATE_RQ: u16 = 0x0140;
 /// C-CANCEL-RQ, the one request without a response.
 pub const C_CANCEL_RQ: u16 = 0x0FFF;
 /// Set in the Command Field of every response.
@@ -16,23 +24,37 @@ pub const RESPONSE: u16 = 0x8000;
 /// The Command Data Set Type that means: no data set follows.
 const NO_DATA_SET: u16 = 0x0101;
 
-/// Status of a response (PS3.7 Annex C; PS3.4 B.2.3 for storage).
+/// Status of a response (PS3.7 Annex C; PS3.4 B.2.3 for storage, F.7.2 for performed procedure steps).
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Status(pub u16);
 
 impl Status {
     /// Done, and durable.
     pub const SUCCESS: Self = Self(0x0000);
-    /// We failed.
+    /// A value that the standard does not allow there.
+    pub const INVALID_ATTRIBUTE_VALUE: Self = Self(0x0106);
+    /// We failed, or the object may no longer be changed.
     pub const PROCESSING_FAILURE: Self = Self(0x0110);
-    /// Different content under a known SOP Instance UID, once too often.
+    /// Different content under a known SOP Instance UID, once too often; or a second N-CREATE.
     pub const DUPLICATE_SOP_INSTANCE: Self = Self(0x0111);
+    /// No object is known by this SOP Instance UID.
+    pub const NO_SUCH_SOP_INSTANCE: Self = Self(0x0112);
+    /// What the action is to be done with makes no sense.
+    pub const INVALID_ARGUMENT_VALUE: Self = Self(0x0115);
     /// The SOP Instance UID breaks the rules of UIDs.
     pub const INVALID_SOP_INSTANCE: Self = Self(0x0117);
+    /// The SOP class is not one of this presentation context.
+    pub const NO_SUCH_SOP_CLASS: Self = Self(0x0118);
+    /// A value that the standard demands is not there.
+    pub const MISSING_ATTRIBUTE: Self = Self(0x0120);
     /// The SOP class does not belong to the presentation context.
     pub const SOP_CLASS_NOT_SUPPORTED: Self = Self(0x0122);
+    /// The SOP class has no such action.
+    pub const NO_SUCH_ACTION: Self = Self(0x0123);
     /// A command that we do not know.
     pub const UNRECOGNIZED_OPERATION: Self = Self(0x0211);
+    /// More than our limits allow.
+    pub const RESOURCE_LIMITATION: Self = Self(0x0213);
     /// The disk is full.
     pub const OUT_OF_RESOURCES: Self = Self(0xA700);
     /// The data set contradicts the command.
@@ -58,11 +80,13 @@ impl std::fmt::Debug for Status {
     }
 }
 
-/// A command set: the elements that C-ECHO and C-STORE use, as they came, UIDs not checked.
+/// A command set: the elements that the services here use, as they came, UIDs not checked.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Command {
     /// (0000,0002).
     pub affected_sop_class_uid: Option<String>,
+    /// (0000,0003).
+    pub requested_sop_class_uid: Option<String>,
     /// (0000,0100).
     pub field: u16,
     /// (0000,0110).
@@ -77,8 +101,16 @@ pub struct Command {
     pub status: Option<u16>,
     /// (0000,0902).
     pub error_comment: Option<String>,
+    /// (0000,0903).
+    pub error_id: Option<u16>,
     /// (0000,1000).
     pub affected_sop_instance_uid: Option<String>,
+    /// (0000,1001).
+    pub requested_sop_instance_uid: Option<String>,
+    /// (0000,1002).
+    pub event_type_id: Option<u16>,
+    /// (0000,1008).
+    pub action_type_id: Option<u16>,
 }
 
 /// Why bytes are no command set.
@@ -122,6 +154,19 @@ impl Command {
         }
     }
 
+    /// N-EVENT-REPORT-RQ.
+    pub fn event_report(message_id: u16, sop_class: &str, sop_instance: &str, event_type_id: u16) -> Self {
+        Self {
+            affected_sop_class_uid: Some(sop_class.to_owned()),
+            field: N_EVENT_REPORT_RQ,
+            message_id: Some(message_id),
+            data_set_follows: true,
+            affected_sop_instance_uid: Some(sop_instance.to_owned()),
+            event_type_id: Some(event_type_id),
+            ..Self::default()
+        }
+    }
+
     /// The response to this request. UIDs are repeated by the caller where they are fit to be repeated.
     pub fn response(&self, status: Status, comment: Option<&str>) -> Self {
         Self {
@@ -129,6 +174,7 @@ impl Command {
             message_id_responded_to: Some(self.message_id.unwrap_or(0)),
             status: Some(status.0),
             error_comment: comment.map(error_comment),
+            action_type_id: self.action_type_id,
             ..Self::default()
         }
     }
@@ -152,6 +198,7 @@ impl Command {
             bytes = rest;
             match tag {
                 tags::AFFECTED_SOP_CLASS_UID => command.affected_sop_class_uid = Some(text(value)),
+                tags::REQUESTED_SOP_CLASS_UID => command.requested_sop_class_uid = Some(text(value)),
                 tags::COMMAND_FIELD => field = Some(number(value)?),
                 tags::MESSAGE_ID => command.message_id = Some(number(value)?),
                 tags::MESSAGE_ID_BEING_RESPONDED_TO => command.message_id_responded_to = Some(number(value)?),
@@ -159,7 +206,11 @@ impl Command {
                 tags::COMMAND_DATA_SET_TYPE => command.data_set_follows = number(value)? != NO_DATA_SET,
                 tags::STATUS => command.status = Some(number(value)?),
                 tags::ERROR_COMMENT => command.error_comment = Some(text(value)),
+                tags::ERROR_ID => command.error_id = Some(number(value)?),
                 tags::AFFECTED_SOP_INSTANCE_UID => command.affected_sop_instance_uid = Some(text(value)),
+                tags::REQUESTED_SOP_INSTANCE_UID => command.requested_sop_instance_uid = Some(text(value)),
+                tags::EVENT_TYPE_ID => command.event_type_id = Some(number(value)?),
+                tags::ACTION_TYPE_ID => command.action_type_id = Some(number(value)?),
                 _ => {}
             }
         }
@@ -175,34 +226,41 @@ impl Command {
         } else {
             NO_DATA_SET
         };
-        put_text(
-            &mut body,
+        let out = &mut body;
+        put_uid(
+            out,
             tags::AFFECTED_SOP_CLASS_UID,
             self.affected_sop_class_uid.as_deref(),
-            0,
         );
-        put_number(&mut body, tags::COMMAND_FIELD, Some(self.field));
-        put_number(&mut body, tags::MESSAGE_ID, self.message_id);
+        put_uid(
+            out,
+            tags::REQUESTED_SOP_CLASS_UID,
+            self.requested_sop_class_uid.as_deref(),
+        );
+        put_number(out, tags::COMMAND_FIELD, Some(self.field));
+        put_number(out, tags::MESSAGE_ID, self.message_id);
         put_number(
-            &mut body,
+            out,
             tags::MESSAGE_ID_BEING_RESPONDED_TO,
             self.message_id_responded_to,
         );
-        put_number(&mut body, tags::PRIORITY, self.priority);
-        put_number(&mut body, tags::COMMAND_DATA_SET_TYPE, Some(data_set_type));
-        put_number(&mut body, tags::STATUS, self.status);
-        put_text(
-            &mut body,
-            tags::ERROR_COMMENT,
-            self.error_comment.as_deref(),
-            b' ',
-        );
-        put_text(
-            &mut body,
+        put_number(out, tags::PRIORITY, self.priority);
+        put_number(out, tags::COMMAND_DATA_SET_TYPE, Some(data_set_type));
+        put_number(out, tags::STATUS, self.status);
+        put_text(out, tags::ERROR_COMMENT, self.error_comment.as_deref(), b' ');
+        put_number(out, tags::ERROR_ID, self.error_id);
+        put_uid(
+            out,
             tags::AFFECTED_SOP_INSTANCE_UID,
             self.affected_sop_instance_uid.as_deref(),
-            0,
         );
+        put_uid(
+            out,
+            tags::REQUESTED_SOP_INSTANCE_UID,
+            self.requested_sop_instance_uid.as_deref(),
+        );
+        put_number(out, tags::EVENT_TYPE_ID, self.event_type_id);
+        put_number(out, tags::ACTION_TYPE_ID, self.action_type_id);
 
         let mut bytes = Vec::with_capacity(12 + body.len());
         put(
@@ -245,6 +303,10 @@ fn put_number(out: &mut Vec<u8>, tag: Tag, value: Option<u16>) {
     }
 }
 
+fn put_uid(out: &mut Vec<u8>, tag: Tag, value: Option<&str>) {
+    put_text(out, tag, value, 0);
+}
+
 fn put_text(out: &mut Vec<u8>, tag: Tag, value: Option<&str>, padding: u8) {
     if let Some(value) = value {
         let mut bytes = value.as_bytes().to_vec();
@@ -280,6 +342,38 @@ mod tests {
         assert_eq!(back.status, Some(0xA700));
         assert_eq!(back.error_comment.as_deref(), Some("no space"));
         assert!(!back.data_set_follows);
+    }
+
+    #[test]
+    fn the_elements_of_normalised_services_survive_the_wire() {
+        let action = Command {
+            requested_sop_class_uid: Some("1.2.840.10008.1.20.1".into()),
+            requested_sop_instance_uid: Some("1.2.840.10008.1.20.1.1".into()),
+            field: N_ACTION_RQ,
+            message_id: Some(9),
+            data_set_follows: true,
+            action_type_id: Some(1),
+            error_id: Some(0xA710),
+            ..Command::default()
+        };
+        assert_eq!(Command::decode(&action.encode()), Ok(action.clone()));
+        assert_eq!(action.response(Status::SUCCESS, None).action_type_id, Some(1));
+        let report = Command::event_report(3, "1.2", "1.2.1", 2);
+        let bytes = report.encode();
+        assert_eq!(Command::decode(&bytes), Ok(report));
+        let tags: Vec<_> = elements(&bytes);
+        assert!(tags.is_sorted(), "{tags:x?}");
+        assert_eq!(tags.len(), 7);
+    }
+
+    /// The element numbers in the order of their bytes.
+    fn elements(mut bytes: &[u8]) -> Vec<u16> {
+        let mut found = Vec::new();
+        while let [_, _, low, high, a, b, _, _, rest @ ..] = bytes {
+            found.push(u16::from_le_bytes([*low, *high]));
+            bytes = &rest[usize::from(u16::from_le_bytes([*a, *b]))..];
+        }
+        found
     }
 
     #[test]

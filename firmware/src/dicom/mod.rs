@@ -1,4 +1,5 @@
-//! The network side: associations, C-ECHO and C-STORE as provider (SCP) and as user (SCU).
+//! The network side: associations; C-ECHO, C-STORE, storage commitment and performed procedure steps as
+//! provider (SCP); C-ECHO and C-STORE as user (SCU).
 //!
 //! PDUs are encoded and decoded by `dicom-ul`. The acceptor around them is our own, because it must
 //! look at the length and the type of a PDU before it takes memory for it, must end connections that
@@ -7,16 +8,27 @@
 //! One association is one blocking thread; what it holds in memory is one PDU.
 
 mod association;
+mod commitment;
 pub mod dataset;
 pub mod dimse;
+mod identity;
+mod mpps;
 mod negotiate;
+mod normalized;
+mod refused;
+mod report;
 pub mod scp;
 pub mod send;
+mod services;
 mod store;
 mod uid;
+mod user_information;
 mod wire;
 
+pub use commitment::Commitment;
 pub use dataset::Identity;
+pub use identity::{Credential, Identities, Passcode};
 pub use negotiate::{Admission, Caller};
 pub(crate) use negotiate::{IMPLEMENTATION_CLASS_UID, IMPLEMENTATION_VERSION, is_ae_title};
+pub use services::{Service, Services};
 pub use uid::{Uid, UidError};

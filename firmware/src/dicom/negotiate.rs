@@ -7,17 +7,16 @@ use dicom_ul::pdu::{
     AssociationAC, AssociationRJ, AssociationRJResult, AssociationRJServiceProviderASCEReason,
     AssociationRJServiceProviderPresentationReason, AssociationRJServiceUserReason as UserReason,
     AssociationRJSource, AssociationRQ, PresentationContextProposed, PresentationContextResult,
-    PresentationContextResultReason, UserVariableItem,
+    PresentationContextResultReason,
 };
 
 use super::dataset::storable;
-use crate::limits::{MAX_AE_TITLE_CHARS, MAX_PDU_BYTES, MAX_PRESENTATION_CONTEXTS};
+use super::services::{Service, Services};
+use super::{normalized, user_information};
+use crate::limits::{MAX_AE_TITLE_CHARS, MAX_PRESENTATION_CONTEXTS};
 
 /// The DICOM application context (PS3.7 Annex A.2.1).
 const APPLICATION_CONTEXT: &str = "1.2.840.10008.3.1.1.1";
-
-/// Standard storage SOP classes have this root (PS3.4 B.5), the ones still to come too.
-const STORAGE_ROOT: &str = "1.2.840.10008.5.1.4.1.1.";
 
 /// Sialoscope's Implementation Class UID: a UUID as UID (PS3.5 B.2).
 pub(crate) const IMPLEMENTATION_CLASS_UID: &str = "2.25.217206603663574593685404347756745025200";
@@ -49,8 +48,17 @@ pub struct Caller {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Context {
     pub id: u8,
+    pub service: Service,
     pub abstract_syntax: String,
     pub transfer_syntax: String,
+}
+
+/// What was agreed with a caller.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Agreed {
+    pub contexts: Vec<Context>,
+    /// The longest P-DATA-TF PDU that the caller takes, bytes after the 6-byte header.
+    pub peer_pdu_bytes: u32,
 }
 
 /// Why an association is rejected, in words for the log; the PDU says it to the peer.
@@ -66,7 +74,8 @@ pub(super) fn answer(
     request: &AssociationRQ,
     address: IpAddr,
     admission: &Admission,
-) -> Result<(AssociationAC, Vec<Context>), Rejection> {
+    services: &Services,
+) -> Result<(AssociationAC, Agreed), Rejection> {
     // PS3.8 9.3.2: a receiver tests bit 0 only.
     if request.protocol_version & 1 == 0 {
         let reason = AssociationRJServiceProviderASCEReason::ProtocolVersionNotSupported;
@@ -84,6 +93,10 @@ pub(super) fn answer(
         ));
     }
     admit(request, address, admission)?;
+    let identity = services
+        .identities
+        .judge(request, address)
+        .map_err(|text| refused_by_user("user_identity", text, UserReason::NoReasonGiven))?;
     let proposed = &request.presentation_contexts;
     let distinct = |context: &PresentationContextProposed| {
         context.id % 2 == 1 && proposed.iter().filter(|other| other.id == context.id).count() == 1
@@ -99,21 +112,23 @@ pub(super) fn answer(
     let mut taken = Vec::new();
     let results = proposed
         .iter()
-        .map(|context| judge(context, &mut taken))
+        .map(|context| judge(request, context, services, &mut taken))
         .collect();
+    let mut user_variables = user_information::answer(request, &taken, services.pdu_bytes);
+    user_variables.extend(identity);
     let accept = AssociationAC {
         protocol_version: 1,
         calling_ae_title: request.calling_ae_title.clone(),
         called_ae_title: request.called_ae_title.clone(),
         application_context_name: APPLICATION_CONTEXT.to_owned(),
         presentation_contexts: results,
-        user_variables: vec![
-            UserVariableItem::MaxLength(MAX_PDU_BYTES),
-            UserVariableItem::ImplementationClassUID(IMPLEMENTATION_CLASS_UID.to_owned()),
-            UserVariableItem::ImplementationVersionName(IMPLEMENTATION_VERSION.to_owned()),
-        ],
+        user_variables,
     };
-    Ok((accept, taken))
+    let agreed = Agreed {
+        contexts: taken,
+        peer_pdu_bytes: user_information::peer_pdu_bytes(request),
+    };
+    Ok((accept, agreed))
 }
 
 /// The rejection of a caller for whom there is no room now.
@@ -162,27 +177,37 @@ fn admit(request: &AssociationRQ, address: IpAddr, admission: &Admission) -> Res
     Ok(())
 }
 
-fn judge(proposed: &PresentationContextProposed, taken: &mut Vec<Context>) -> PresentationContextResult {
+fn judge(
+    request: &AssociationRQ,
+    proposed: &PresentationContextProposed,
+    services: &Services,
+    taken: &mut Vec<Context>,
+) -> PresentationContextResult {
     let abstract_syntax = trimmed(&proposed.abstract_syntax);
-    let known = abstract_syntax == uids::VERIFICATION || abstract_syntax.starts_with(STORAGE_ROOT);
+    let service = services.of(abstract_syntax);
+    let readable = |uid: &&str| match service {
+        Some(Service::Commitment | Service::PerformedStep) => normalized::syntax(uid).is_some(),
+        _ => storable(uid).is_some(),
+    };
     // The peer lists what it prefers first; bytes are stored as they come, so that is best for both.
-    let syntax = proposed
-        .transfer_syntaxes
-        .iter()
-        .map(|uid| trimmed(uid))
-        .find(|uid| storable(uid).is_some());
-    let (reason, transfer_syntax) = match syntax {
-        _ if !known => (
+    let mut syntaxes = proposed.transfer_syntaxes.iter().map(|uid| trimmed(uid));
+    let (reason, transfer_syntax) = match (service, syntaxes.find(readable)) {
+        (None, _) => (
             PresentationContextResultReason::AbstractSyntaxNotSupported,
             uids::IMPLICIT_VR_LITTLE_ENDIAN,
         ),
-        None => (
+        (Some(_), _) if !user_information::leaves_us_provider(request, abstract_syntax) => (
+            PresentationContextResultReason::UserRejection,
+            uids::IMPLICIT_VR_LITTLE_ENDIAN,
+        ),
+        (Some(_), None) => (
             PresentationContextResultReason::TransferSyntaxesNotSupported,
             uids::IMPLICIT_VR_LITTLE_ENDIAN,
         ),
-        Some(syntax) => {
+        (Some(service), Some(syntax)) => {
             taken.push(Context {
                 id: proposed.id,
+                service,
                 abstract_syntax: abstract_syntax.to_owned(),
                 transfer_syntax: syntax.to_owned(),
             });
@@ -196,7 +221,7 @@ fn judge(proposed: &PresentationContextProposed, taken: &mut Vec<Context>) -> Pr
     }
 }
 
-fn trimmed(uid: &str) -> &str {
+pub(super) fn trimmed(uid: &str) -> &str {
     uid.trim_end_matches(['\0', ' '])
 }
 
@@ -219,6 +244,8 @@ fn rejected(code: &'static str, text: &str, source: AssociationRJSource) -> Reje
 mod tests {
     #![allow(clippy::unwrap_used)]
     use std::net::Ipv4Addr;
+
+    use dicom_ul::pdu::{RequestorRoles, UserVariableItem};
 
     use super::*;
 
@@ -270,7 +297,7 @@ mod tests {
             (5, uids::CT_IMAGE_STORAGE, &["1.2.3.4"]),
             (7, uids::VERIFICATION, &[uids::IMPLICIT_VR_LITTLE_ENDIAN]),
         ]);
-        let (accept, taken) = answer(&request, HERE, &open()).unwrap();
+        let (accept, agreed) = answer(&request, HERE, &open(), &Services::default()).unwrap();
         let reasons: Vec<_> = accept
             .presentation_contexts
             .into_iter()
@@ -278,11 +305,94 @@ mod tests {
             .collect();
         assert_eq!(reasons, [0, 3, 4, 0]);
         assert_eq!(
-            taken[0].transfer_syntax,
+            agreed.contexts[0].transfer_syntax,
             uids::JPEG2000_LOSSLESS,
             "the peer's first that can be stored"
         );
-        assert_eq!(taken.iter().map(|c| c.id).collect::<Vec<_>>(), [1, 7]);
+        let taken = agreed.contexts.iter();
+        assert_eq!(taken.map(|c| c.id).collect::<Vec<_>>(), [1, 7]);
+    }
+
+    /// The answered items besides length, implementation class and version.
+    fn answered(items: Vec<UserVariableItem>, services: &Services) -> Vec<UserVariableItem> {
+        let mut request = request(&[
+            (1, uids::MR_IMAGE_STORAGE, &[uids::IMPLICIT_VR_LITTLE_ENDIAN]),
+            (3, uids::CT_IMAGE_STORAGE, &["1.2.3.4"]),
+        ]);
+        request.user_variables = items;
+        let (accept, _) = answer(&request, HERE, &open(), services).unwrap();
+        accept.user_variables[3..].to_vec()
+    }
+
+    #[test]
+    fn what_is_proposed_is_answered_and_nothing_else() {
+        use UserVariableItem::{
+            ScuScpRoleSelectionSubItem as Roles, SopClassExtendedNegotiationSubItem as Extended, Unknown,
+        };
+        let services = Services::default();
+        assert_eq!(answered(vec![], &services), []);
+        let (mr, ct) = (uids::MR_IMAGE_STORAGE, uids::CT_IMAGE_STORAGE);
+        let both = RequestorRoles { scu: true, scp: true };
+        let proposed = vec![
+            Unknown(0x53, vec![0, 16, 0, 16]),
+            Unknown(0x57, vec![0; 8]),
+            Extended(mr.into(), vec![3, 0, 0, 0, 2, 0]),
+            Extended(ct.into(), vec![3, 0, 0, 0, 2, 0]),
+            Roles(mr.into(), both),
+            Roles(ct.into(), both),
+        ];
+        let roles = RequestorRoles {
+            scu: true,
+            scp: false,
+        };
+        assert_eq!(
+            answered(proposed, &services),
+            [
+                Unknown(0x53, vec![0, 1, 0, 1]),
+                Extended(mr.into(), vec![2, 0, 3, 0, 0, 0]),
+                Roles(mr.into(), roles),
+            ]
+        );
+    }
+
+    #[test]
+    fn who_wants_to_be_provider_itself_is_rejected_in_that_context() {
+        let syntaxes: &[&str] = &[uids::IMPLICIT_VR_LITTLE_ENDIAN];
+        let mut request = request(&[
+            (1, uids::MR_IMAGE_STORAGE, syntaxes),
+            (3, uids::STORAGE_COMMITMENT_PUSH_MODEL, syntaxes),
+        ]);
+        let roles = RequestorRoles {
+            scu: false,
+            scp: true,
+        };
+        let class = uids::STORAGE_COMMITMENT_PUSH_MODEL.to_owned();
+        request.user_variables = vec![UserVariableItem::ScuScpRoleSelectionSubItem(class, roles)];
+        let (accept, agreed) = answer(&request, HERE, &open(), &Services::default()).unwrap();
+        let reasons = accept.presentation_contexts.into_iter().map(|c| c.reason);
+        assert_eq!(
+            reasons.collect::<Vec<_>>(),
+            [
+                PresentationContextResultReason::Acceptance,
+                PresentationContextResultReason::UserRejection
+            ]
+        );
+        assert_eq!(agreed.contexts.len(), 1);
+    }
+
+    #[test]
+    fn normalized_services_take_only_what_they_can_read() {
+        let class = uids::STORAGE_COMMITMENT_PUSH_MODEL;
+        let deflated = uids::DEFLATED_EXPLICIT_VR_LITTLE_ENDIAN;
+        let request = request(&[
+            (1, class, &[deflated, uids::EXPLICIT_VR_LITTLE_ENDIAN]),
+            (3, class, &[deflated]),
+            (5, uids::MR_IMAGE_STORAGE, &[deflated]),
+        ]);
+        let (_, agreed) = answer(&request, HERE, &open(), &Services::default()).unwrap();
+        let taken = agreed.contexts.iter().map(|c| (c.id, c.transfer_syntax.as_str()));
+        let taken: Vec<_> = taken.collect();
+        assert_eq!(taken, [(1, uids::EXPLICIT_VR_LITTLE_ENDIAN), (5, deflated)]);
     }
 
     #[test]
@@ -290,13 +400,15 @@ mod tests {
         let mut admission = open();
         let verification: &[(u8, &str, &[&str])] =
             &[(1, uids::VERIFICATION, &[uids::IMPLICIT_VR_LITTLE_ENDIAN])];
-        assert!(answer(&request(verification), HERE, &admission).is_ok());
+        assert!(answer(&request(verification), HERE, &admission, &Services::default()).is_ok());
         admission.callers = vec![Caller {
             ae_title: "MR2".into(),
             address: None,
         }];
         assert_eq!(
-            answer(&request(verification), HERE, &admission).unwrap_err().code,
+            answer(&request(verification), HERE, &admission, &Services::default())
+                .unwrap_err()
+                .code,
             "unknown_caller"
         );
         admission.callers[0] = Caller {
@@ -304,14 +416,18 @@ mod tests {
             address: Some(Ipv4Addr::new(10, 0, 0, 1).into()),
         };
         assert_eq!(
-            answer(&request(verification), HERE, &admission).unwrap_err().code,
+            answer(&request(verification), HERE, &admission, &Services::default())
+                .unwrap_err()
+                .code,
             "unknown_caller"
         );
         admission.callers[0].address = Some(HERE);
-        assert!(answer(&request(verification), HERE, &admission).is_ok());
+        assert!(answer(&request(verification), HERE, &admission, &Services::default()).is_ok());
         admission.require_called_ae_title = true;
         assert_eq!(
-            answer(&request(verification), HERE, &admission).unwrap_err().code,
+            answer(&request(verification), HERE, &admission, &Services::default())
+                .unwrap_err()
+                .code,
             "called_ae_title"
         );
     }
@@ -322,7 +438,9 @@ mod tests {
         for ids in [&[2_u8][..], &[1, 1], &[]] {
             let contexts: Vec<_> = ids.iter().map(|id| (*id, uids::VERIFICATION, syntaxes)).collect();
             assert_eq!(
-                answer(&request(&contexts), HERE, &open()).unwrap_err().code,
+                answer(&request(&contexts), HERE, &open(), &Services::default())
+                    .unwrap_err()
+                    .code,
                 "presentation_contexts"
             );
         }

@@ -2,8 +2,8 @@
 
 use std::io;
 use std::net::SocketAddr;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use models::findings::{Fault, Reason};
@@ -11,7 +11,8 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Notify;
 use tokio::task::JoinSet;
 
-use super::{Admission, association};
+use super::mpps::PerformedSteps;
+use super::{Admission, Services, association};
 use crate::limits::{STOP_GRACE, STOP_POLL, TURNED_AWAY_POLITELY};
 use crate::spool::{Spool, Stored};
 use crate::station::refusals::Refusal;
@@ -36,9 +37,11 @@ pub trait Intake: Send + Sync {
     }
 }
 
-/// A storage and verification service class provider.
+/// A provider of [`Services`].
 pub struct Provider {
     pub(super) admission: Admission,
+    pub(super) services: Services,
+    pub(super) performed_steps: Mutex<PerformedSteps>,
     pub(super) idle: Duration,
     pub(super) spool: Arc<Spool>,
     pub(super) intake: Box<dyn Intake>,
@@ -52,6 +55,7 @@ impl Provider {
     /// A provider for at most `associations` at once, each silent for at most `idle`.
     pub fn new(
         admission: Admission,
+        services: Services,
         associations: usize,
         idle: Duration,
         spool: Arc<Spool>,
@@ -59,6 +63,8 @@ impl Provider {
     ) -> Self {
         Self {
             admission,
+            services,
+            performed_steps: Mutex::default(),
             idle,
             spool,
             intake,

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::fmt;
 use std::fs::File;
-use std::io::{self, BufReader, Seek as _, SeekFrom};
+use std::io::{self, BufReader, Read, Seek as _, SeekFrom};
 use std::net::{TcpStream, ToSocketAddrs as _};
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
@@ -204,7 +204,6 @@ impl Offer {
             })
         };
         let request = Command::store_request(message_id, &self.sop_class, &self.sop_instance);
-        let broke = |error: io::Error| peer("broken", format!("the association broke: {error}"));
         if let Some(context) = accepted(user, &self.syntax) {
             let mut file = match File::open(&self.path).and_then(|mut file| {
                 file.seek(SeekFrom::Start(self.data_set_at))?;
@@ -214,18 +213,14 @@ impl Offer {
                 Err(error) => return Ok(Err(Reason::new("unreadable", Fault::Data, error.to_string()))),
             };
             user.command(context, &request)?;
-            let mut data = user.association.send_pdata(context);
-            io::copy(&mut file, &mut data).map_err(broke)?;
-            data.finish().map_err(broke)?;
+            user.data(context, &mut file)?;
         } else if let Some(context) = accepted(user, uids::IMPLICIT_VR_LITTLE_ENDIAN) {
             let data_set = match self.converted() {
                 Ok(data_set) => data_set,
                 Err(reason) => return Ok(Err(reason)),
             };
             user.command(context, &request)?;
-            let mut data = user.association.send_pdata(context);
-            io::copy(&mut &data_set[..], &mut data).map_err(broke)?;
-            data.finish().map_err(broke)?;
+            user.data(context, &mut &data_set[..])?;
         } else {
             return Ok(Err(peer(
                 "not_accepted",
@@ -252,12 +247,12 @@ impl Offer {
 }
 
 /// An association that we asked for.
-struct User {
+pub(super) struct User {
     association: ClientAssociation<TcpStream>,
 }
 
 impl User {
-    fn connect(to: &Node, options: ClientAssociationOptions<'_>) -> Result<Self, Reason> {
+    pub(super) fn connect(to: &Node, options: ClientAssociationOptions<'_>) -> Result<Self, Reason> {
         let mut addresses = to
             .address
             .to_socket_addrs()
@@ -276,7 +271,10 @@ impl User {
     }
 
     /// The identifier of an accepted presentation context.
-    fn accepted(&self, fits: impl Fn(&dicom_ul::pdu::PresentationContextNegotiated) -> bool) -> Option<u8> {
+    pub(super) fn accepted(
+        &self,
+        fits: impl Fn(&dicom_ul::pdu::PresentationContextNegotiated) -> bool,
+    ) -> Option<u8> {
         let contexts = self.association.presentation_contexts();
         let accepted = |context: &&_| {
             matches!(
@@ -294,7 +292,7 @@ impl User {
             .map(|context| context.id)
     }
 
-    fn command(&mut self, context: u8, command: &Command) -> Result<(), Reason> {
+    pub(super) fn command(&mut self, context: u8, command: &Command) -> Result<(), Reason> {
         let value = PDataValue {
             presentation_context_id: context,
             value_type: PDataValueType::Command,
@@ -308,7 +306,14 @@ impl User {
             .map_err(broke)
     }
 
-    fn response(&mut self, message_id: u16) -> Result<Status, Reason> {
+    pub(super) fn data(&mut self, context: u8, source: &mut impl Read) -> Result<(), Reason> {
+        let broke = |error: io::Error| peer("broken", format!("the association broke: {error}"));
+        let mut data = self.association.send_pdata(context);
+        io::copy(source, &mut data).map_err(broke)?;
+        data.finish().map_err(broke)
+    }
+
+    pub(super) fn response(&mut self, message_id: u16) -> Result<Status, Reason> {
         let mut bytes = Vec::new();
         loop {
             let values = match self.association.receive() {
@@ -343,7 +348,7 @@ impl User {
         }
     }
 
-    fn release(self) {
+    pub(super) fn release(self) {
         // Everything was answered; a peer that does not even take the release changes nothing.
         if let Err(error) = self.association.release() {
             tracing::debug!(%error, "the release was not answered");
@@ -351,7 +356,7 @@ impl User {
     }
 }
 
-fn options<'a>(to: &'a Node, from: &'a str) -> ClientAssociationOptions<'a> {
+pub(super) fn options<'a>(to: &'a Node, from: &'a str) -> ClientAssociationOptions<'a> {
     ClientAssociationOptions::new()
         .calling_ae_title(from)
         .called_ae_title(to.ae_title.as_str())
@@ -361,7 +366,7 @@ fn options<'a>(to: &'a Node, from: &'a str) -> ClientAssociationOptions<'a> {
         .write_timeout(WRITE_TIMEOUT)
 }
 
-fn peer(code: &str, text: impl Into<String>) -> Reason {
+pub(super) fn peer(code: &str, text: impl Into<String>) -> Reason {
     Reason::new(code, Fault::Peer, text)
 }
 

@@ -3,68 +3,13 @@
 use dicom_dictionary_std::uids;
 use models::findings::{Fault, Reason};
 
+use super::Uid;
 use super::dataset::DataSetError;
 use super::dimse::{Command, Status};
 use super::negotiate::Context;
-use super::{Uid, UidError};
+use super::refused::Refused;
+use super::services::Service;
 use crate::spool::{Announced, Incoming, Spool, StoreError, StoreOutcome, Stored};
-
-/// A request that is refused: how the peer is told, and how people are.
-#[derive(Debug)]
-pub(super) struct Refused {
-    pub status: Status,
-    pub reason: Reason,
-}
-
-impl Refused {
-    fn new(status: Status, code: &str, fault: Fault, text: impl Into<String>) -> Self {
-        Self {
-            status,
-            reason: Reason::new(code, fault, text),
-        }
-    }
-
-    pub fn unknown_operation() -> Self {
-        Self::new(
-            Status::UNRECOGNIZED_OPERATION,
-            "unknown_operation",
-            Fault::Peer,
-            "only C-ECHO and C-STORE are known here",
-        )
-    }
-
-    pub fn unexpected_data_set() -> Self {
-        Self::new(
-            Status::CANNOT_UNDERSTAND,
-            "unexpected_data_set",
-            Fault::Peer,
-            "C-ECHO has no data set",
-        )
-    }
-
-    pub fn no_data_set() -> Self {
-        Self::new(
-            Status::CANNOT_UNDERSTAND,
-            "no_data_set",
-            Fault::Peer,
-            "C-STORE without a data set",
-        )
-    }
-
-    fn bad_uid(name: &str, error: UidError) -> Self {
-        Self::new(
-            Status::INVALID_SOP_INSTANCE,
-            "bad_uid",
-            Fault::Peer,
-            format!("the {name} of the command {error}"),
-        )
-    }
-
-    fn sop_class() -> Self {
-        let text = "the SOP class is not that of the presentation context";
-        Self::new(Status::SOP_CLASS_NOT_SUPPORTED, "sop_class", Fault::Peer, text)
-    }
-}
 
 impl From<StoreError> for Refused {
     fn from(error: StoreError) -> Self {
@@ -104,10 +49,10 @@ impl From<StoreError> for Refused {
 }
 
 /// C-ECHO: nothing to receive.
-pub(super) fn verify<'p>(request: &Command, context: &Context) -> Result<Option<Incoming<'p>>, Refused> {
+pub(super) fn verify(request: &Command, context: &Context) -> Result<(), Refused> {
     let class = request.affected_sop_class_uid.as_deref();
-    if class == Some(uids::VERIFICATION) && context.abstract_syntax == uids::VERIFICATION {
-        Ok(None)
+    if class == Some(uids::VERIFICATION) && context.service == Service::Verification {
+        Ok(())
     } else {
         Err(Refused::sop_class())
     }
@@ -119,13 +64,13 @@ pub(super) fn begin<'p>(
     request: &Command,
     context: &Context,
     calling: &str,
-) -> Result<Option<Incoming<'p>>, Refused> {
+) -> Result<Incoming<'p>, Refused> {
     let uid = |name, uid: &Option<String>| {
         Uid::parse(uid.as_deref().unwrap_or_default()).map_err(|error| Refused::bad_uid(name, error))
     };
     let sop_class = uid("Affected SOP Class UID", &request.affected_sop_class_uid)?;
     let sop_instance = uid("Affected SOP Instance UID", &request.affected_sop_instance_uid)?;
-    if sop_class.as_str() != context.abstract_syntax || context.abstract_syntax == uids::VERIFICATION {
+    if sop_class.as_str() != context.abstract_syntax || context.service != Service::Storage {
         return Err(Refused::sop_class());
     }
     let announced = Announced {
@@ -134,7 +79,7 @@ pub(super) fn begin<'p>(
         transfer_syntax: context.transfer_syntax.clone(),
         source: calling.to_owned(),
     };
-    Ok(Some(spool.receive(announced)?))
+    Ok(spool.receive(announced)?)
 }
 
 /// What people should know about an instance although it was stored.

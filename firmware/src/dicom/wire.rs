@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use dicom_ul::pdu::{MINIMUM_PDU_SIZE, Pdu, read_pdu, write_pdu};
 
-use crate::limits::{MAX_ASSOCIATE_BYTES, MAX_PDU_BYTES, PDU_DEADLINE, STOP_POLL, WRITE_TIMEOUT};
+use crate::limits::{MAX_ASSOCIATE_BYTES, PDU_DEADLINE, STOP_POLL, WRITE_TIMEOUT};
 
 /// How a connection ends without a release. Whoever reads it is the field engineer.
 #[derive(Debug, thiserror::Error)]
@@ -53,17 +53,20 @@ impl WireError {
 pub(super) struct Wire<'a> {
     socket: TcpStream,
     stopping: &'a AtomicBool,
+    /// Longest P-DATA-TF PDU.
+    pdu_bytes: u32,
     body: Vec<u8>,
 }
 
 impl<'a> Wire<'a> {
-    pub(super) fn new(socket: TcpStream, stopping: &'a AtomicBool) -> io::Result<Self> {
+    pub(super) fn new(socket: TcpStream, stopping: &'a AtomicBool, pdu_bytes: u32) -> io::Result<Self> {
         // A response is one small segment; waiting for more to send would cost 40 ms each.
         socket.set_nodelay(true)?;
         socket.set_write_timeout(Some(WRITE_TIMEOUT))?;
         Ok(Self {
             socket,
             stopping,
+            pdu_bytes,
             body: Vec::new(),
         })
     }
@@ -81,7 +84,7 @@ impl<'a> Wire<'a> {
         let limit = match kind {
             0x01 | 0x02 => MAX_ASSOCIATE_BYTES,
             0x03 | 0x05..=0x07 => 4,
-            0x04 => MAX_PDU_BYTES,
+            0x04 => self.pdu_bytes,
             b'G' | b'P' | b'H' | b'O' if header.is_ascii() => return Err(WireError::OtherProtocol("HTTP")),
             0x16 => return Err(WireError::OtherProtocol("TLS")),
             b'S' if header.starts_with(b"SSH") => return Err(WireError::OtherProtocol("SSH")),

@@ -18,6 +18,7 @@
 
 mod commit;
 mod health;
+mod held;
 mod incoming;
 #[cfg(test)]
 mod tests;

@@ -8,12 +8,13 @@ use std::time::Duration;
 use models::findings::{Fault, Reason};
 use serde::{Deserialize, Serialize};
 
-use crate::dicom::{Admission, Caller, is_ae_title};
+use super::services::Offered;
+use crate::dicom::{Admission, Caller, Passcode, is_ae_title};
 use crate::disk::{Disk as _, RealDisk};
 use crate::limits::{
     DEFAULT_IDLE_SECONDS, DEFAULT_KEEP_FREE_MIB, DEFAULT_MAX_ASSOCIATIONS, DEFAULT_MAX_OBJECT_MIB,
-    DEFAULT_MIN_FREE_MIB, DEFAULT_PATIENCE_SECONDS, DEFAULT_QUIET_SECONDS, DEFAULT_RETENTION_DAYS,
-    DEFAULT_WARN_FREE_MIB, MAX_SETTINGS_BYTES,
+    DEFAULT_MIN_FREE_MIB, DEFAULT_PATIENCE_SECONDS, DEFAULT_PDU_KIB, DEFAULT_QUIET_SECONDS,
+    DEFAULT_RETENTION_DAYS, DEFAULT_WARN_FREE_MIB, MAX_SETTINGS_BYTES,
 };
 use crate::spool::SpoolLimits;
 use crate::study::{Waits, retention};
@@ -33,6 +34,8 @@ pub struct Config {
     /// Where findings go. Reserved.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub destination: Vec<Destination>,
+    /// What is offered to callers.
+    pub services: Offered,
     /// When a study is complete.
     pub study: Study,
     /// How long finished studies are kept.
@@ -83,6 +86,15 @@ pub struct Peer {
     /// The address it must call from, if given.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub address: Option<IpAddr>,
+    /// The user that it says it is, where user identities are required.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub user: Option<String>,
+    /// The passcode of that user.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub passcode: Option<Passcode>,
+    /// `HOST:PORT` where it takes storage commitment reports when its own association is over.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub report_to: Option<String>,
 }
 
 /// `[[destination]]`.
@@ -149,6 +161,8 @@ pub struct Limits {
     pub object_mib: u64,
     /// Free space that must remain, MiB.
     pub free_mib: u64,
+    /// Longest P-DATA-TF PDU, KiB.
+    pub pdu_kib: u32,
 }
 
 /// `[model]`.
@@ -215,6 +229,7 @@ impl Default for Limits {
             idle_seconds: DEFAULT_IDLE_SECONDS,
             object_mib: DEFAULT_MAX_OBJECT_MIB,
             free_mib: DEFAULT_MIN_FREE_MIB,
+            pdu_kib: DEFAULT_PDU_KIB,
         }
     }
 }
@@ -331,6 +346,7 @@ impl Config {
                  must not ascend: first studies are removed, then people are warned, then images are refused"
             ));
         }
+        self.check_services()?;
         let positive = [
             ("limits.associations", self.limits.associations as u64),
             ("limits.idle_seconds", self.limits.idle_seconds),

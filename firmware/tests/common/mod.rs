@@ -6,6 +6,8 @@
     reason = "shared by several test crates"
 )]
 
+pub mod caller;
+
 use std::fs;
 use std::io::Write as _;
 use std::net::{SocketAddr, TcpStream};

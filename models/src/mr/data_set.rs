@@ -22,16 +22,20 @@ pub(super) const UNDEFINED: u32 = u32::MAX;
 
 /// How elements are written (PS3.5 §7.1, §7.3).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Syntax {
+pub struct Syntax {
+    /// Whether each element says its value representation.
     pub explicit: bool,
+    /// Whether numbers begin with their highest byte.
     pub big_endian: bool,
 }
 
 impl Syntax {
+    /// Explicit VR Little Endian.
     pub const EXPLICIT: Syntax = Syntax {
         explicit: true,
         big_endian: false,
     };
+    /// Implicit VR Little Endian.
     pub const IMPLICIT: Syntax = Syntax {
         explicit: false,
         big_endian: false,
@@ -148,7 +152,7 @@ fn dictionary_vr(tag: Tag) -> Option<VR> {
 
 /// The elements of a file or of an item, in the order of their tags.
 #[derive(Debug, Clone)]
-pub(super) struct DataSet<'b> {
+pub struct DataSet<'b> {
     elements: Vec<Element<'b>>,
     /// (0008,0005), its own or that of the data set around it.
     characters: SpecificCharacterSet,
@@ -157,7 +161,7 @@ pub(super) struct DataSet<'b> {
 
 /// One element.
 #[derive(Debug, Clone)]
-pub(super) struct Element<'b> {
+pub struct Element<'b> {
     tag: Tag,
     vr: Option<VR>,
     value: &'b [u8],
@@ -165,6 +169,8 @@ pub(super) struct Element<'b> {
 }
 
 impl<'b> DataSet<'b> {
+    /// Finds every element of a data set.
+    ///
     /// # Errors
     /// `Truncated` where a length reaches behind the end of the bytes, `Malformed`, `TooLarge`.
     pub fn parse(bytes: &'b [u8], syntax: Syntax) -> Result<DataSet<'b>, Broken> {
@@ -278,6 +284,7 @@ impl<'b> Element<'b> {
         trimmed(self.value)
     }
 
+    /// The items of a sequence; none for other values.
     pub fn items(&self) -> &[DataSet<'b>] {
         &self.items
     }

@@ -36,7 +36,7 @@ fn is_read(Tag(group, element): Tag) -> bool {
 
 /// Why the bytes were not walked to their end.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Broken {
+pub enum Broken {
     /// No preamble with `DICM`.
     NotDicom,
     /// A declared length reaches behind the end.

@@ -63,6 +63,8 @@ use ndarray::Array3;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+pub use self::data_set::{DataSet, Element, Syntax};
+pub use self::extent::Broken;
 use self::header::Image;
 pub use self::series::scan;
 use self::stored::StoredFile;
