@@ -209,7 +209,9 @@ async fn with_users_required_only_they_get_in() {
 struct Notes(Arc<Mutex<Vec<Announced>>>);
 
 impl Intake for Notes {
-    fn stored(&self, _: u64, _: &Stored) {}
+    fn stored(&self, _: u64, _: &Stored) -> std::io::Result<()> {
+        Ok(())
+    }
     fn ended(&self, _: u64, _: bool) {}
     fn refused(&self, _: Refusal) {}
     fn announced(&self, announced: Announced) {
