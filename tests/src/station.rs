@@ -30,7 +30,7 @@ impl Station {
         let data_dir = folder.join("data");
         let (settings, log, port_file) = (folder.join("s.toml"), folder.join("log"), data_dir.join("port"));
         let text = format!(
-            "[station]\nbind = \"127.0.0.1\"\nport = 0\ndata_dir = {data_dir:?}\n\
+            "[station]\nbind = \"127.0.0.1\"\nport = 0\nopen = true\ndata_dir = {data_dir:?}\n\
              [study]\nquiet_seconds = {quiet_seconds}\n[limits]\nfree_mib = 1\n\
              [model]\npackage = {package:?}\n"
         );

@@ -9,6 +9,8 @@
 //! The keeper is the only one who decides about studies. It owns all their state, so there is
 //! nothing to lock; associations and the analyst talk to it through one bounded inbox.
 
+mod descriptors;
+mod entrance;
 mod event;
 mod intake;
 mod keeper;
@@ -26,18 +28,19 @@ use std::sync::mpsc::{SyncSender, sync_channel};
 use board::Display;
 use models::findings::{Fault, ModelIdentity, Reason};
 use rustix::fs::FlockOperation;
-use tokio::net::TcpListener;
 use tokio::sync::{broadcast, oneshot};
 use tokio::task::JoinHandle;
 
 use crate::analysis::{Answer, Worker};
+use crate::dicom::door::Patience;
 use crate::dicom::scp::Provider;
 use crate::limits::{EVENT_BACKLOG, INBOX_MESSAGES};
-use crate::spool::{Spool, disk};
+use crate::spool::Spool;
 use crate::station::config::Config;
 use crate::station::refusals::Refusals;
 use crate::study::record::Records;
 
+use entrance::Addresses;
 pub use event::Event;
 use intake::Inbox;
 use keeper::{Keeper, Message};
@@ -95,6 +98,8 @@ pub struct Parts {
     pub display: Box<dyn Display + Send>,
     /// Who wants to know what happens; subscribe before the start to miss nothing.
     pub events: broadcast::Sender<Event>,
+    /// How long it waits for peers; what the settings say about it goes first.
+    pub patience: Patience,
 }
 
 impl Parts {
@@ -109,14 +114,16 @@ impl Parts {
             model,
             display,
             events: broadcast::Sender::new(EVENT_BACKLOG),
+            patience: Patience::default(),
         }
     }
 }
 
 /// A running appliance.
 pub struct Appliance {
-    address: SocketAddr,
+    addresses: Addresses,
     provider: Arc<Provider>,
+    watching: JoinHandle<()>,
     serving: JoinHandle<()>,
     keeping: std::thread::JoinHandle<()>,
     inbox: SyncSender<Message>,
@@ -131,7 +138,7 @@ impl Appliance {
     ///
     /// # Errors
     /// `data_dir` when the data folder cannot be used, `data_dir_in_use` when another appliance has
-    /// it, `listen` when the address cannot be listened on.
+    /// it, `listen` when the address cannot be listened on, `tls` when a file of TLS cannot be used.
     pub async fn start(config: &Config, parts: Parts) -> Result<Self, Reason> {
         let data_dir = &config.station.data_dir;
         let unusable = |error: io::Error| {
@@ -146,23 +153,22 @@ impl Appliance {
         let spool = Arc::new(Spool::open(data_dir, config.spool_limits()).map_err(unusable)?);
         let records = Records::open(data_dir).map_err(unusable)?;
         let refusals = Refusals::open(data_dir).map_err(unusable)?;
-        let (listener, address) = listen(config.listen_on()).await?;
-
         let (inbox, messages) = sync_channel(INBOX_MESSAGES);
-        let provider = Arc::new(Provider::new(
-            config.admission(),
-            config.limits.associations,
-            config.idle_time(),
-            Arc::clone(&spool),
-            Box::new(Inbox::new(inbox.clone())),
-        ));
         let Parts {
             analyst,
             model,
             display,
             events,
+            patience,
         } = parts;
-        let scene = Scene::new(config, address, model, display);
+        let door = entrance::door(config, patience)?;
+        let (listeners, addresses) = entrance::listen(config).await?;
+        let provider = Arc::new(Provider::new(
+            door,
+            Arc::clone(&spool),
+            Box::new(Inbox::new(inbox.clone())),
+        ));
+        let scene = Scene::new(config, addresses.to_string(), model, display);
         let quiet = config.quiet_time();
         let keeper = Keeper::new(
             spool,
@@ -183,17 +189,18 @@ impl Appliance {
             })
             .map_err(|error| Reason::new("thread", Fault::Hardware, error.to_string()))?;
 
-        disk::replace(&data_dir.join("port"), format!("{}\n", address.port()).as_bytes())
-            .map_err(unusable)?;
-        tracing::info!("listening on {address}");
-        if config.is_open() {
-            tracing::warn!("no [[peer]] is listed: everybody on the network may send");
+        addresses.write(data_dir).map_err(unusable)?;
+        tracing::info!("listening on {addresses}");
+        if let Some(note) = config.may_send().note() {
+            tracing::warn!("{note}");
         }
-        let _ = events.send(Event::Listening(address));
-        let serving = tokio::spawn(Arc::clone(&provider).serve(listener));
+        let _ = events.send(Event::Listening(addresses.first));
+        let watching = tokio::spawn(entrance::watch(Arc::clone(&provider), inbox.clone()));
+        let serving = tokio::spawn(Arc::clone(&provider).serve(listeners));
         Ok(Self {
-            address,
+            addresses,
             provider,
+            watching,
             serving,
             keeping,
             inbox,
@@ -202,9 +209,14 @@ impl Appliance {
         })
     }
 
-    /// Where it listens.
+    /// Where it listens: without TLS, unless that is switched off.
     pub fn address(&self) -> SocketAddr {
-        self.address
+        self.addresses.first
+    }
+
+    /// Where it listens with TLS.
+    pub fn tls_address(&self) -> Option<SocketAddr> {
+        self.addresses.tls
     }
 
     /// Waits until the appliance cannot go on, by an error of ours. What is acknowledged is on disk; a
@@ -223,6 +235,7 @@ impl Appliance {
     pub async fn stop(self) {
         tracing::info!("stopping");
         self.provider.stop();
+        self.watching.abort();
         let _ = self.serving.await;
         let Self { inbox, keeping, .. } = self;
         let kept = tokio::task::spawn_blocking(move || {
@@ -256,17 +269,4 @@ fn take(data_dir: &Path) -> Result<File, Reason> {
         Reason::new("data_dir_in_use", Fault::Configuration, text)
     })?;
     Ok(lock)
-}
-
-async fn listen(on: SocketAddr) -> Result<(TcpListener, SocketAddr), Reason> {
-    let failed = |error: io::Error| {
-        Reason::new(
-            "listen",
-            Fault::Configuration,
-            format!("cannot listen on {on}: {error}"),
-        )
-    };
-    let listener = TcpListener::bind(on).await.map_err(failed)?;
-    let address = listener.local_addr().map_err(failed)?;
-    Ok((listener, address))
 }

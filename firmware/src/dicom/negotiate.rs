@@ -1,6 +1,4 @@
-//! Who may call, and which presentation contexts are taken: decisions without input or output.
-
-use std::net::IpAddr;
+//! Which associations and presentation contexts are taken: decisions without input or output.
 
 use dicom_dictionary_std::uids;
 use dicom_ul::pdu::{
@@ -10,8 +8,9 @@ use dicom_ul::pdu::{
     PresentationContextResultReason, UserVariableItem,
 };
 
+use super::admission::{Admission, NotAdmitted, Origin, Service};
 use super::dataset::storable;
-use crate::limits::{MAX_AE_TITLE_CHARS, MAX_PDU_BYTES, MAX_PRESENTATION_CONTEXTS};
+use crate::limits::{MAX_PDU_BYTES, MAX_PRESENTATION_CONTEXTS};
 
 /// The DICOM application context (PS3.7 Annex A.2.1).
 const APPLICATION_CONTEXT: &str = "1.2.840.10008.3.1.1.1";
@@ -24,26 +23,6 @@ pub(crate) const IMPLEMENTATION_CLASS_UID: &str = "2.25.217206603663574593685404
 
 /// Implementation Version Name, at most 16 characters.
 pub(crate) const IMPLEMENTATION_VERSION: &str = concat!("SIALO_", env!("CARGO_PKG_VERSION"));
-
-/// Who may call.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Admission {
-    /// Our own AE title.
-    pub ae_title: String,
-    /// Whether callers must name it.
-    pub require_called_ae_title: bool,
-    /// Who may call; when empty, everybody may.
-    pub callers: Vec<Caller>,
-}
-
-/// One system that may call.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Caller {
-    /// Its AE title.
-    pub ae_title: String,
-    /// The address it must call from, if that matters.
-    pub address: Option<IpAddr>,
-}
 
 /// A presentation context that was taken.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -61,10 +40,10 @@ pub(super) struct Rejection {
     pub pdu: AssociationRJ,
 }
 
-/// The answer to a request from `address`.
+/// The answer to a request from `origin`.
 pub(super) fn answer(
     request: &AssociationRQ,
-    address: IpAddr,
+    origin: &Origin,
     admission: &Admission,
 ) -> Result<(AssociationAC, Vec<Context>), Rejection> {
     // PS3.8 9.3.2: a receiver tests bit 0 only.
@@ -83,7 +62,11 @@ pub(super) fn answer(
             UserReason::ApplicationContextNameNotSupported,
         ));
     }
-    admit(request, address, admission)?;
+    let calling = request.calling_ae_title.as_str();
+    admission
+        .admit(calling, &request.called_ae_title, origin)
+        .map_err(not_admitted)?;
+    let may = |service| admission.may(calling, origin, service);
     let proposed = &request.presentation_contexts;
     let distinct = |context: &PresentationContextProposed| {
         context.id % 2 == 1 && proposed.iter().filter(|other| other.id == context.id).count() == 1
@@ -99,7 +82,7 @@ pub(super) fn answer(
     let mut taken = Vec::new();
     let results = proposed
         .iter()
-        .map(|context| judge(context, &mut taken))
+        .map(|context| judge(context, &may, &mut taken))
         .collect();
     let accept = AssociationAC {
         protocol_version: 1,
@@ -117,11 +100,11 @@ pub(super) fn answer(
 }
 
 /// The rejection of a caller for whom there is no room now.
-pub(super) fn busy() -> Rejection {
+pub(super) fn busy(code: &'static str, text: &str) -> Rejection {
     let reason = AssociationRJServiceProviderPresentationReason::LocalLimitExceeded;
     Rejection {
-        code: "too_many_associations",
-        text: "there are already as many associations as allowed".to_owned(),
+        code,
+        text: text.to_owned(),
         pdu: AssociationRJ {
             result: AssociationRJResult::Transient,
             source: AssociationRJSource::ServiceProviderPresentation(reason),
@@ -129,40 +112,19 @@ pub(super) fn busy() -> Rejection {
     }
 }
 
-/// Whether a title is made of the characters and the length that VR AE allows.
-pub(crate) fn is_ae_title(title: &str) -> bool {
-    let printable = |byte: u8| (b' '..=b'~').contains(&byte) && byte != b'\\';
-    !title.trim().is_empty() && title.len() <= MAX_AE_TITLE_CHARS && title.bytes().all(printable)
+fn not_admitted(why: NotAdmitted) -> Rejection {
+    let reason = match why {
+        NotAdmitted::CalledAeTitle => UserReason::CalledAETitleNotRecognized,
+        _ => UserReason::CallingAETitleNotRecognized,
+    };
+    refused_by_user(why.code(), &why.to_string(), reason)
 }
 
-fn admit(request: &AssociationRQ, address: IpAddr, admission: &Admission) -> Result<(), Rejection> {
-    let calling = request.calling_ae_title.as_str();
-    if !is_ae_title(calling) {
-        return Err(refused_by_user(
-            "calling_ae_title",
-            "its AE title is not one",
-            UserReason::CallingAETitleNotRecognized,
-        ));
-    }
-    if admission.require_called_ae_title && request.called_ae_title != admission.ae_title {
-        return Err(refused_by_user(
-            "called_ae_title",
-            "it called another AE title",
-            UserReason::CalledAETitleNotRecognized,
-        ));
-    }
-    let listed = |caller: &Caller| caller.ae_title == calling && caller.address.is_none_or(|a| a == address);
-    if !admission.callers.is_empty() && !admission.callers.iter().any(listed) {
-        return Err(refused_by_user(
-            "unknown_caller",
-            "it is not listed as a peer",
-            UserReason::CallingAETitleNotRecognized,
-        ));
-    }
-    Ok(())
-}
-
-fn judge(proposed: &PresentationContextProposed, taken: &mut Vec<Context>) -> PresentationContextResult {
+fn judge(
+    proposed: &PresentationContextProposed,
+    may: &dyn Fn(Service) -> bool,
+    taken: &mut Vec<Context>,
+) -> PresentationContextResult {
     let abstract_syntax = trimmed(&proposed.abstract_syntax);
     let known = abstract_syntax == uids::VERIFICATION || abstract_syntax.starts_with(STORAGE_ROOT);
     // The peer lists what it prefers first; bytes are stored as they come, so that is best for both.
@@ -174,6 +136,10 @@ fn judge(proposed: &PresentationContextProposed, taken: &mut Vec<Context>) -> Pr
     let (reason, transfer_syntax) = match syntax {
         _ if !known => (
             PresentationContextResultReason::AbstractSyntaxNotSupported,
+            uids::IMPLICIT_VR_LITTLE_ENDIAN,
+        ),
+        _ if !may(Service::of(abstract_syntax)) => (
+            PresentationContextResultReason::UserRejection,
             uids::IMPLICIT_VR_LITTLE_ENDIAN,
         ),
         None => (
@@ -220,15 +186,18 @@ mod tests {
     #![allow(clippy::unwrap_used)]
     use std::net::Ipv4Addr;
 
+    use super::super::admission::{Caller, Callers};
     use super::*;
 
-    const HERE: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
+    fn here() -> Origin {
+        Origin::plain(Ipv4Addr::LOCALHOST.into())
+    }
 
     fn open() -> Admission {
         Admission {
             ae_title: "SIALOSCOPE".into(),
             require_called_ae_title: false,
-            callers: vec![],
+            callers: Callers::Everybody,
         }
     }
 
@@ -270,7 +239,7 @@ mod tests {
             (5, uids::CT_IMAGE_STORAGE, &["1.2.3.4"]),
             (7, uids::VERIFICATION, &[uids::IMPLICIT_VR_LITTLE_ENDIAN]),
         ]);
-        let (accept, taken) = answer(&request, HERE, &open()).unwrap();
+        let (accept, taken) = answer(&request, &here(), &open()).unwrap();
         let reasons: Vec<_> = accept
             .presentation_contexts
             .into_iter()
@@ -286,33 +255,31 @@ mod tests {
     }
 
     #[test]
-    fn with_peers_listed_others_stay_out() {
+    fn services_that_are_not_permitted_are_rejected_by_the_user() {
+        let syntaxes: &[&str] = &[uids::IMPLICIT_VR_LITTLE_ENDIAN];
+        let request = request(&[
+            (1, uids::VERIFICATION, syntaxes),
+            (3, uids::MR_IMAGE_STORAGE, syntaxes),
+        ]);
         let mut admission = open();
-        let verification: &[(u8, &str, &[&str])] =
-            &[(1, uids::VERIFICATION, &[uids::IMPLICIT_VR_LITTLE_ENDIAN])];
-        assert!(answer(&request(verification), HERE, &admission).is_ok());
-        admission.callers = vec![Caller {
-            ae_title: "MR2".into(),
-            address: None,
-        }];
-        assert_eq!(
-            answer(&request(verification), HERE, &admission).unwrap_err().code,
-            "unknown_caller"
-        );
-        admission.callers[0] = Caller {
+        admission.callers = Callers::Listed(vec![Caller {
             ae_title: "MR1".into(),
-            address: Some(Ipv4Addr::new(10, 0, 0, 1).into()),
-        };
+            network: None,
+            certificate: None,
+            may: vec![Service::Echo],
+        }]);
+        let (accept, taken) = answer(&request, &here(), &admission).unwrap();
+        let reasons: Vec<_> = accept
+            .presentation_contexts
+            .into_iter()
+            .map(|c| c.reason as u8)
+            .collect();
+        assert_eq!(reasons, [0, 1]);
+        assert_eq!(taken.iter().map(|c| c.id).collect::<Vec<_>>(), [1]);
+        admission.callers = Callers::Listed(vec![]);
         assert_eq!(
-            answer(&request(verification), HERE, &admission).unwrap_err().code,
+            answer(&request, &here(), &admission).unwrap_err().code,
             "unknown_caller"
-        );
-        admission.callers[0].address = Some(HERE);
-        assert!(answer(&request(verification), HERE, &admission).is_ok());
-        admission.require_called_ae_title = true;
-        assert_eq!(
-            answer(&request(verification), HERE, &admission).unwrap_err().code,
-            "called_ae_title"
         );
     }
 
@@ -322,17 +289,9 @@ mod tests {
         for ids in [&[2_u8][..], &[1, 1], &[]] {
             let contexts: Vec<_> = ids.iter().map(|id| (*id, uids::VERIFICATION, syntaxes)).collect();
             assert_eq!(
-                answer(&request(&contexts), HERE, &open()).unwrap_err().code,
+                answer(&request(&contexts), &here(), &open()).unwrap_err().code,
                 "presentation_contexts"
             );
         }
-    }
-
-    #[test]
-    fn hostile_ae_titles_are_no_ae_titles() {
-        for bad in ["", "   ", "A\\B", "A\nB", "A\0", "12345678901234567", "é"] {
-            assert!(!is_ae_title(bad), "{bad:?}");
-        }
-        assert!(is_ae_title("MR-1 upper"));
     }
 }

@@ -90,6 +90,7 @@ pub fn config(data_dir: &Path, quiet_seconds: f64) -> Config {
     let mut config = Config::default();
     config.station.bind = "127.0.0.1".parse().unwrap();
     config.station.port = 0;
+    config.station.open = true;
     config.station.data_dir = data_dir.to_owned();
     config.study.quiet_seconds = quiet_seconds;
     config.limits.free_mib = 1;

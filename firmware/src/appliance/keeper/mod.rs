@@ -42,6 +42,8 @@ pub(super) enum Message {
         study: Uid,
         outcome: Result<Box<Answer>, Reason>,
     },
+    /// What somebody has to see to before long.
+    Notices(Vec<String>),
     /// The appliance stops.
     Stop,
 }
@@ -217,6 +219,7 @@ impl Keeper {
                 self.analyzed(&study, outcome);
             }
             Message::Refused(refusal) => self.refused(refusal),
+            Message::Notices(notices) => self.scene.notices(notices),
             Message::Stop => {}
         }
     }
