@@ -275,6 +275,7 @@ impl End {
             Self::Wire(error) => match error {
                 WireError::Closed
                 | WireError::Io(_)
+                | WireError::NotReading(_)
                 | WireError::OtherProtocol(_)
                 | WireError::NoTls(_)
                 | WireError::Tls(_)

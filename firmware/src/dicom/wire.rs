@@ -34,6 +34,8 @@ pub(super) enum WireError {
     Tls(#[source] rustls::Error),
     #[error("TLS: every authority for the certificates of callers has expired")]
     NoAuthority,
+    #[error("the peer did not take an answer within {} s", .0.as_secs())]
+    NotReading(Duration),
     #[error("there was no memory for a message unit within {} s", .0.as_secs())]
     NoMemory(Duration),
     #[error("a message unit of type {0:02X}h does not exist")]
@@ -63,6 +65,7 @@ impl WireError {
             | Self::NoAuthority => "certificate_expired",
             Self::Tls(rustls::Error::InvalidCertificate(_)) => "certificate",
             Self::Tls(_) => "tls",
+            Self::NotReading(_) => "not_reading",
             Self::NoMemory(_) => "no_memory",
             Self::UnknownType(_) => "not_dicom",
             Self::Length { .. } => "length",
@@ -217,7 +220,11 @@ impl<'a> Wire<'a> {
 
     /// Writes one PDU in one piece.
     pub(super) fn send(&mut self, pdu: &Pdu) -> Result<(), WireError> {
-        Ok(self.stream.write_within(&encode(pdu)?, self.patience.write)?)
+        let patience = self.patience.write;
+        match self.stream.write_within(&encode(pdu)?, patience) {
+            Err(error) if is_timeout(&error) => Err(WireError::NotReading(patience)),
+            other => Ok(other?),
+        }
     }
 
     /// Ends the connection; the peer still reads what was sent.
@@ -278,5 +285,39 @@ impl<'a> Wire<'a> {
             }
         }
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use std::net::{TcpListener, TcpStream};
+
+    use super::*;
+
+    /// Nothing can be unplugged here; the kernel does the rest.
+    #[test]
+    fn half_open_connections_are_probed() {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let _peer = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+        let (socket, _) = listener.accept().unwrap();
+        prepare(&socket).unwrap();
+        let socket = SockRef::from(&socket);
+        assert!(socket.keepalive().unwrap() && socket.tcp_nodelay().unwrap());
+        assert_eq!(socket.tcp_keepalive_time().unwrap(), KEEPALIVE.0);
+        assert_eq!(socket.tcp_keepalive_interval().unwrap(), KEEPALIVE.1);
+        assert_eq!(socket.tcp_keepalive_retries().unwrap(), KEEPALIVE_PROBES);
+    }
+
+    #[test]
+    fn other_protocols_on_the_tls_port_are_named() {
+        assert!(expect_tls(0x16).is_ok());
+        for (first, name) in [
+            (0x01, "DICOM without TLS"),
+            (b'G', "HTTP"),
+            (b'S', "something else"),
+        ] {
+            assert!(expect_tls(first).unwrap_err().to_string().contains(name));
+        }
     }
 }

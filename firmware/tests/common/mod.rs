@@ -23,6 +23,7 @@ use dicom_ul::pdu::{PDataValue, PDataValueType, Pdu};
 use firmware::analysis::Answer;
 use firmware::appliance::{Analyst, Answering, Appliance, Event, Parts};
 use firmware::dicom::dimse::{Command, Status};
+use firmware::dicom::door::Patience;
 use firmware::dicom::send::{Node, Sent, send};
 use firmware::station::config::Config;
 use models::findings::{Fault, Findings, ModelIdentity, NOTICE, Outcome, Reason, SCHEMA, StudyIdentity};
@@ -99,6 +100,10 @@ pub fn config(data_dir: &Path, quiet_seconds: f64) -> Config {
 
 impl Station {
     pub async fn start(config: &Config) -> Self {
+        Self::start_with(config, Patience::default()).await
+    }
+
+    pub async fn start_with(config: &Config, patience: Patience) -> Self {
         let script = Arc::new(Script::default());
         let model = ModelIdentity {
             name: "test".into(),
@@ -108,7 +113,8 @@ impl Station {
         };
         let data_dir = config.station.data_dir.clone();
         let display = Box::new(PngFile::new(data_dir.join("screen.png")));
-        let parts = Parts::new(script.clone(), Ok(model), display);
+        let mut parts = Parts::new(script.clone(), Ok(model), display);
+        parts.patience = patience;
         let events = parts.events.subscribe();
         let appliance = Appliance::start(config, parts).await.unwrap();
         Self {
