@@ -237,3 +237,49 @@ fn unusable(path: &Path, why: impl ToString) -> Reason {
     let text = format!("the TLS file {}: {}", path.display(), why.to_string());
     Reason::new("tls", Fault::Configuration, text)
 }
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use std::time::Duration;
+
+    use super::*;
+
+    #[test]
+    fn a_certificate_is_named_from_thirty_days_ahead() {
+        const DAY: u64 = 86_400;
+        let end = 1_796_342_400; // 2026-12-04
+        let certificate = Certificate {
+            sha256: String::new(),
+            common_name: Some("box".into()),
+            not_after: end,
+        };
+        let warning = |at: u64| certificate.warning("TLS certificate", UNIX_EPOCH + Duration::from_secs(at));
+        let end = end as u64;
+        assert_eq!(warning(end - 30 * DAY - 1), None);
+        assert_eq!(
+            warning(end - 30 * DAY).unwrap(),
+            "TLS certificate box expires in 30 days, on 2026-12-04"
+        );
+        assert_eq!(
+            warning(end).unwrap(),
+            "TLS certificate box expires in 0 days, on 2026-12-04"
+        );
+        assert_eq!(
+            warning(end + 1).unwrap(),
+            "TLS certificate box expired on 2026-12-04"
+        );
+    }
+
+    #[test]
+    fn bytes_that_are_no_certificate_are_none() {
+        for bytes in [
+            &b""[..],
+            b"certificate",
+            &[0x30, 0x84, 0xFF, 0xFF, 0xFF, 0xFF],
+            &[0x30, 0x80],
+        ] {
+            assert_eq!(Certificate::read(bytes), None);
+        }
+    }
+}
