@@ -88,7 +88,9 @@ impl Visitor<'_> {
         match self.try_negotiate(entrance, ticket).await {
             Ok(guest) => guest,
             Err(end) => {
-                if let Some(abort) = end.abort() {
+                // Before the handshake is over, whoever speaks TLS understands no PDU.
+                let speaks_dicom = entrance == Entrance::Plain || self.tls.is_some();
+                if let Some(abort) = end.abort().filter(|_| speaks_dicom) {
                     self.part_with(&abort).await;
                 }
                 if let Some(refusal) = end.refusal(self.peer, None) {
