@@ -109,6 +109,6 @@ pub(super) async fn watch(provider: Arc<Provider>, inbox: SyncSender<Message>) {
         }
         let inbox = inbox.clone();
         // A keeper that is gone shows nothing.
-        let _ = tokio::task::spawn_blocking(move || inbox.send(Message::Notices(notices))).await;
+        let _ = tokio::task::spawn_blocking(move || drop(inbox.send(Message::Notices(notices)))).await;
     }
 }
