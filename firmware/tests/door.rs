@@ -13,6 +13,7 @@ use dicom_dictionary_std::uids;
 use dicom_ul::pdu::{
     AssociationRQ, PDataValueType, Pdu, PresentationContextProposed, UserVariableItem, read_pdu, write_pdu,
 };
+use firmware::appliance::Event;
 use firmware::dicom::admission::Service;
 use firmware::dicom::dimse::{Command, Status};
 use firmware::dicom::door::Patience;
@@ -410,17 +411,31 @@ async fn associations_wait_for_memory_and_get_it() {
     patience.pdu = SHORT;
     station = Station::start_with(&settings, patience).await;
     let to = station.appliance.address();
-    let hoarder = aside(move || {
-        let mut user = User::associate(to);
-        user.raw(&[4, 0, 0, 4, 0, 0, 0]);
-        user
+    let hoarders = aside(move || {
+        [[4, 0, 0, 4, 0, 0, 0], [4, 0, 0, 3, 0, 0, 0]].map(|header| {
+            let mut user = User::associate(to);
+            user.raw(&header);
+            user
+        })
     })
     .await;
     let (sop, bytes) = large(9);
-    let told = station.with_user(move |user| user.store(&sop, bytes)).await;
-    assert_eq!(status(&told), Status::SUCCESS);
-    assert_eq!(station.until_refused().await.code, "too_slow");
-    drop(hoarder);
+    let stored = station.with_user(move |user| {
+        let command = Command::store_request(1, uids::MR_IMAGE_STORAGE, &sop).encode();
+        user.value(PDataValueType::Command, command, true);
+        user.value(PDataValueType::Data, bytes, true);
+        status(&user.response())
+    });
+    assert_eq!(stored.await, Status::SUCCESS);
+    let first = station
+        .until(|event| match event {
+            Event::Refused(refusal) => Some(refusal.reason.code.clone()),
+            Event::InstanceStored { .. } => Some("stored".to_owned()),
+            _ => None,
+        })
+        .await;
+    assert_eq!(first, "too_slow", "only then there was memory");
+    drop(hoarders);
     station.appliance.stop().await;
 }
 

@@ -90,9 +90,8 @@ impl Visitor<'_> {
             Err(end) => {
                 // Before the handshake is over, whoever speaks TLS understands no PDU.
                 let speaks_dicom = entrance == Entrance::Plain || self.tls.is_some();
-                if let Some(abort) = end.abort().filter(|_| speaks_dicom) {
-                    self.part_with(&abort).await;
-                }
+                let abort = end.abort().filter(|_| speaks_dicom);
+                self.part_with(abort.as_ref()).await;
                 if let Some(refusal) = end.refusal(self.peer, None) {
                     self.complain(refusal).await;
                 }
@@ -124,7 +123,7 @@ impl Visitor<'_> {
                 let calling = &request.calling_ae_title;
                 let title = is_ae_title(calling).then_some(calling.as_str());
                 let reason = Reason::new(code, Fault::Peer, format!("association rejected: {text}"));
-                self.part_with(&Pdu::AssociationRJ(pdu)).await;
+                self.part_with(Some(&Pdu::AssociationRJ(pdu))).await;
                 self.complain(Refusal::now(self.peer, title, reason)).await;
                 Ok(None)
             }
@@ -229,10 +228,12 @@ impl Visitor<'_> {
         }
     }
 
-    /// Says a last word and ends the connection so that the peer still hears it.
-    async fn part_with(&mut self, word: &Pdu) {
-        // The peer may be gone.
-        let _ = timeout(STOP_POLL, self.say(word)).await;
+    /// Says a last word, if there is one, and ends the connection so that the peer still hears it.
+    async fn part_with(&mut self, word: Option<&Pdu>) {
+        if let Some(word) = word {
+            // The peer may be gone.
+            let _ = timeout(STOP_POLL, self.say(word)).await;
+        }
         let _ = socket2::SockRef::from(&self.socket).shutdown(std::net::Shutdown::Write);
         // Unread bytes would turn the close into a reset that overtakes the last PDU.
         let mut rest = [0; 1024];
