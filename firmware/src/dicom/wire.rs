@@ -192,6 +192,15 @@ impl<'a> Wire<'a> {
     /// lets come to its end, and which must make progress.
     pub(super) fn receive(&mut self, within_message: bool) -> Result<Pdu, WireError> {
         self.share = None;
+        let received = self.try_receive(within_message);
+        if received.is_err() {
+            // Parting with the peer takes time, and others wait.
+            self.share = None;
+        }
+        received
+    }
+
+    fn try_receive(&mut self, within_message: bool) -> Result<Pdu, WireError> {
         if !within_message {
             self.pace = Pace::default();
         }
@@ -204,8 +213,10 @@ impl<'a> Wire<'a> {
 
         // The bytes and what is decoded from them.
         let for_memory = Instant::now();
-        let share = self.memory.take(2 * (6 + u64::from(length)), self.patience.pdu);
-        self.share = Some(share.ok_or(WireError::NoMemory(self.patience.pdu))?);
+        // Whoever holds some while its PDU comes must give it back within the deadline of a PDU.
+        let patience = 2 * self.patience.pdu;
+        let share = self.memory.take(2 * (6 + u64::from(length)), patience);
+        self.share = Some(share.ok_or(WireError::NoMemory(patience))?);
         let for_memory = for_memory.elapsed();
         deadline += for_memory;
 

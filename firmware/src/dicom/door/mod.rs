@@ -67,7 +67,7 @@ pub struct Patience {
     pub idle: Duration,
     /// For the next byte within a message, and the time in which a message must make progress.
     pub message: Duration,
-    /// For a PDU, from its first byte to its last, and for memory to hold it.
+    /// For a PDU, from its first byte to its last; twice that for memory to hold it.
     pub pdu: Duration,
     /// For the peer to take what is written.
     pub write: Duration,
