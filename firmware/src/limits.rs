@@ -53,13 +53,67 @@ pub const MAX_AE_TITLE_CHARS: usize = 16;
 pub const MAX_ERROR_COMMENT_CHARS: usize = 64;
 
 /// Associations served at once.
-pub const DEFAULT_MAX_ASSOCIATIONS: usize = 16;
+pub const DEFAULT_MAX_ASSOCIATIONS: usize = 32;
 
-/// Callers above the limit that still hear a proper A-ASSOCIATE-RJ; more are hung up on.
-pub const TURNED_AWAY_POLITELY: usize = 8;
+/// Associations served at once that one address may have.
+pub const DEFAULT_ASSOCIATIONS_PER_PEER: usize = 8;
 
-/// From the TCP connection to the last byte of A-ASSOCIATE-RQ (the ARTIM timer of PS3.8 9.1.5).
+/// Most associations that can be configured: each is a thread.
+pub const MAX_ASSOCIATIONS: usize = 256;
+
+/// Connections without an association.
+pub const DEFAULT_WAITING: usize = 2048;
+
+/// Bytes of its request for which a connection counts as one of the waiting ones; a longer request
+/// counts as several.
+pub const WAITING_SEAT_BYTES: usize = 16 * 1024;
+
+/// File descriptors of one association: its socket, its file, the folder that is synced.
+pub const DESCRIPTORS_PER_ASSOCIATION: usize = 3;
+
+/// File descriptors for everything that is no connection.
+pub const OTHER_DESCRIPTORS: usize = 128;
+
+/// Message units of all associations together, MiB.
+pub const DEFAULT_MEMORY_MIB: u64 = 32;
+
+/// Refusals before an association that are told of one address within [`COMPLAINT_WINDOW`].
+pub const COMPLAINTS_PER_WINDOW: usize = 16;
+
+/// The while in which the refusals of an address are counted.
+pub const COMPLAINT_WINDOW: Duration = Duration::from_secs(10);
+
+/// Addresses whose refusals are counted at once; of more nothing is told.
+pub const COMPLAINT_ADDRESSES: usize = 1024;
+
+/// From the TCP connection to the end of the TLS handshake.
+pub const TLS_HANDSHAKE: Duration = Duration::from_secs(10);
+
+/// Longest PEM file, bytes. All public authorities of the world together need about 250 KB.
+pub const MAX_PEM_BYTES: u64 = 1024 * 1024;
+
+/// How often certificates are read again.
+pub const CERTIFICATE_CHECK: Duration = Duration::from_secs(3600);
+
+/// How long before its end a certificate is named on the screen.
+pub const CERTIFICATE_WARNING: Duration = Duration::from_secs(30 * 24 * 3600);
+
+/// Silence after which a connection is probed, and time between probes (TCP keepalive).
+pub const KEEPALIVE: (Duration, Duration) = (Duration::from_secs(30), Duration::from_secs(10));
+
+/// Probes without an answer after which a connection is dead.
+pub const KEEPALIVE_PROBES: u32 = 3;
+
+/// From the TCP connection, or the end of the TLS handshake, to the last byte of A-ASSOCIATE-RQ (the
+/// ARTIM timer of PS3.8 9.1.5).
 pub const ARTIM: Duration = Duration::from_secs(15);
+
+/// Silence within a message after which its association is aborted.
+pub const DIMSE_TIMEOUT: Duration = Duration::from_secs(60);
+
+/// What must come of a message in each [`DIMSE_TIMEOUT`] of waiting for it, bytes; ends messages that
+/// drip in small message units.
+pub const MIN_MESSAGE_PROGRESS_BYTES: u64 = 64 * 1024;
 
 /// From the first to the last byte of one PDU; ends connections that drip.
 pub const PDU_DEADLINE: Duration = Duration::from_secs(30);

@@ -166,8 +166,8 @@ fn check(what: &cli::ConfigCheck) -> Result<(), Reason> {
         .to_toml()
         .map_err(|error| Reason::new("toml", Fault::Us, error.to_string()))?;
     print!("{text}");
-    if config.is_open() {
-        eprintln!("note: no [[peer]] is listed: everybody on the network may send");
+    if let Some(note) = config.may_send().note() {
+        eprintln!("note: {note}");
     }
     Ok(())
 }

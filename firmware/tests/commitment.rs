@@ -6,7 +6,7 @@ mod common;
 use std::net::{SocketAddr, TcpListener};
 
 use common::caller::{Caller, blocking};
-use common::{Ids, Station, config, explicit, file, status};
+use common::{Ids, Station, config, explicit, file, peers, status};
 use dicom_core::value::DataSetSequence;
 use dicom_core::{DataElement, Length, VR};
 use dicom_dictionary_std::{tags, uids};
@@ -321,14 +321,10 @@ fn ask_and_release(address: SocketAddr) {
     while caller.receive() != Pdu::ReleaseRP {}
 }
 
-fn reported_to(port: u16) -> Peer {
-    Peer {
-        ae_title: "CALLER".into(),
-        address: None,
-        user: None,
-        passcode: None,
-        report_to: Some(format!("127.0.0.1:{port}")),
-    }
+fn reported_to(port: u16) -> Vec<Peer> {
+    peers(&format!(
+        "[[peer]]\nae_title = \"CALLER\"\nreport_to = \"127.0.0.1:{port}\"\n"
+    ))
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -336,7 +332,8 @@ async fn who_releases_early_is_called_back() {
     let folder = tempfile::tempdir().unwrap();
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let mut settings = config(folder.path(), QUIET);
-    settings.peer = vec![reported_to(listener.local_addr().unwrap().port())];
+    settings.station.open = false;
+    settings.peer = reported_to(listener.local_addr().unwrap().port());
     let station = Station::start(&settings).await;
     let address = station.appliance.address();
     let (command, event) = blocking(move || {
@@ -383,7 +380,8 @@ async fn a_report_that_reaches_nobody_is_told_with_whose_fault_it_is() {
         .unwrap()
         .port();
     let mut unreachable = config(&folder.path().join("b"), QUIET);
-    unreachable.peer = vec![reported_to(nobody)];
+    unreachable.station.open = false;
+    unreachable.peer = reported_to(nobody);
     for (settings, fault) in [
         (config(&folder.path().join("a"), QUIET), Fault::Configuration),
         (unreachable, Fault::Peer),

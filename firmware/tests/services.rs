@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use common::caller::{Caller, blocking};
-use common::{Ids, Station, config, explicit, object, status};
+use common::{Ids, Station, config, explicit, object, peers, status};
 use dicom_core::value::DataSetSequence;
 use dicom_core::{DataElement, Length, VR};
 use dicom_dictionary_std::{tags, uids};
@@ -17,12 +17,13 @@ use dicom_ul::pdu::{
     PDataValueType, Pdu, PresentationContextResultReason as Answer, UserIdentity, UserIdentityType,
     UserVariableItem,
 };
+use firmware::dicom::admission::Callers;
 use firmware::dicom::dimse::{Command, N_CREATE_RQ, N_SET_RQ, Status};
-use firmware::dicom::scp::{Intake, Provider};
+use firmware::dicom::door::{Door, Patience};
+use firmware::dicom::scp::{Intake, Listeners, Provider};
 use firmware::dicom::{Admission, Commitment, Services, Uid};
 use firmware::disk::RealDisk;
 use firmware::spool::{Spool, SpoolLimits, Stored};
-use firmware::station::config::Peer;
 use firmware::station::refusals::Refusal;
 use firmware::station::services::UserIdentity as Users;
 use firmware::study::evidence::Announced;
@@ -171,13 +172,8 @@ async fn with_users_required_only_they_get_in() {
     let folder = tempfile::tempdir().unwrap();
     let mut settings = config(folder.path(), QUIET);
     settings.services.user_identity = Users::Required;
-    settings.peer = vec![Peer {
-        ae_title: "CALLER".into(),
-        address: None,
-        user: Some("mr1".into()),
-        passcode: Some("open sesame".to_owned().try_into().unwrap()),
-        report_to: None,
-    }];
+    settings.station.open = false;
+    settings.peer = peers("[[peer]]\nae_title = \"CALLER\"\nuser = \"mr1\"\npasscode = \"open sesame\"\n");
     let mut station = Station::start(&settings).await;
     let address = station.appliance.address();
     let (good, bad, none) = blocking(move || {
@@ -253,23 +249,29 @@ async fn performed_procedure_steps_announce_their_images() {
         object_bytes: 1 << 20,
         free_bytes: 1,
     };
-    let admission = Admission {
-        ae_title: "SIALOSCOPE".into(),
-        require_called_ae_title: false,
-        callers: vec![],
+    let door = Door {
+        admission: Admission {
+            ae_title: "SIALOSCOPE".into(),
+            require_called_ae_title: false,
+            callers: Callers::Everybody,
+        },
+        tls: None,
+        capacity: config(folder.path(), QUIET).capacity(),
+        patience: Patience::default(),
     };
     let notes = Notes::default();
     let provider = Arc::new(Provider::new(
-        admission,
+        door,
         Services::default(),
-        4,
-        Duration::from_secs(60),
         Arc::new(Spool::open(Arc::new(RealDisk), folder.path(), limits).unwrap()),
         Box::new(notes.clone()),
     ));
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
-    let serving = tokio::spawn(Arc::clone(&provider).serve(listener));
+    let serving = tokio::spawn(Arc::clone(&provider).serve(Listeners {
+        plain: Some(listener),
+        tls: None,
+    }));
     blocking(move || {
         let status_is = |value| DataElement::new(tags::PERFORMED_PROCEDURE_STEP_STATUS, VR::CS, value);
         let scheduled = InMemDicomObject::from_element_iter([DataElement::new(

@@ -19,7 +19,9 @@ pub const START: Duration = Duration::from_secs(60);
 /// A running appliance with a data folder of its own.
 pub struct Station {
     child: Child,
+    /// 0 where it listens with TLS only.
     pub port: u16,
+    pub tls_port: Option<u16>,
     pub data_dir: PathBuf,
     pub log: PathBuf,
 }
@@ -27,20 +29,32 @@ pub struct Station {
 impl Station {
     /// Starts it on a free port and waits until it listens.
     pub fn start(folder: &Path, quiet_seconds: f64, package: &Path) -> Self {
-        Self::start_with(folder, quiet_seconds, package, "")
+        let rest = format!(
+            "[study]\nquiet_seconds = {quiet_seconds}\n[limits]\nfree_mib = 1\n[model]\npackage = {package:?}\n"
+        );
+        Self::launch(folder, "open = true", &rest)
     }
 
-    /// Starts it with further tables of settings.
-    pub fn start_with(folder: &Path, quiet_seconds: f64, package: &Path, tables: &str) -> Self {
+    /// The same without a model, with more keys of `[station]` and more tables.
+    pub fn start_with(folder: &Path, station: &str, tables: &str) -> Self {
+        let package = crate::no_package();
+        let rest = format!("[limits]\nfree_mib = 1\n[model]\npackage = {package:?}\n{tables}");
+        Self::launch(folder, station, &rest)
+    }
+
+    fn launch(folder: &Path, station: &str, tables: &str) -> Self {
         let data_dir = folder.join("data");
-        let (settings, log, port_file) = (folder.join("s.toml"), folder.join("log"), data_dir.join("port"));
-        let text = format!(
-            "[station]\nbind = \"127.0.0.1\"\nport = 0\ndata_dir = {data_dir:?}\n\
-             [study]\nquiet_seconds = {quiet_seconds}\n[limits]\nfree_mib = 1\n\
-             [model]\npackage = {package:?}\n{tables}"
-        );
+        let (settings, log) = (folder.join("s.toml"), folder.join("log"));
+        let (port_file, tls_port_file) = (data_dir.join("port"), data_dir.join("tls_port"));
+        let port = if station.contains("port =") {
+            ""
+        } else {
+            "port = 0\n"
+        };
+        let text =
+            format!("[station]\nbind = \"127.0.0.1\"\n{port}data_dir = {data_dir:?}\n{station}\n{tables}");
         fs::write(&settings, text).unwrap();
-        let _ = fs::remove_file(&port_file);
+        let _ = (fs::remove_file(&port_file), fs::remove_file(&tls_port_file));
         let log_file = File::options().create(true).append(true).open(&log).unwrap();
         let mut child = Command::new(crate::sialoscope())
             .args(["run", "--config"])
@@ -51,11 +65,14 @@ impl Station {
             .unwrap();
         let deadline = Instant::now() + START;
         loop {
-            // Written as a whole, so what is there is right.
-            if let Ok(text) = fs::read_to_string(&port_file) {
+            // Written as a whole, so what is there is right; the plain port comes last.
+            let port = |file| Some(fs::read_to_string(file).ok()?.trim().parse().unwrap());
+            let (plain, tls_port) = (port(&port_file), port(&tls_port_file));
+            if plain.is_some() || (station.contains("plain = false") && tls_port.is_some()) {
                 return Self {
                     child,
-                    port: text.trim().parse().unwrap(),
+                    port: plain.unwrap_or_default(),
+                    tls_port: port(&tls_port_file),
                     data_dir,
                     log,
                 };

@@ -93,7 +93,7 @@ fn pynetdicom_hears_that_nothing_is_committed() {
 fn pynetdicom_hears_what_is_committed_while_it_is_kept() {
     let folder = tempfile::tempdir().unwrap();
     let services = "[services]\nstorage_commitment = \"while_kept\"\n";
-    let station = Station::start_with(folder.path(), 600.0, tests::no_package(), services);
+    let station = Station::start_with(folder.path(), "open = true", services);
     let path = an_image(folder.path());
     let Some(told) = pynetdicom(COMMIT, station.port, &[&path, "", "roles"]) else {
         return;
@@ -144,7 +144,7 @@ fn pynetdicom_is_called_back_when_its_association_is_over() {
     let port = free.local_addr().unwrap().port().to_string();
     drop(free);
     let peer = format!("[[peer]]\nae_title = \"PYNETDICOM\"\nreport_to = \"127.0.0.1:{port}\"\n");
-    let station = Station::start_with(folder.path(), 600.0, tests::no_package(), &peer);
+    let station = Station::start_with(folder.path(), "", &peer);
     let Some(told) = pynetdicom(COMMIT_AND_ABORT, station.port, &[&port]) else {
         return;
     };
@@ -211,7 +211,7 @@ fn storescu_must_say_who_uses_it_where_that_is_required() {
     let folder = tempfile::tempdir().unwrap();
     let tables = "[services]\nuser_identity = \"required\"\n\
                   [[peer]]\nae_title = \"STORESCU\"\nuser = \"mr1\"\npasscode = \"open sesame\"\n";
-    let station = Station::start_with(folder.path(), 600.0, tests::no_package(), tables);
+    let station = Station::start_with(folder.path(), "", tables);
     let (path, port) = (an_image(folder.path()), station.port.to_string());
     let storescu = |user: &[&str]| {
         let mut command = Command::new("storescu");

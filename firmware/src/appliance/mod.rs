@@ -10,6 +10,8 @@
 //! nothing to lock; associations and the analyst talk to it through one bounded inbox.
 
 mod audited;
+mod descriptors;
+mod entrance;
 mod event;
 mod intake;
 mod keeper;
@@ -28,12 +30,12 @@ use board::Display;
 use models::findings::{Fault, ModelIdentity, Reason};
 use models::mr::Contrast;
 use rustix::fs::FlockOperation;
-use tokio::net::TcpListener;
 use tokio::runtime::Handle;
 use tokio::sync::{broadcast, oneshot};
 use tokio::task::JoinHandle;
 
 use crate::analysis::{Answer, Worker};
+use crate::dicom::door::Patience;
 use crate::dicom::scp::Provider;
 use crate::disk::{Disk, RealDisk};
 use crate::limits::{EVENT_BACKLOG, INBOX_MESSAGES};
@@ -45,6 +47,7 @@ use crate::study::open::OpenStudies;
 use crate::study::record::Records;
 
 use audited::Audited;
+use entrance::Addresses;
 pub use event::Event;
 use intake::Inbox;
 use keeper::{Keeper, Message, Rules};
@@ -103,6 +106,8 @@ pub struct Parts {
     pub display: Box<dyn Display + Send>,
     /// Who wants to know what happens; subscribe before the start to miss nothing.
     pub events: broadcast::Sender<Event>,
+    /// How long it waits for peers; what the settings say about it goes first.
+    pub patience: Patience,
 }
 
 impl Parts {
@@ -117,14 +122,16 @@ impl Parts {
             model,
             display,
             events: broadcast::Sender::new(EVENT_BACKLOG),
+            patience: Patience::default(),
         }
     }
 }
 
 /// A running appliance.
 pub struct Appliance {
-    address: SocketAddr,
+    addresses: Addresses,
     provider: Arc<Provider>,
+    watching: JoinHandle<()>,
     serving: JoinHandle<()>,
     keeping: std::thread::JoinHandle<()>,
     inbox: SyncSender<Message>,
@@ -140,7 +147,7 @@ impl Appliance {
     ///
     /// # Errors
     /// `data_dir` when the data folder cannot be used, `data_dir_in_use` when another appliance has
-    /// it, `listen` when the address cannot be listened on.
+    /// it, `listen` when the address cannot be listened on, `tls` when a file of TLS cannot be used.
     pub async fn start(config: &Config, parts: Parts) -> Result<Self, Reason> {
         let data_dir = &config.station.data_dir;
         let unusable = |error: io::Error| {
@@ -160,28 +167,24 @@ impl Appliance {
         let open = Arc::new(open);
         let refusals = Refusals::open(data_dir).map_err(unusable)?;
         let audit = Arc::new(Audit::open(data_dir, &config.station.ae_title).map_err(unusable)?);
-        let (listener, address) = listen(config.listen_on()).await?;
-
         let (inbox, messages) = sync_channel(INBOX_MESSAGES);
-        let provider = Arc::new(Provider::new(
-            config.admission(),
-            config.services(),
-            config.limits.associations,
-            config.idle_time(),
-            Arc::clone(&spool),
-            Box::new(Audited::new(
-                Inbox::new(inbox.clone(), Arc::clone(&open)),
-                Arc::clone(&spool),
-                Arc::clone(&audit),
-            )),
-        ));
         let Parts {
             analyst,
             model,
             display,
             events,
+            patience,
         } = parts;
-        let scene = Scene::new(config, address, model, display);
+        let door = entrance::door(config, patience)?;
+        let (listeners, addresses) = entrance::listen(config).await?;
+        let intake = Audited::new(
+            Inbox::new(inbox.clone(), Arc::clone(&open)),
+            Arc::clone(&spool),
+            Arc::clone(&audit),
+        );
+        let provider = Provider::new(door, config.services(), Arc::clone(&spool), Box::new(intake));
+        let provider = Arc::new(provider);
+        let scene = Scene::new(config, addresses.to_string(), model, display);
         let keeper = Keeper {
             spool,
             open,
@@ -206,18 +209,19 @@ impl Appliance {
             })
             .map_err(|error| Reason::new("thread", Fault::Hardware, error.to_string()))?;
 
-        disk.replace(&data_dir.join("port"), format!("{}\n", address.port()).as_bytes())
-            .map_err(unusable)?;
-        tracing::info!("listening on {address}");
-        if config.is_open() {
-            tracing::warn!("no [[peer]] is listed: everybody on the network may send");
+        addresses.write(&*disk, data_dir).map_err(unusable)?;
+        tracing::info!("listening on {addresses}");
+        if let Some(note) = config.may_send().note() {
+            tracing::warn!("{note}");
         }
         audit.record(&AuditEvent::Started);
-        let _ = events.send(Event::Listening(address));
-        let serving = tokio::spawn(Arc::clone(&provider).serve(listener));
+        let _ = events.send(Event::Listening(addresses.first));
+        let watching = tokio::spawn(entrance::watch(Arc::clone(&provider), inbox.clone()));
+        let serving = tokio::spawn(Arc::clone(&provider).serve(listeners));
         Ok(Self {
-            address,
+            addresses,
             provider,
+            watching,
             serving,
             keeping,
             inbox,
@@ -227,9 +231,14 @@ impl Appliance {
         })
     }
 
-    /// Where it listens.
+    /// Where it listens: without TLS, unless that is switched off.
     pub fn address(&self) -> SocketAddr {
-        self.address
+        self.addresses.first
+    }
+
+    /// Where it listens with TLS.
+    pub fn tls_address(&self) -> Option<SocketAddr> {
+        self.addresses.tls
     }
 
     /// Waits until the appliance cannot go on, by an error of ours. What is acknowledged is on disk; a
@@ -248,6 +257,7 @@ impl Appliance {
     pub async fn stop(self) {
         tracing::info!("stopping");
         self.provider.stop();
+        self.watching.abort();
         let _ = self.serving.await;
         self.audit.record(&AuditEvent::Stopped);
         let Self { inbox, keeping, .. } = self;
@@ -282,17 +292,4 @@ fn take(data_dir: &Path) -> Result<File, Reason> {
         Reason::new("data_dir_in_use", Fault::Configuration, text)
     })?;
     Ok(lock)
-}
-
-async fn listen(on: SocketAddr) -> Result<(TcpListener, SocketAddr), Reason> {
-    let failed = |error: io::Error| {
-        Reason::new(
-            "listen",
-            Fault::Configuration,
-            format!("cannot listen on {on}: {error}"),
-        )
-    };
-    let listener = TcpListener::bind(on).await.map_err(failed)?;
-    let address = listener.local_addr().map_err(failed)?;
-    Ok((listener, address))
 }

@@ -1,7 +1,6 @@
 //! Which page is on the screen.
 
 use std::collections::VecDeque;
-use std::net::SocketAddr;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::Duration;
 
@@ -49,7 +48,7 @@ pub(super) struct Scene {
 impl Scene {
     pub(super) fn new(
         config: &Config,
-        address: SocketAddr,
+        address: String,
         model: Result<ModelIdentity, Reason>,
         display: Box<dyn Display + Send>,
     ) -> Self {
@@ -57,8 +56,9 @@ impl Scene {
         let template = StatusView {
             station: "Sialoscope".to_owned(),
             ae_title: config.station.ae_title.clone(),
-            address: Some(address.to_string()),
-            open_mode: config.is_open(),
+            address: Some(address),
+            may_send: config.may_send(),
+            notices: Vec::new(),
             model: model
                 .as_ref()
                 .map(|model| format!("{} {}", model.name, model.version)),
@@ -84,6 +84,14 @@ impl Scene {
     /// Something that the status page shows has changed.
     pub(super) fn touch(&mut self) {
         self.touched = true;
+    }
+
+    /// What somebody has to see to before long.
+    pub(super) fn notices(&mut self, notices: Vec<String>) {
+        if self.template.notices != notices {
+            self.template.notices = notices;
+            self.touched = true;
+        }
     }
 
     /// Something was turned away.

@@ -150,6 +150,8 @@ fn settings_below(folder: &Path) -> Config {
     let mut config = Config::default();
     config.station.bind = IpAddr::V4(Ipv4Addr::LOCALHOST);
     config.station.port = 0;
+    // Only this machine reaches it.
+    config.station.open = true;
     config.station.data_dir = folder.join("appliance");
     config
 }

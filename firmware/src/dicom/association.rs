@@ -1,9 +1,11 @@
 //! One association, from its request to its end.
 
-use std::net::{SocketAddr, TcpStream};
+use std::net::SocketAddr;
 use std::sync::PoisonError;
 
-use dicom_ul::pdu::{AbortRQServiceProviderReason as Abort, AbortRQSource, PDataValue, PDataValueType, Pdu};
+use dicom_ul::pdu::{
+    AbortRQServiceProviderReason as Abort, AbortRQSource, AssociationAC, PDataValue, PDataValueType, Pdu,
+};
 use models::findings::{Fault, Reason};
 
 use super::Uid;
@@ -11,20 +13,20 @@ use super::dimse::{
     C_CANCEL_RQ, C_ECHO_RQ, C_STORE_RQ, Command, N_ACTION_RQ, N_CREATE_RQ, N_EVENT_REPORT_RQ, N_SET_RQ,
     RESPONSE, Status,
 };
-use super::negotiate::{self, Agreed, Context, Rejection, answer};
+use super::negotiate::{Agreed, Context};
 use super::refused::Refused;
 use super::report::Reports;
 use super::scp::Provider;
 use super::services::Service;
 use super::wire::{Wire, WireError};
 use super::{commitment, mpps, normalized, store};
-use crate::limits::{ARTIM, MAX_COMMAND_BYTES, MAX_PDU_BYTES};
+use crate::limits::{MAX_COMMAND_BYTES, MAX_PDU_BYTES};
 use crate::spool::{Incoming, StoreError};
 use crate::station::refusals::Refusal;
 use crate::study::AssociationId;
 
-/// How an association ends.
-enum End {
+/// How an association ends, or a connection before it is one.
+pub(super) enum End {
     Released,
     AbortedByPeer,
     Wire(WireError),
@@ -37,72 +39,43 @@ impl From<WireError> for End {
     }
 }
 
-/// Serves one connection to its end. `busy` when it can only be told that there is no room.
-pub(super) fn serve(provider: &Provider, socket: TcpStream, peer: SocketAddr, id: AssociationId, busy: bool) {
-    let mut wire = match Wire::new(socket, &provider.stopping, provider.services.pdu_bytes) {
-        Ok(wire) => wire,
-        Err(error) => return tracing::warn!(%peer, %error, "cannot serve a connection"),
-    };
-    match establish(provider, &mut wire, peer, busy) {
-        Ok(Some((calling, agreed))) => {
-            tracing::info!(%peer, calling, association = id, "association accepted");
-            provider.intake.accepted(id, peer, &calling);
-            Association {
-                provider,
-                wire,
-                agreed,
-                peer,
-                calling,
-                id,
-                command: None,
-                data_set: None,
-                reports: Reports::default(),
-            }
-            .run();
-        }
-        Ok(None) => wire.close(),
-        Err(end) => {
-            abort(&mut wire, &end);
-            report(provider, peer, None, &end);
-            wire.close();
-        }
-    }
+/// Somebody who asked for an association and is given one.
+pub(super) struct Guest {
+    pub accept: AssociationAC,
+    pub agreed: Agreed,
+    pub calling: String,
 }
 
-/// The request and its answer. None when the association was rejected.
-fn establish(
+/// Serves an association to its end.
+pub(super) fn serve(
     provider: &Provider,
-    wire: &mut Wire<'_>,
+    mut wire: Wire<'_>,
+    guest: Guest,
     peer: SocketAddr,
-    busy: bool,
-) -> Result<Option<(String, Agreed)>, End> {
-    let request = match wire.receive(ARTIM, false)? {
-        Pdu::AssociationRQ(request) => request,
-        Pdu::AbortRQ { .. } => return Err(End::AbortedByPeer),
-        _ => return Err(End::Violation("something else than an association request first")),
-    };
-    let judged = if busy {
-        Err(negotiate::busy())
-    } else {
-        answer(&request, peer.ip(), &provider.admission, &provider.services)
-    };
-    match judged {
-        Ok((accept, agreed)) => {
-            if request.called_ae_title != provider.admission.ae_title {
-                tracing::warn!(%peer, calling = request.calling_ae_title, "the peer calls us by another AE title");
-            }
-            wire.send(&Pdu::AssociationAC(accept))?;
-            Ok(Some((request.calling_ae_title, agreed)))
-        }
-        Err(Rejection { code, text, pdu }) => {
-            wire.send(&Pdu::AssociationRJ(pdu))?;
-            let title = negotiate::is_ae_title(&request.calling_ae_title)
-                .then_some(request.calling_ae_title.as_str());
-            let reason = Reason::new(code, Fault::Peer, format!("association rejected: {text}"));
-            provider.intake.refused(Refusal::now(peer, title, reason));
-            Ok(None)
-        }
+    id: AssociationId,
+) {
+    let Guest {
+        accept,
+        agreed,
+        calling,
+    } = guest;
+    if let Err(error) = wire.send(&Pdu::AssociationAC(accept)) {
+        return report(provider, peer, Some(&calling), &error.into());
     }
+    tracing::info!(%peer, calling, association = id, "association accepted");
+    provider.intake.accepted(id, peer, &calling);
+    Association {
+        provider,
+        wire,
+        agreed,
+        peer,
+        calling,
+        id,
+        command: None,
+        data_set: None,
+        reports: Reports::default(),
+    }
+    .run();
 }
 
 /// An association that was accepted.
@@ -154,7 +127,10 @@ impl<'p> Association<'p> {
         };
         // An unfinished data set was never acknowledged: nothing of it may stay.
         let unfinished = self.data_set.take().is_some();
-        abort(&mut self.wire, &end);
+        if let Some(abort) = end.abort() {
+            // The peer may be gone.
+            let _ = self.wire.send(&abort);
+        }
         // Some systems hang up without a release: bad manners, but nothing was turned away.
         let nothing_lost = matches!(
             end,
@@ -176,7 +152,7 @@ impl<'p> Association<'p> {
 
     fn step(&mut self) -> Result<(), End> {
         let within_message = self.command.is_some() || self.data_set.is_some();
-        match self.wire.receive(self.provider.idle, within_message)? {
+        match self.wire.receive(within_message)? {
             Pdu::PData { data } if !data.is_empty() => {
                 data.into_iter().try_for_each(|value| self.value(value))
             }
@@ -423,39 +399,51 @@ fn p_data(context: u8, kind: PDataValueType, is_last: bool, data: Vec<u8>) -> Pd
     Pdu::PData { data: vec![value] }
 }
 
-/// Tells the peer, where it speaks DICOM, that the association is over.
-fn abort(wire: &mut Wire<'_>, end: &End) {
-    let reason = match end {
-        End::Released | End::AbortedByPeer => return,
-        End::Wire(WireError::Closed | WireError::Io(_) | WireError::OtherProtocol(_)) => return,
-        End::Wire(WireError::UnknownType(_)) => Abort::UnrecognizedPdu,
-        End::Wire(WireError::Length { .. } | WireError::Malformed(_)) => Abort::InvalidPduParameter,
-        End::Wire(WireError::Silent(_) | WireError::Dripping | WireError::Stopping) => {
-            Abort::ReasonNotSpecified
-        }
-        End::Violation(_) => Abort::UnexpectedPdu,
-    };
-    // The peer may be gone.
-    let _ = wire.send(&Pdu::AbortRQ {
-        source: AbortRQSource::ServiceProvider(reason),
-    });
+impl End {
+    /// What tells the peer, where it speaks DICOM, that the association is over.
+    pub(super) fn abort(&self) -> Option<Pdu> {
+        let reason = match self {
+            Self::Released | Self::AbortedByPeer => return None,
+            Self::Violation(_) => Abort::UnexpectedPdu,
+            Self::Wire(error) => match error {
+                WireError::Closed
+                | WireError::Io(_)
+                | WireError::NotReading(_)
+                | WireError::OtherProtocol(_)
+                | WireError::NoTls(_)
+                | WireError::Tls(_)
+                | WireError::NoAuthority => return None,
+                WireError::UnknownType(_) => Abort::UnrecognizedPdu,
+                WireError::Length { .. } | WireError::Malformed(_) => Abort::InvalidPduParameter,
+                WireError::Silent(_)
+                | WireError::Dripping(_)
+                | WireError::Crawling(_)
+                | WireError::NoMemory(_)
+                | WireError::Stopping => Abort::ReasonNotSpecified,
+            },
+        };
+        let source = AbortRQSource::ServiceProvider(reason);
+        Some(Pdu::AbortRQ { source })
+    }
+
+    /// What people should know about it; none when it is nothing to know.
+    pub(super) fn refusal(&self, peer: SocketAddr, calling: Option<&str>) -> Option<Refusal> {
+        let (code, fault, text) = match self {
+            Self::Released | Self::Wire(WireError::Stopping) => return None,
+            // A connection without a word: a port scan, or a check whether we are there.
+            Self::Wire(WireError::Closed) if calling.is_none() => return None,
+            Self::AbortedByPeer => ("aborted_by_peer", Fault::Peer, "the peer broke off".to_owned()),
+            Self::Violation(what) => ("protocol_violation", Fault::Peer, format!("the peer sent {what}")),
+            Self::Wire(error) => (error.code(), error.fault(), error.to_string()),
+        };
+        Some(Refusal::now(peer, calling, Reason::new(code, fault, text)))
+    }
 }
 
 /// Writes down an end that was no release.
 fn report(provider: &Provider, peer: SocketAddr, calling: Option<&str>, end: &End) {
-    let (code, text) = match end {
-        End::Released => return,
-        // A connection without a word: a port scan, or a check whether we are there.
-        End::Wire(WireError::Closed) if calling.is_none() => {
-            return tracing::debug!(%peer, "connection without a request");
-        }
-        End::Wire(WireError::Stopping) => return,
-        End::AbortedByPeer => ("aborted_by_peer", "the peer broke off".to_owned()),
-        End::Violation(what) => ("protocol_violation", format!("the peer sent {what}")),
-        End::Wire(error) => (error.code(), error.to_string()),
-    };
-    tracing::warn!(%peer, code, "association dropped: {text}");
-    provider
-        .intake
-        .refused(Refusal::now(peer, calling, Reason::new(code, Fault::Peer, text)));
+    if let Some(refusal) = end.refusal(peer, calling) {
+        tracing::warn!(%peer, code = refusal.reason.code, "association dropped: {}", refusal.reason);
+        provider.intake.refused(refusal);
+    }
 }

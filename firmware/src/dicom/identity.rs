@@ -7,6 +7,8 @@ use dicom_ul::pdu::{AssociationRQ, UserIdentity, UserIdentityType, UserVariableI
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 
+use super::Network;
+
 /// The server response sub-item (PS3.7 D.3.3.7.2), which dicom-ul does not know.
 const SERVER_RESPONSE: u8 = 0x59;
 
@@ -24,8 +26,8 @@ pub enum Identities {
 pub struct Credential {
     /// Its calling AE title.
     pub ae_title: String,
-    /// The address it must call from, if that matters.
-    pub address: Option<IpAddr>,
+    /// The network it must call from, if that matters.
+    pub network: Option<Network>,
     /// Its user name.
     pub user: String,
     /// Its passcode; without one the user name suffices.
@@ -142,7 +144,7 @@ impl Credential {
         passcode: Option<&Passcode>,
     ) -> bool {
         let caller =
-            self.ae_title == request.calling_ae_title && self.address.is_none_or(|own| own == address);
+            self.ae_title == request.calling_ae_title && self.network.is_none_or(|own| own == address);
         let user = Passcode::of(self.user.as_bytes()).is(&Passcode::of(&said.primary_field()));
         let proved = match (&self.passcode, passcode) {
             (Some(own), Some(said)) => own.is(said),
@@ -165,7 +167,7 @@ mod tests {
     fn required(passcode: Option<&str>) -> Identities {
         Identities::Required(vec![Credential {
             ae_title: "MR1".into(),
-            address: None,
+            network: None,
             user: "scanner".into(),
             passcode: passcode.map(|text| Passcode::try_from(text.to_owned()).unwrap()),
         }])

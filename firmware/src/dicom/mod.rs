@@ -5,12 +5,15 @@
 //! look at the length and the type of a PDU before it takes memory for it, must end connections that
 //! drip, and must store transfer syntaxes that nobody here can decode.
 //!
-//! One association is one blocking thread; what it holds in memory is one PDU.
+//! One association is one blocking thread; what it holds in memory is one PDU. Whoever has none yet is
+//! a task ([`door`]).
 
+pub mod admission;
 mod association;
 mod commitment;
 pub mod dataset;
 pub mod dimse;
+pub mod door;
 mod identity;
 mod mpps;
 mod negotiate;
@@ -25,10 +28,11 @@ mod uid;
 mod user_information;
 mod wire;
 
+pub(crate) use admission::is_ae_title;
+pub use admission::{Admission, Caller, Network, Origin};
 pub use commitment::Commitment;
 pub use dataset::Identity;
 pub use identity::{Credential, Identities, Passcode};
-pub use negotiate::{Admission, Caller};
-pub(crate) use negotiate::{IMPLEMENTATION_CLASS_UID, IMPLEMENTATION_VERSION, is_ae_title};
+pub(crate) use negotiate::{IMPLEMENTATION_CLASS_UID, IMPLEMENTATION_VERSION};
 pub use services::{Service, Services};
 pub use uid::{Uid, UidError};

@@ -1,6 +1,4 @@
-//! Who may call, and which presentation contexts are taken: decisions without input or output.
-
-use std::net::IpAddr;
+//! Which associations and presentation contexts are taken: decisions without input or output.
 
 use dicom_dictionary_std::uids;
 use dicom_ul::pdu::{
@@ -10,10 +8,11 @@ use dicom_ul::pdu::{
     PresentationContextResultReason,
 };
 
+use super::admission::{Admission, NotAdmitted, Origin};
 use super::dataset::storable;
 use super::services::{Service, Services};
 use super::{normalized, user_information};
-use crate::limits::{MAX_AE_TITLE_CHARS, MAX_PRESENTATION_CONTEXTS};
+use crate::limits::MAX_PRESENTATION_CONTEXTS;
 
 /// The DICOM application context (PS3.7 Annex A.2.1).
 const APPLICATION_CONTEXT: &str = "1.2.840.10008.3.1.1.1";
@@ -23,26 +22,6 @@ pub(crate) const IMPLEMENTATION_CLASS_UID: &str = "2.25.217206603663574593685404
 
 /// Implementation Version Name, at most 16 characters.
 pub(crate) const IMPLEMENTATION_VERSION: &str = concat!("SIALO_", env!("CARGO_PKG_VERSION"));
-
-/// Who may call.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Admission {
-    /// Our own AE title.
-    pub ae_title: String,
-    /// Whether callers must name it.
-    pub require_called_ae_title: bool,
-    /// Who may call; when empty, everybody may.
-    pub callers: Vec<Caller>,
-}
-
-/// One system that may call.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Caller {
-    /// Its AE title.
-    pub ae_title: String,
-    /// The address it must call from, if that matters.
-    pub address: Option<IpAddr>,
-}
 
 /// A presentation context that was taken.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -69,10 +48,10 @@ pub(super) struct Rejection {
     pub pdu: AssociationRJ,
 }
 
-/// The answer to a request from `address`.
+/// The answer to a request from `origin`.
 pub(super) fn answer(
     request: &AssociationRQ,
-    address: IpAddr,
+    origin: &Origin,
     admission: &Admission,
     services: &Services,
 ) -> Result<(AssociationAC, Agreed), Rejection> {
@@ -92,11 +71,15 @@ pub(super) fn answer(
             UserReason::ApplicationContextNameNotSupported,
         ));
     }
-    admit(request, address, admission)?;
+    let calling = request.calling_ae_title.as_str();
+    admission
+        .admit(calling, &request.called_ae_title, origin)
+        .map_err(not_admitted)?;
     let identity = services
         .identities
-        .judge(request, address)
+        .judge(request, origin.address)
         .map_err(|text| refused_by_user("user_identity", text, UserReason::NoReasonGiven))?;
+    let may = |service| admission.may(calling, origin, service);
     let proposed = &request.presentation_contexts;
     let distinct = |context: &PresentationContextProposed| {
         context.id % 2 == 1 && proposed.iter().filter(|other| other.id == context.id).count() == 1
@@ -112,7 +95,7 @@ pub(super) fn answer(
     let mut taken = Vec::new();
     let results = proposed
         .iter()
-        .map(|context| judge(request, context, services, &mut taken))
+        .map(|context| judge(request, context, services, &may, &mut taken))
         .collect();
     let mut user_variables = user_information::answer(request, &taken, services.pdu_bytes);
     user_variables.extend(identity);
@@ -132,11 +115,11 @@ pub(super) fn answer(
 }
 
 /// The rejection of a caller for whom there is no room now.
-pub(super) fn busy() -> Rejection {
+pub(super) fn busy(code: &'static str, text: &str) -> Rejection {
     let reason = AssociationRJServiceProviderPresentationReason::LocalLimitExceeded;
     Rejection {
-        code: "too_many_associations",
-        text: "there are already as many associations as allowed".to_owned(),
+        code,
+        text: text.to_owned(),
         pdu: AssociationRJ {
             result: AssociationRJResult::Transient,
             source: AssociationRJSource::ServiceProviderPresentation(reason),
@@ -144,43 +127,19 @@ pub(super) fn busy() -> Rejection {
     }
 }
 
-/// Whether a title is made of the characters and the length that VR AE allows.
-pub(crate) fn is_ae_title(title: &str) -> bool {
-    let printable = |byte: u8| (b' '..=b'~').contains(&byte) && byte != b'\\';
-    !title.trim().is_empty() && title.len() <= MAX_AE_TITLE_CHARS && title.bytes().all(printable)
-}
-
-fn admit(request: &AssociationRQ, address: IpAddr, admission: &Admission) -> Result<(), Rejection> {
-    let calling = request.calling_ae_title.as_str();
-    if !is_ae_title(calling) {
-        return Err(refused_by_user(
-            "calling_ae_title",
-            "its AE title is not one",
-            UserReason::CallingAETitleNotRecognized,
-        ));
-    }
-    if admission.require_called_ae_title && request.called_ae_title != admission.ae_title {
-        return Err(refused_by_user(
-            "called_ae_title",
-            "it called another AE title",
-            UserReason::CalledAETitleNotRecognized,
-        ));
-    }
-    let listed = |caller: &Caller| caller.ae_title == calling && caller.address.is_none_or(|a| a == address);
-    if !admission.callers.is_empty() && !admission.callers.iter().any(listed) {
-        return Err(refused_by_user(
-            "unknown_caller",
-            "it is not listed as a peer",
-            UserReason::CallingAETitleNotRecognized,
-        ));
-    }
-    Ok(())
+fn not_admitted(why: NotAdmitted) -> Rejection {
+    let reason = match why {
+        NotAdmitted::CalledAeTitle => UserReason::CalledAETitleNotRecognized,
+        _ => UserReason::CallingAETitleNotRecognized,
+    };
+    refused_by_user(why.code(), &why.to_string(), reason)
 }
 
 fn judge(
     request: &AssociationRQ,
     proposed: &PresentationContextProposed,
     services: &Services,
+    may: &dyn Fn(Service) -> bool,
     taken: &mut Vec<Context>,
 ) -> PresentationContextResult {
     let abstract_syntax = trimmed(&proposed.abstract_syntax);
@@ -196,10 +155,14 @@ fn judge(
             PresentationContextResultReason::AbstractSyntaxNotSupported,
             uids::IMPLICIT_VR_LITTLE_ENDIAN,
         ),
-        (Some(_), _) if !user_information::leaves_us_provider(request, abstract_syntax) => (
-            PresentationContextResultReason::UserRejection,
-            uids::IMPLICIT_VR_LITTLE_ENDIAN,
-        ),
+        (Some(service), _)
+            if !may(service) || !user_information::leaves_us_provider(request, abstract_syntax) =>
+        {
+            (
+                PresentationContextResultReason::UserRejection,
+                uids::IMPLICIT_VR_LITTLE_ENDIAN,
+            )
+        }
         (Some(_), None) => (
             PresentationContextResultReason::TransferSyntaxesNotSupported,
             uids::IMPLICIT_VR_LITTLE_ENDIAN,
@@ -247,15 +210,18 @@ mod tests {
 
     use dicom_ul::pdu::{RequestorRoles, UserVariableItem};
 
+    use super::super::admission::{Caller, Callers};
     use super::*;
 
-    const HERE: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
+    fn here() -> Origin {
+        Origin::plain(Ipv4Addr::LOCALHOST.into())
+    }
 
     fn open() -> Admission {
         Admission {
             ae_title: "SIALOSCOPE".into(),
             require_called_ae_title: false,
-            callers: vec![],
+            callers: Callers::Everybody,
         }
     }
 
@@ -297,7 +263,7 @@ mod tests {
             (5, uids::CT_IMAGE_STORAGE, &["1.2.3.4"]),
             (7, uids::VERIFICATION, &[uids::IMPLICIT_VR_LITTLE_ENDIAN]),
         ]);
-        let (accept, agreed) = answer(&request, HERE, &open(), &Services::default()).unwrap();
+        let (accept, agreed) = answer(&request, &here(), &open(), &Services::default()).unwrap();
         let reasons: Vec<_> = accept
             .presentation_contexts
             .into_iter()
@@ -320,7 +286,7 @@ mod tests {
             (3, uids::CT_IMAGE_STORAGE, &["1.2.3.4"]),
         ]);
         request.user_variables = items;
-        let (accept, _) = answer(&request, HERE, &open(), services).unwrap();
+        let (accept, _) = answer(&request, &here(), &open(), services).unwrap();
         accept.user_variables[3..].to_vec()
     }
 
@@ -368,7 +334,7 @@ mod tests {
         };
         let class = uids::STORAGE_COMMITMENT_PUSH_MODEL.to_owned();
         request.user_variables = vec![UserVariableItem::ScuScpRoleSelectionSubItem(class, roles)];
-        let (accept, agreed) = answer(&request, HERE, &open(), &Services::default()).unwrap();
+        let (accept, agreed) = answer(&request, &here(), &open(), &Services::default()).unwrap();
         let reasons = accept.presentation_contexts.into_iter().map(|c| c.reason);
         assert_eq!(
             reasons.collect::<Vec<_>>(),
@@ -389,46 +355,40 @@ mod tests {
             (3, class, &[deflated]),
             (5, uids::MR_IMAGE_STORAGE, &[deflated]),
         ]);
-        let (_, agreed) = answer(&request, HERE, &open(), &Services::default()).unwrap();
+        let (_, agreed) = answer(&request, &here(), &open(), &Services::default()).unwrap();
         let taken = agreed.contexts.iter().map(|c| (c.id, c.transfer_syntax.as_str()));
         let taken: Vec<_> = taken.collect();
         assert_eq!(taken, [(1, uids::EXPLICIT_VR_LITTLE_ENDIAN), (5, deflated)]);
     }
 
     #[test]
-    fn with_peers_listed_others_stay_out() {
+    fn services_that_are_not_permitted_are_rejected_by_the_user() {
+        let syntaxes: &[&str] = &[uids::IMPLICIT_VR_LITTLE_ENDIAN];
+        let request = request(&[
+            (1, uids::VERIFICATION, syntaxes),
+            (3, uids::MR_IMAGE_STORAGE, syntaxes),
+        ]);
         let mut admission = open();
-        let verification: &[(u8, &str, &[&str])] =
-            &[(1, uids::VERIFICATION, &[uids::IMPLICIT_VR_LITTLE_ENDIAN])];
-        assert!(answer(&request(verification), HERE, &admission, &Services::default()).is_ok());
-        admission.callers = vec![Caller {
-            ae_title: "MR2".into(),
-            address: None,
-        }];
-        assert_eq!(
-            answer(&request(verification), HERE, &admission, &Services::default())
-                .unwrap_err()
-                .code,
-            "unknown_caller"
-        );
-        admission.callers[0] = Caller {
+        admission.callers = Callers::Listed(vec![Caller {
             ae_title: "MR1".into(),
-            address: Some(Ipv4Addr::new(10, 0, 0, 1).into()),
-        };
+            network: None,
+            certificate: None,
+            may: vec![Service::Verification],
+        }]);
+        let (accept, agreed) = answer(&request, &here(), &admission, &Services::default()).unwrap();
+        let reasons: Vec<_> = accept
+            .presentation_contexts
+            .into_iter()
+            .map(|c| c.reason as u8)
+            .collect();
+        assert_eq!(reasons, [0, 1]);
+        assert_eq!(taken.iter().map(|c| c.id).collect::<Vec<_>>(), [1]);
+        admission.callers = Callers::Listed(vec![]);
         assert_eq!(
-            answer(&request(verification), HERE, &admission, &Services::default())
+            answer(&request, &here(), &admission, &Services::default())
                 .unwrap_err()
                 .code,
             "unknown_caller"
-        );
-        admission.callers[0].address = Some(HERE);
-        assert!(answer(&request(verification), HERE, &admission, &Services::default()).is_ok());
-        admission.require_called_ae_title = true;
-        assert_eq!(
-            answer(&request(verification), HERE, &admission, &Services::default())
-                .unwrap_err()
-                .code,
-            "called_ae_title"
         );
     }
 
@@ -438,19 +398,11 @@ mod tests {
         for ids in [&[2_u8][..], &[1, 1], &[]] {
             let contexts: Vec<_> = ids.iter().map(|id| (*id, uids::VERIFICATION, syntaxes)).collect();
             assert_eq!(
-                answer(&request(&contexts), HERE, &open(), &Services::default())
+                answer(&request(&contexts), &here(), &open(), &Services::default())
                     .unwrap_err()
                     .code,
                 "presentation_contexts"
             );
         }
-    }
-
-    #[test]
-    fn hostile_ae_titles_are_no_ae_titles() {
-        for bad in ["", "   ", "A\\B", "A\nB", "A\0", "12345678901234567", "é"] {
-            assert!(!is_ae_title(bad), "{bad:?}");
-        }
-        assert!(is_ae_title("MR-1 upper"));
     }
 }

@@ -1,19 +1,18 @@
-//! The provider: takes connections, serves each association on a thread of its own.
+//! The provider: takes connections and lets each go its way through the door.
 
 use std::io;
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
-use std::time::Duration;
 
-use models::findings::{Fault, Reason};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Notify;
 use tokio::task::JoinSet;
 
+use super::door::{Complaints, Door, Entrance, Memory, Patience, Places, Room, Tls, visit};
 use super::mpps::PerformedSteps;
-use super::{Admission, Services, association};
-use crate::limits::{STOP_GRACE, STOP_POLL, TURNED_AWAY_POLITELY};
+use super::{Admission, Services};
+use crate::limits::{STOP_GRACE, STOP_POLL};
 use crate::spool::{Spool, Stored};
 use crate::station::refusals::Refusal;
 use crate::study::AssociationId;
@@ -37,63 +36,89 @@ pub trait Intake: Send + Sync {
     }
 }
 
+/// Where the provider listens.
+pub struct Listeners {
+    /// Without TLS.
+    pub plain: Option<TcpListener>,
+    /// With TLS.
+    pub tls: Option<TcpListener>,
+}
+
 /// A provider of [`Services`].
 pub struct Provider {
     pub(super) admission: Admission,
     pub(super) services: Services,
     pub(super) performed_steps: Mutex<PerformedSteps>,
-    pub(super) idle: Duration,
+    pub(super) tls: Option<Tls>,
+    pub(super) patience: Patience,
+    pub(super) room: Arc<Room>,
+    pub(super) places: Arc<Places>,
+    pub(super) memory: Memory,
+    pub(super) complaints: Complaints,
     pub(super) spool: Arc<Spool>,
     pub(super) intake: Box<dyn Intake>,
     pub(super) stopping: AtomicBool,
-    associations: usize,
     stop: Notify,
     next: AtomicU64,
 }
 
 impl Provider {
-    /// A provider for at most `associations` at once, each silent for at most `idle`.
-    pub fn new(
-        admission: Admission,
-        services: Services,
-        associations: usize,
-        idle: Duration,
-        spool: Arc<Spool>,
-        intake: Box<dyn Intake>,
-    ) -> Self {
+    /// A provider behind a door.
+    pub fn new(door: Door, services: Services, spool: Arc<Spool>, intake: Box<dyn Intake>) -> Self {
+        let Door {
+            admission,
+            tls,
+            capacity,
+            patience,
+        } = door;
         Self {
             admission,
             services,
             performed_steps: Mutex::default(),
-            idle,
+            tls,
+            patience,
+            room: Arc::new(Room::new(capacity.waiting)),
+            places: Arc::new(Places::new(capacity.associations, capacity.associations_per_peer)),
+            memory: Memory::new(capacity.memory_bytes),
+            complaints: Complaints::default(),
             spool,
             intake,
             stopping: AtomicBool::new(false),
-            associations,
             stop: Notify::new(),
             next: AtomicU64::new(1),
         }
     }
 
+    /// How calls by TLS are taken, if they are.
+    pub fn tls(&self) -> Option<&Tls> {
+        self.tls.as_ref()
+    }
+
     /// Serves until [`Provider::stop`]; returns when the last association is over.
-    pub async fn serve(self: Arc<Self>, listener: TcpListener) {
-        let mut threads = JoinSet::new();
+    pub async fn serve(self: Arc<Self>, listeners: Listeners) {
+        let mut visits = JoinSet::new();
         loop {
-            tokio::select! {
+            let (accepted, entrance) = tokio::select! {
                 () = self.stop.notified() => break,
-                Some(_) = threads.join_next(), if !threads.is_empty() => {}
-                accepted = listener.accept() => match accepted {
-                    Ok((socket, peer)) => self.take(socket, peer, &mut threads),
-                    Err(error) => {
-                        // Out of file descriptors, mostly; they come back as associations end.
-                        tracing::warn!(%error, "cannot take a connection");
-                        tokio::time::sleep(STOP_POLL).await;
-                    }
-                },
+                Some(_) = visits.join_next(), if !visits.is_empty() => continue,
+                accepted = accept(listeners.plain.as_ref()) => (accepted, Entrance::Plain),
+                accepted = accept(listeners.tls.as_ref()) => (accepted, Entrance::Tls),
+            };
+            match accepted {
+                Ok((socket, peer)) => {
+                    let id = self.next.fetch_add(1, Ordering::Relaxed);
+                    visits.spawn(visit(Arc::clone(&self), socket, peer, entrance, id));
+                }
+                Err(error) => {
+                    // Out of file descriptors, mostly; they come back as connections end.
+                    tracing::warn!(%error, "cannot take a connection");
+                    tokio::time::sleep(STOP_POLL).await;
+                }
             }
         }
-        drop(listener);
-        let all_ended = async { while threads.join_next().await.is_some() {} };
+        drop(listeners);
+        self.room.clear();
+        let all_ended = async { while visits.join_next().await.is_some() {} };
         if tokio::time::timeout(STOP_GRACE, all_ended).await.is_err() {
             tracing::warn!("stopped with messages under way; their senders have no acknowledgement");
         }
@@ -104,31 +129,12 @@ impl Provider {
         self.stopping.store(true, Ordering::Relaxed);
         self.stop.notify_one();
     }
+}
 
-    fn take(self: &Arc<Self>, socket: TcpStream, peer: SocketAddr, threads: &mut JoinSet<()>) {
-        if threads.len() >= self.associations + TURNED_AWAY_POLITELY {
-            tracing::warn!(%peer, "hung up: too many connections");
-            return;
-        }
-        let busy = threads.len() >= self.associations;
-        let id = self.next.fetch_add(1, Ordering::Relaxed);
-        let provider = Arc::clone(self);
-        threads.spawn(async move {
-            let on_thread = Arc::clone(&provider);
-            let served = tokio::task::spawn_blocking(move || {
-                match socket
-                    .into_std()
-                    .and_then(|socket| socket.set_nonblocking(false).map(|()| socket))
-                {
-                    Ok(socket) => association::serve(&on_thread, socket, peer, id, busy),
-                    Err(error) => tracing::warn!(%peer, %error, "cannot serve a connection"),
-                }
-            });
-            if served.await.is_err() {
-                let reason = Reason::new("internal", Fault::Us, "an association ended by an error of ours");
-                provider.intake.refused(Refusal::now(peer, None, reason));
-                provider.intake.ended(id, false);
-            }
-        });
+/// The next connection; never, where nothing listens.
+async fn accept(listener: Option<&TcpListener>) -> std::io::Result<(TcpStream, SocketAddr)> {
+    match listener {
+        Some(listener) => listener.accept().await,
+        None => std::future::pending().await,
     }
 }

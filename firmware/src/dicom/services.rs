@@ -1,6 +1,7 @@
 //! Which services are offered, and under which conditions. Decided by the settings.
 
 use dicom_dictionary_std::uids;
+use serde::{Deserialize, Serialize};
 
 use super::Uid;
 use super::commitment::Commitment;
@@ -9,16 +10,30 @@ use super::send::Node;
 use crate::limits::DEFAULT_PDU_KIB;
 
 /// A service class that we provide.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Service {
     /// C-ECHO (PS3.4 Annex A).
+    #[serde(rename = "echo")]
     Verification,
     /// C-STORE (PS3.4 Annex B).
+    #[serde(rename = "store")]
     Storage,
     /// N-ACTION and N-EVENT-REPORT (PS3.4 Annex J).
+    #[serde(rename = "commit")]
     Commitment,
     /// N-CREATE and N-SET of the modality performed procedure step (PS3.4 Annex F).
+    #[serde(rename = "mpps")]
     PerformedStep,
+}
+
+impl Service {
+    /// Every service.
+    pub const ALL: [Self; 4] = [
+        Self::Verification,
+        Self::Storage,
+        Self::Commitment,
+        Self::PerformedStep,
+    ];
 }
 
 /// What is offered to callers.

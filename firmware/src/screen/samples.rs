@@ -10,6 +10,7 @@ use models::{
 };
 
 use super::{Progress, RefusalLine, StatusView, StudyLine};
+use crate::station::config::MaySend;
 
 /// One tumour on the right; all six contrasts.
 pub(super) fn one_tumour() -> Findings {
@@ -300,7 +301,8 @@ pub(super) fn busy_status() -> StatusView {
         station: "MR 2, basement".to_owned(),
         ae_title: "SIALOSCOPE".to_owned(),
         address: Some("10.20.30.40:11112".to_owned()),
-        open_mode: true,
+        may_send: MaySend::Everybody,
+        notices: Vec::new(),
         model: Some("liu-phantom 0.1.0".to_owned()),
         trained_on: "simulated examinations of 1200 patients, no real one".to_owned(),
         software_version: "0.1.0".to_owned(),

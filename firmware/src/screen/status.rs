@@ -11,6 +11,7 @@ use super::{
     text::Align,
     words,
 };
+use crate::station::config::MaySend;
 
 /// What the status page shows. Ages are counted on a monotonic clock, so a wrong date does no harm.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -21,8 +22,10 @@ pub struct StatusView {
     pub ae_title: String,
     /// The address and port that a scanner sends to, for example `10.1.2.3:11112`; none while not listening.
     pub address: Option<String>,
-    /// Whether anybody may send, because no peer is configured.
-    pub open_mode: bool,
+    /// Who may send.
+    pub may_send: MaySend,
+    /// What somebody has to see to before long, for example a certificate that expires.
+    pub notices: Vec<String>,
     /// Name and version of the model; none when no valid model is loaded.
     pub model: Option<String>,
     /// What the model was trained on, in words.
@@ -88,8 +91,8 @@ pub(super) fn draw(status: &StatusView, size: Size) -> Frame {
     };
     parts::footer(&mut frame, style, &mut room, &footer);
     let mut room = room.inset(UNIT * 2, UNIT);
-    for warning in &status.warnings {
-        warn(&mut frame, style, &mut room, warning);
+    for notice in status.notices.iter().chain(&status.warnings) {
+        warn(&mut frame, style, &mut room, notice);
     }
 
     // Up to a third for what was turned away, and only as much as it needs.
@@ -122,6 +125,7 @@ fn header(frame: &mut Frame, style: &Style, area: &mut Rectangle, status: &Statu
     let mut inner = bar.inset(UNIT * 2, UNIT / 2);
     let (word, sign, color) = match (&status.address, &status.model) {
         (None, _) => ("Not listening", Sign::Warning, AMBER),
+        _ if status.may_send == MaySend::Nobody => ("Nobody may send", Sign::Warning, AMBER),
         (_, None) => ("No model", Sign::Warning, AMBER),
         _ => ("Ready", Sign::Tick, GREEN),
     };
@@ -133,10 +137,10 @@ fn header(frame: &mut Frame, style: &Style, area: &mut Rectangle, status: &Statu
     style
         .title
         .draw_in(frame, inner.cut_top(upper), Align::Left, &status.station, TEXT);
-    let (remark, color) = if status.open_mode {
-        ("Open: anybody on the network may send", AMBER)
-    } else {
-        ("Only configured systems may send", MUTED)
+    let (remark, color) = match status.may_send {
+        MaySend::Everybody => ("Open: anybody on the network may send", AMBER),
+        MaySend::Nobody => ("Nobody may send: list peers in the settings", AMBER),
+        MaySend::Listed => ("Only configured systems may send", MUTED),
     };
     style.caption.draw_in(frame, inner, Align::Left, remark, color);
     let title = format!("AE title {}", status.ae_title);
@@ -162,6 +166,9 @@ fn warn(frame: &mut Frame, style: &Style, area: &mut Rectangle, warning: &str) {
 /// Instead of an empty list: how to fill it.
 fn waiting(frame: &mut Frame, style: &Style, area: Rectangle, status: &StatusView) {
     let how = match &status.address {
+        Some(_) if status.may_send == MaySend::Nobody => {
+            "List each scanner as [[peer]] in the settings, or choose station.open = true.".to_owned()
+        }
         Some(address) => format!("Send an MR study to AE title {} at {address}.", status.ae_title),
         None => "This box is not listening on the network yet.".to_owned(),
     };

@@ -9,6 +9,8 @@ use embedded_graphics::{pixelcolor::Rgb888, prelude::*, primitives::Rectangle};
 use models::findings::{Findings, LabelProbability, NOTICE, Outcome};
 use proptest::prelude::*;
 
+use crate::station::config::MaySend;
+
 use super::{DEFAULT_SIZE, StatusView, model::Page, parts, result_page, samples, status_page, style::Style};
 
 const SMALL: Size = Size::new(800, 480);
@@ -33,6 +35,20 @@ fn pages(size: Size) -> Vec<(&'static str, Frame)> {
                     warnings: vec![],
                     studies: vec![],
                     refusals: vec![],
+                    ..samples::busy_status()
+                },
+                size,
+            ),
+        ),
+        (
+            "status-nobody",
+            status_page(
+                &StatusView {
+                    studies: vec![],
+                    may_send: MaySend::Nobody,
+                    notices: vec![
+                        "TLS certificate sialoscope.example.org expires in 12 days, on 2026-12-04".into(),
+                    ],
                     ..samples::busy_status()
                 },
                 size,
@@ -89,6 +105,24 @@ fn pages_look_as_approved() {
                 now.display()
             );
         }
+    }
+}
+
+#[test]
+fn who_may_send_and_what_expires_is_plain_to_see() {
+    let page = |change: fn(&mut StatusView)| {
+        let mut status = samples::busy_status();
+        change(&mut status);
+        status_page(&status, SMALL).rgb().to_vec()
+    };
+    let pages = [
+        page(|status| status.may_send = MaySend::Everybody),
+        page(|status| status.may_send = MaySend::Nobody),
+        page(|status| status.may_send = MaySend::Listed),
+        page(|status| status.notices.push("TLS certificate x expires in 12 days".into())),
+    ];
+    for (one, other) in [(0, 1), (0, 2), (1, 2), (0, 3)] {
+        assert_ne!(pages[one], pages[other], "{one} and {other}");
     }
 }
 

@@ -1,5 +1,7 @@
 //! The settings: one TOML file, every table optional, unknown keys refused with line and column.
 
+mod door;
+
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
@@ -9,15 +11,18 @@ use models::findings::{Fault, Reason};
 use serde::{Deserialize, Serialize};
 
 use super::services::Offered;
-use crate::dicom::{Admission, Caller, Passcode, is_ae_title};
+use crate::dicom::is_ae_title;
 use crate::disk::{Disk as _, RealDisk};
 use crate::limits::{
-    DEFAULT_IDLE_SECONDS, DEFAULT_KEEP_FREE_MIB, DEFAULT_MAX_ASSOCIATIONS, DEFAULT_MAX_OBJECT_MIB,
-    DEFAULT_MIN_FREE_MIB, DEFAULT_PATIENCE_SECONDS, DEFAULT_PDU_KIB, DEFAULT_QUIET_SECONDS,
-    DEFAULT_RETENTION_DAYS, DEFAULT_WARN_FREE_MIB, MAX_SETTINGS_BYTES,
+    DEFAULT_ASSOCIATIONS_PER_PEER, DEFAULT_IDLE_SECONDS, DEFAULT_KEEP_FREE_MIB, DEFAULT_MAX_ASSOCIATIONS,
+    DEFAULT_MAX_OBJECT_MIB, DEFAULT_MEMORY_MIB, DEFAULT_MIN_FREE_MIB, DEFAULT_PATIENCE_SECONDS,
+    DEFAULT_PDU_KIB, DEFAULT_QUIET_SECONDS, DEFAULT_RETENTION_DAYS, DEFAULT_WAITING, DEFAULT_WARN_FREE_MIB,
+    MAX_SETTINGS_BYTES,
 };
 use crate::spool::SpoolLimits;
 use crate::study::{Waits, retention};
+
+pub use door::{MaySend, Peer, Tls};
 
 /// The settings file that holds every default and says what each setting means.
 pub const DEFAULTS: &str = include_str!("defaults.toml");
@@ -28,9 +33,12 @@ pub const DEFAULTS: &str = include_str!("defaults.toml");
 pub struct Config {
     /// Who and where we are.
     pub station: Station,
-    /// Who may call; empty means everybody.
+    /// Who may call; when empty, nobody but for `station.open`.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub peer: Vec<Peer>,
+    /// Calls by TLS, if they are taken.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub tls: Option<Tls>,
     /// Where findings go. Reserved.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub destination: Vec<Destination>,
@@ -58,6 +66,10 @@ pub struct Station {
     pub ae_title: String,
     /// Whether callers must name it.
     pub require_called_ae_title: bool,
+    /// Whether everybody on the network may call. Only without any `[[peer]]`.
+    pub open: bool,
+    /// Whether calls without TLS are taken.
+    pub plain: bool,
     /// Address to listen on.
     pub bind: IpAddr,
     /// Port to listen on; 0 takes a free one.
@@ -75,26 +87,6 @@ pub enum Language {
     #[default]
     #[serde(rename = "en")]
     English,
-}
-
-/// `[[peer]]`.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Peer {
-    /// Its calling AE title.
-    pub ae_title: String,
-    /// The address it must call from, if given.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub address: Option<IpAddr>,
-    /// The user that it says it is, where user identities are required.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub user: Option<String>,
-    /// The passcode of that user.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub passcode: Option<Passcode>,
-    /// `HOST:PORT` where it takes storage commitment reports when its own association is over.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub report_to: Option<String>,
 }
 
 /// `[[destination]]`.
@@ -155,6 +147,12 @@ pub struct Privacy {
 pub struct Limits {
     /// Associations served at once.
     pub associations: usize,
+    /// Of these, from one address.
+    pub associations_per_peer: usize,
+    /// Connections that have no association yet.
+    pub waiting: usize,
+    /// Message units of all associations together, MiB.
+    pub memory_mib: u64,
     /// Silence within an association after which it is aborted, seconds.
     pub idle_seconds: u64,
     /// Largest object, MiB.
@@ -178,6 +176,8 @@ impl Default for Station {
         Self {
             ae_title: "SIALOSCOPE".to_owned(),
             require_called_ae_title: false,
+            open: false,
+            plain: true,
             bind: Ipv4Addr::UNSPECIFIED.into(),
             port: 11112,
             data_dir: PathBuf::from("/var/lib/sialoscope"),
@@ -226,6 +226,9 @@ impl Default for Limits {
     fn default() -> Self {
         Self {
             associations: DEFAULT_MAX_ASSOCIATIONS,
+            associations_per_peer: DEFAULT_ASSOCIATIONS_PER_PEER,
+            waiting: DEFAULT_WAITING,
+            memory_mib: DEFAULT_MEMORY_MIB,
             idle_seconds: DEFAULT_IDLE_SECONDS,
             object_mib: DEFAULT_MAX_OBJECT_MIB,
             free_mib: DEFAULT_MIN_FREE_MIB,
@@ -349,6 +352,12 @@ impl Config {
         self.check_services()?;
         let positive = [
             ("limits.associations", self.limits.associations as u64),
+            (
+                "limits.associations_per_peer",
+                self.limits.associations_per_peer as u64,
+            ),
+            ("limits.waiting", self.limits.waiting as u64),
+            ("limits.memory_mib", self.limits.memory_mib),
             ("limits.idle_seconds", self.limits.idle_seconds),
             ("limits.object_mib", self.limits.object_mib),
             ("screen.width", self.screen.width.into()),
@@ -356,31 +365,13 @@ impl Config {
         ];
         match positive.iter().find(|(_, value)| *value == 0) {
             Some((name, _)) => Err(format!("{name} must not be 0")),
-            None => Ok(()),
+            None => self.check_door(),
         }
     }
 
     /// Where to listen.
     pub fn listen_on(&self) -> SocketAddr {
         SocketAddr::new(self.station.bind, self.station.port)
-    }
-
-    /// Whether everybody may call.
-    pub fn is_open(&self) -> bool {
-        self.peer.is_empty()
-    }
-
-    /// Who may call.
-    pub fn admission(&self) -> Admission {
-        let caller = |peer: &Peer| Caller {
-            ae_title: peer.ae_title.clone(),
-            address: peer.address,
-        };
-        Admission {
-            ae_title: self.station.ae_title.clone(),
-            require_called_ae_title: self.station.require_called_ae_title,
-            callers: self.peer.iter().map(caller).collect(),
-        }
     }
 
     /// What the spool takes.
@@ -466,14 +457,8 @@ mod tests {
              [[destination]]\nae_title = \"PACS\"\nhost = \"pacs\"\nport = 104\n",
         )
         .unwrap();
-        assert!(!config.is_open());
-        assert_eq!(
-            config.admission().callers[1],
-            Caller {
-                ae_title: "MR2".into(),
-                address: None
-            }
-        );
+        assert_eq!(config.may_send(), MaySend::Listed);
+        assert_eq!(config.peer[1].address, None);
         assert_eq!(
             Config::parse(&config.to_toml().unwrap(), Path::new("t")).unwrap(),
             config

@@ -101,7 +101,7 @@ impl Config {
         let credential = |peer: &Peer| {
             Some(Credential {
                 ae_title: peer.ae_title.clone(),
-                address: peer.address,
+                network: peer.address,
                 user: peer.user.clone()?,
                 passcode: peer.passcode.clone(),
             })

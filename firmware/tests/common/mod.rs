@@ -25,8 +25,9 @@ use dicom_ul::pdu::{PDataValue, PDataValueType, Pdu};
 use firmware::analysis::Answer;
 use firmware::appliance::{Analyst, Answering, Appliance, Event, Parts};
 use firmware::dicom::dimse::{Command, Status};
+use firmware::dicom::door::Patience;
 use firmware::dicom::send::{Node, Sent, send};
-use firmware::station::config::Config;
+use firmware::station::config::{Config, Peer};
 use models::findings::{Fault, Findings, ModelIdentity, NOTICE, Outcome, Reason, SCHEMA, StudyIdentity};
 use models::mr::Contrast;
 use tokio::sync::broadcast::Receiver;
@@ -83,6 +84,11 @@ fn findings() -> Findings {
     }
 }
 
+/// The `[[peer]]` tables of a settings file.
+pub fn peers(text: &str) -> Vec<Peer> {
+    Config::parse(text, Path::new("s.toml")).unwrap().peer
+}
+
 /// An appliance on loopback.
 pub struct Station {
     pub appliance: Appliance,
@@ -95,6 +101,7 @@ pub fn config(data_dir: &Path, quiet_seconds: f64) -> Config {
     let mut config = Config::default();
     config.station.bind = "127.0.0.1".parse().unwrap();
     config.station.port = 0;
+    config.station.open = true;
     config.station.data_dir = data_dir.to_owned();
     config.study.quiet_seconds = quiet_seconds;
     config.limits.free_mib = 1;
@@ -103,6 +110,10 @@ pub fn config(data_dir: &Path, quiet_seconds: f64) -> Config {
 
 impl Station {
     pub async fn start(config: &Config) -> Self {
+        Self::start_with(config, Patience::default()).await
+    }
+
+    pub async fn start_with(config: &Config, patience: Patience) -> Self {
         let script = Arc::new(Script::default());
         let model = ModelIdentity {
             name: "test".into(),
@@ -112,7 +123,8 @@ impl Station {
         };
         let data_dir = config.station.data_dir.clone();
         let display = Box::new(PngFile::new(data_dir.join("screen.png")));
-        let parts = Parts::new(script.clone(), Ok(model), display);
+        let mut parts = Parts::new(script.clone(), Ok(model), display);
+        parts.patience = patience;
         let events = parts.events.subscribe();
         let appliance = Appliance::start(config, parts).await.unwrap();
         Self {

@@ -169,7 +169,7 @@ impl Core {
                 self.analyst_busy = false;
                 self.analyzed(&study, outcome);
             }
-            Message::Refused(_) | Message::Stop => {}
+            Message::Refused(_) | Message::Notices(_) | Message::Stop => {}
         }
         self.begin_next();
         std::mem::take(&mut self.actions)

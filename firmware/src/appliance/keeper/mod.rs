@@ -69,6 +69,8 @@ pub(super) enum Message {
         study: Uid,
         outcome: Result<Box<Answer>, Reason>,
     },
+    /// What somebody has to see to before long.
+    Notices(Vec<String>),
     /// The appliance stops.
     Stop,
 }
@@ -110,6 +112,10 @@ impl Keeper {
                 }
                 Ok(Message::Refused(refusal)) => {
                     self.refused(refusal, now);
+                    Vec::new()
+                }
+                Ok(Message::Notices(notices)) => {
+                    self.scene.notices(notices);
                     Vec::new()
                 }
                 Ok(message) => {

@@ -1,0 +1,114 @@
+//! Where the appliance listens, and who watches over its certificates.
+
+use std::fmt;
+use std::io;
+use std::net::SocketAddr;
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::mpsc::SyncSender;
+use std::time::SystemTime;
+
+use models::findings::{Fault, Reason};
+use tokio::net::TcpListener;
+
+use super::descriptors;
+use super::keeper::Message;
+use crate::dicom::door::{Capacity, Door, Patience, Tls};
+use crate::dicom::scp::{Listeners, Provider};
+use crate::disk::Disk;
+use crate::limits::CERTIFICATE_CHECK;
+use crate::station::config::Config;
+
+/// The door as the settings want it. `patience` is for what they say nothing about.
+pub(super) fn door(config: &Config, patience: Patience) -> Result<Door, Reason> {
+    Ok(Door {
+        admission: config.admission(),
+        tls: config.tls_files().map(Tls::open).transpose()?,
+        capacity: Capacity {
+            waiting: descriptors::waiting(config.limits.waiting, config.limits.associations),
+            ..config.capacity()
+        },
+        patience: Patience {
+            idle: config.idle_time(),
+            ..patience
+        },
+    })
+}
+
+/// The addresses of the listeners.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Addresses {
+    plain: Option<SocketAddr>,
+    pub tls: Option<SocketAddr>,
+    /// The plain one, or the one with TLS where that is the only one.
+    pub first: SocketAddr,
+}
+
+/// Listens where the settings say.
+pub(super) async fn listen(config: &Config) -> Result<(Listeners, Addresses), Reason> {
+    let on = config.listen_on();
+    let plain = config.station.plain.then_some(on);
+    let tls = config.tls.as_ref().map(|tls| SocketAddr::new(on.ip(), tls.port));
+    let listeners = Listeners {
+        plain: listen_on(plain).await?,
+        tls: listen_on(tls).await?,
+    };
+    let at = |listener: &Option<TcpListener>| listener.as_ref().and_then(|at| at.local_addr().ok());
+    let (plain, tls) = (at(&listeners.plain), at(&listeners.tls));
+    let first = plain.or(tls).ok_or_else(|| {
+        let text = "station.plain = false without [tls]: nothing listens";
+        Reason::new("listen", Fault::Configuration, text)
+    })?;
+    Ok((listeners, Addresses { plain, tls, first }))
+}
+
+async fn listen_on(address: Option<SocketAddr>) -> Result<Option<TcpListener>, Reason> {
+    let Some(on) = address else {
+        return Ok(None);
+    };
+    let listener = TcpListener::bind(on).await.map_err(|error| {
+        let text = format!("cannot listen on {on}: {error}");
+        Reason::new("listen", Fault::Configuration, text)
+    })?;
+    Ok(Some(listener))
+}
+
+impl Addresses {
+    /// Writes down which ports were taken.
+    pub(super) fn write(&self, disk: &dyn Disk, data_dir: &Path) -> io::Result<()> {
+        let write =
+            |name, at: SocketAddr| disk.replace(&data_dir.join(name), format!("{}\n", at.port()).as_bytes());
+        // Whoever waits for the first finds the second there too.
+        self.tls.map_or(Ok(()), |at| write("tls_port", at))?;
+        self.plain.map_or(Ok(()), |at| write("port", at))
+    }
+}
+
+impl fmt::Display for Addresses {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match (self.plain, self.tls) {
+            (Some(plain), Some(tls)) => write!(f, "{plain}, by TLS {tls}"),
+            (None, Some(tls)) => write!(f, "{tls} by TLS"),
+            _ => write!(f, "{}", self.first),
+        }
+    }
+}
+
+/// Reads the certificates again every while, and tells of those that end soon.
+pub(super) async fn watch(provider: Arc<Provider>, inbox: SyncSender<Message>) {
+    let mut every = tokio::time::interval(CERTIFICATE_CHECK);
+    while let Some(tls) = provider.tls() {
+        every.tick().await;
+        let failed = tls.read_again().err().map(|reason| reason.text);
+        let notices: Vec<_> = failed
+            .into_iter()
+            .chain(tls.warnings(SystemTime::now()))
+            .collect();
+        for notice in &notices {
+            tracing::warn!("{notice}");
+        }
+        let inbox = inbox.clone();
+        // A keeper that is gone shows nothing.
+        let _ = tokio::task::spawn_blocking(move || drop(inbox.send(Message::Notices(notices)))).await;
+    }
+}
