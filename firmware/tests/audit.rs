@@ -9,7 +9,7 @@ use common::{Station, User, config, study};
 use dicom_ul::pdu::{PDataValueType, Pdu};
 use firmware::appliance::Event;
 use firmware::station::audit::trail::verify;
-use firmware::station::config::Peer;
+use firmware::station::config::Config;
 
 /// The messages of a trail, in order.
 fn messages(data_dir: &std::path::Path) -> Vec<String> {
@@ -26,10 +26,8 @@ async fn transfers_strangers_start_and_stop_are_written_down() {
     let data_dir = folder.path().join("data");
     let images = study(folder.path(), "1.2.3", 3);
     let mut settings = config(&data_dir, 600.0);
-    settings.peer = vec![Peer {
-        ae_title: "TEST".to_owned(),
-        address: None,
-    }];
+    let listed = Config::parse("[[peer]]\nae_title = \"TEST\"\n", std::path::Path::new("s.toml"));
+    settings.peer = listed.unwrap().peer;
     let mut station = Station::start(&settings).await;
     station.send(&images).await.unwrap();
     let stranger = firmware::dicom::send::Node {
