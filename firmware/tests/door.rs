@@ -14,7 +14,7 @@ use dicom_ul::pdu::{
     AssociationRQ, PDataValueType, Pdu, PresentationContextProposed, UserVariableItem, read_pdu, write_pdu,
 };
 use firmware::appliance::Event;
-use firmware::dicom::admission::Service;
+use firmware::dicom::Service;
 use firmware::dicom::dimse::{Command, Status};
 use firmware::dicom::door::Patience;
 use firmware::dicom::send::echo;
@@ -39,6 +39,9 @@ fn peer(ae_title: &str) -> Peer {
         may: Service::ALL.into(),
         certificate_sha256: None,
         certificate_name: None,
+        user: None,
+        passcode: None,
+        report_to: None,
     }
 }
 
@@ -149,7 +152,7 @@ async fn a_peer_gets_only_the_services_that_it_may_use() {
     let folder = tempfile::tempdir().unwrap();
     let images = study(folder.path(), "1.2.3", 2);
     let mut echo_only = peer("TEST");
-    echo_only.may = vec![Service::Echo];
+    echo_only.may = vec![Service::Verification];
     let station = Station::start(&listed(folder.path(), vec![echo_only])).await;
     assert_eq!(echoed(&station).await, Ok(Status::SUCCESS));
     let sent = station.send(&images).await;
@@ -158,7 +161,7 @@ async fn a_peer_gets_only_the_services_that_it_may_use() {
     station.appliance.stop().await;
 
     let mut store_only = peer("TEST");
-    store_only.may = vec![Service::Store];
+    store_only.may = vec![Service::Storage];
     let station = Station::start(&listed(folder.path(), vec![store_only])).await;
     assert!(echoed(&station).await.is_err());
     assert!(

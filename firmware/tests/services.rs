@@ -5,7 +5,6 @@ mod common;
 
 use std::io::{ErrorKind, Read as _};
 use std::sync::{Arc, Mutex};
-use std::time::Duration;
 
 use common::caller::{Caller, blocking};
 use common::{Ids, Station, config, explicit, object, peers, status};

@@ -143,8 +143,8 @@ impl Credential {
         said: &UserIdentity,
         passcode: Option<&Passcode>,
     ) -> bool {
-        let caller =
-            self.ae_title == request.calling_ae_title && self.network.is_none_or(|own| own == address);
+        let caller = self.ae_title == request.calling_ae_title
+            && self.network.is_none_or(|network| network.contains(address));
         let user = Passcode::of(self.user.as_bytes()).is(&Passcode::of(&said.primary_field()));
         let proved = match (&self.passcode, passcode) {
             (Some(own), Some(said)) => own.is(said),
@@ -210,7 +210,7 @@ mod tests {
         assert!(judge(&required(None), "MR1", said(Username, "scanner", "")).is_ok());
         let elsewhere = Identities::Required(vec![Credential {
             ae_title: "MR1".into(),
-            address: Some(Ipv4Addr::new(192, 0, 2, 1).into()),
+            network: Some("192.0.2.1".parse().unwrap()),
             user: "scanner".into(),
             passcode: None,
         }]);

@@ -382,7 +382,7 @@ mod tests {
             .map(|c| c.reason as u8)
             .collect();
         assert_eq!(reasons, [0, 1]);
-        assert_eq!(taken.iter().map(|c| c.id).collect::<Vec<_>>(), [1]);
+        assert_eq!(agreed.contexts.iter().map(|c| c.id).collect::<Vec<_>>(), [1]);
         admission.callers = Callers::Listed(vec![]);
         assert_eq!(
             answer(&request, &here(), &admission, &Services::default())

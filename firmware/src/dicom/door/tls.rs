@@ -17,8 +17,8 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 use time::OffsetDateTime;
 
+use crate::disk::{Disk as _, RealDisk};
 use crate::limits::{CERTIFICATE_WARNING, MAX_PEM_BYTES};
-use crate::spool::disk;
 
 /// The files of TLS, all of them PEM.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -230,7 +230,9 @@ fn known(path: &Path, ders: &[CertificateDer<'_>]) -> Result<Vec<Certificate>, R
 }
 
 fn read(path: &Path) -> Result<Vec<u8>, Reason> {
-    disk::read_at_most(path, MAX_PEM_BYTES).map_err(|error| unusable(path, error))
+    RealDisk
+        .read_at_most(path, MAX_PEM_BYTES)
+        .map_err(|error| unusable(path, error))
 }
 
 fn unusable(path: &Path, why: impl ToString) -> Reason {

@@ -40,8 +40,8 @@ const PATIENT_NUMBER: Code = Code {
     meaning: "Patient Number",
 };
 const NODE_ID: Code = dcm("110182", "Node ID");
-/// AuditSourceTypeCode: data acquisition device (A.5.1).
-const ACQUISITION_DEVICE: &str = "2";
+/// AuditSourceTypeCode: application server process (A.5.1).
+const APPLICATION_SERVER: &str = "4";
 
 /// EventOutcomeIndicator (A.5.2.1).
 #[derive(Clone, Copy)]
@@ -227,7 +227,7 @@ impl Message<'_> {
     fn audit_source(&mut self) -> io::Result<()> {
         let id = format!("{}@{}", self.ae_title, self.host);
         self.open("AuditSourceIdentification", &[("AuditSourceID", &id)])?;
-        self.empty("AuditSourceTypeCode", &[("csd-code", ACQUISITION_DEVICE)])?;
+        self.empty("AuditSourceTypeCode", &[("csd-code", APPLICATION_SERVER)])?;
         self.close("AuditSourceIdentification")
     }
 

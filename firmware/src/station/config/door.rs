@@ -230,7 +230,7 @@ mod tests {
             panic!("a list");
         };
         assert_eq!(callers[0].network, Some("192.0.2.0/24".parse().unwrap()));
-        assert_eq!(callers[0].may, [Service::Store, Service::Echo]);
+        assert_eq!(callers[0].may, [Service::Storage, Service::Verification]);
         assert_eq!(
             callers[0].certificate,
             Some(Binding::Fingerprint("ab".repeat(32)))
