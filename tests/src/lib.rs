@@ -1,7 +1,9 @@
 //! What the whole-system tests share.
 
 pub mod nifti;
+pub mod peers;
 pub mod station;
+pub mod wire;
 
 use std::path::{Path, PathBuf};
 

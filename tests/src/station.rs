@@ -16,6 +16,42 @@ use dicom_object::{FileMetaTableBuilder, InMemDicomObject};
 
 pub const START: Duration = Duration::from_secs(60);
 
+/// What a test may set; the rest is as the appliance has it.
+pub struct Settings<'a> {
+    pub quiet_seconds: f64,
+    pub package: &'a Path,
+    pub port: u16,
+    /// Further lines of `[limits]`.
+    pub limits: &'a str,
+}
+
+impl Default for Settings<'_> {
+    fn default() -> Self {
+        Self {
+            quiet_seconds: 600.0,
+            package: crate::no_package(),
+            port: 0,
+            limits: "free_mib = 1",
+        }
+    }
+}
+
+impl Settings<'_> {
+    fn toml(&self, data_dir: &Path) -> String {
+        let Self {
+            quiet_seconds,
+            package,
+            port,
+            limits,
+        } = self;
+        format!(
+            "[station]\nbind = \"127.0.0.1\"\nport = {port}\ndata_dir = {data_dir:?}\n\
+             [study]\nquiet_seconds = {quiet_seconds}\n[limits]\n{limits}\n\
+             [model]\npackage = {package:?}\n"
+        )
+    }
+}
+
 /// A running appliance with a data folder of its own.
 pub struct Station {
     child: Child,
@@ -27,27 +63,46 @@ pub struct Station {
 impl Station {
     /// Starts it on a free port and waits until it listens.
     pub fn start(folder: &Path, quiet_seconds: f64, package: &Path) -> Self {
+        let program = Command::new(crate::sialoscope());
+        Self::launch(
+            folder,
+            &Settings {
+                quiet_seconds,
+                package,
+                ..Settings::default()
+            },
+            program,
+        )
+    }
+
+    /// Starts it with settings of a test's own.
+    pub fn with(folder: &Path, settings: &Settings<'_>) -> Self {
+        Self::launch(folder, settings, Command::new(crate::sialoscope()))
+    }
+
+    /// Starts it by a program that executes it, as `sh` does with `exec`; waits until it listens.
+    pub fn launch(folder: &Path, settings: &Settings<'_>, mut program: Command) -> Self {
         let data_dir = folder.join("data");
-        let (settings, log, port_file) = (folder.join("s.toml"), folder.join("log"), data_dir.join("port"));
-        let text = format!(
-            "[station]\nbind = \"127.0.0.1\"\nport = 0\ndata_dir = {data_dir:?}\n\
-             [study]\nquiet_seconds = {quiet_seconds}\n[limits]\nfree_mib = 1\n\
-             [model]\npackage = {package:?}\n"
-        );
-        fs::write(&settings, text).unwrap();
+        let (file, log, port_file) = (folder.join("s.toml"), folder.join("log"), data_dir.join("port"));
+        fs::write(&file, settings.toml(&data_dir)).unwrap();
         let _ = fs::remove_file(&port_file);
         let log_file = File::options().create(true).append(true).open(&log).unwrap();
-        let mut child = Command::new(crate::sialoscope())
+        let mut child = program
             .args(["run", "--config"])
-            .arg(&settings)
+            .arg(&file)
             .stdin(Stdio::null())
             .stderr(log_file)
             .spawn()
             .unwrap();
+        // Seen from where the process sees it: it may have a mount of its own.
+        let seen = PathBuf::from(format!("/proc/{}/root", child.id()));
         let deadline = Instant::now() + START;
         loop {
             // Written as a whole, so what is there is right.
-            if let Ok(text) = fs::read_to_string(&port_file) {
+            let port = [port_file.clone(), within(&seen, &port_file)]
+                .iter()
+                .find_map(|path| fs::read_to_string(path).ok());
+            if let Some(text) = port {
                 return Self {
                     child,
                     port: text.trim().parse().unwrap(),
@@ -65,6 +120,63 @@ impl Station {
             );
             std::thread::sleep(Duration::from_millis(5));
         }
+    }
+
+    /// Its data folder as the process itself sees it.
+    pub fn inside(&self) -> PathBuf {
+        within(
+            &PathBuf::from(format!("/proc/{}/root", self.child.id())),
+            &self.data_dir,
+        )
+    }
+
+    /// Changes a limit of the running process; none is the highest allowed.
+    pub fn limit(&self, resource: rustix::process::Resource, to: Option<u64>) {
+        let pid = rustix::process::Pid::from_child(&self.child);
+        let now = rustix::process::getrlimit(resource);
+        let new = rustix::process::Rlimit {
+            current: to.or(now.maximum),
+            maximum: now.maximum,
+        };
+        rustix::process::prlimit(Some(pid), resource, new).unwrap();
+    }
+
+    /// How many threads it has.
+    pub fn threads(&self) -> usize {
+        fs::read_dir(format!("/proc/{}/task", self.child.id()))
+            .unwrap()
+            .count()
+    }
+
+    /// Codes of what was turned away so far, oldest first.
+    pub fn refusals(&self) -> Vec<String> {
+        let text = fs::read_to_string(self.inside().join("refusals.jsonl")).unwrap_or_default();
+        let code = |line: &str| {
+            let refusal: serde_json::Value = serde_json::from_str(line).ok()?;
+            Some(refusal["reason"]["code"].as_str()?.to_owned())
+        };
+        text.lines().filter_map(code).collect()
+    }
+
+    /// Waits until something was turned away for one of these reasons.
+    pub fn has_refused(&self, codes: &[&str]) {
+        let deadline = Instant::now() + START;
+        while !self.refusals().iter().any(|code| codes.contains(&code.as_str())) {
+            assert!(
+                Instant::now() < deadline,
+                "none of {codes:?} in {:?}",
+                self.refusals()
+            );
+            std::thread::sleep(Duration::from_millis(5));
+        }
+    }
+
+    /// Every file that is acknowledged as an instance.
+    pub fn instances(&self) -> Vec<PathBuf> {
+        let spool = self.inside().join("spool");
+        let mut all = firmware::dicom::send::files_under(&[spool]).unwrap();
+        all.retain(|path| path.extension().is_some_and(|extension| extension == "dcm"));
+        all
     }
 
     /// Highest resident memory so far of the appliance and of its worker, MiB.
@@ -115,6 +227,11 @@ impl Drop for Station {
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
+}
+
+/// An absolute path below another root.
+fn within(root: &Path, path: &Path) -> PathBuf {
+    root.join(path.strip_prefix("/").unwrap_or(path))
 }
 
 /// VmHWM of a process, MiB; 0 when it is gone.
