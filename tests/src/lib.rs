@@ -1,5 +1,6 @@
 //! What the whole-system tests share.
 
+pub mod made;
 pub mod nifti;
 pub mod peers;
 pub mod station;

@@ -93,7 +93,7 @@ pub fn pydicom_file(name: &str) -> PathBuf {
 
 /// Orthanc on loopback, with a folder of its own.
 pub struct Orthanc {
-    _process: Running,
+    process: Running,
     pub dicom_port: u16,
     http_port: u16,
 }
@@ -117,10 +117,15 @@ impl Orthanc {
         program.stdout(log.try_clone().unwrap()).stderr(log);
         let process = Running::listening(program, http_port);
         Self {
-            _process: process,
+            process,
             dicom_port,
             http_port,
         }
+    }
+
+    /// Its process.
+    pub fn process(&self) -> u32 {
+        self.process.0.id()
     }
 
     /// A call of its REST interface; the answer as text.

@@ -99,10 +99,10 @@ impl Station {
         let deadline = Instant::now() + START;
         loop {
             // Written as a whole, so what is there is right.
-            let port = [port_file.clone(), within(&seen, &port_file)]
+            let found = [&port_file, &within(&seen, &port_file)]
                 .iter()
-                .find_map(|path| fs::read_to_string(path).ok());
-            if let Some(text) = port {
+                .find_map(|path| Some((fs::read_to_string(path).ok()?, path.parent()?.to_owned())));
+            if let Some((text, data_dir)) = found {
                 return Self {
                     child,
                     port: text.trim().parse().unwrap(),
@@ -122,14 +122,6 @@ impl Station {
         }
     }
 
-    /// Its data folder as the process itself sees it.
-    pub fn inside(&self) -> PathBuf {
-        within(
-            &PathBuf::from(format!("/proc/{}/root", self.child.id())),
-            &self.data_dir,
-        )
-    }
-
     /// Changes a limit of the running process; none is the highest allowed.
     pub fn limit(&self, resource: rustix::process::Resource, to: Option<u64>) {
         let pid = rustix::process::Pid::from_child(&self.child);
@@ -141,6 +133,11 @@ impl Station {
         rustix::process::prlimit(Some(pid), resource, new).unwrap();
     }
 
+    /// Its process.
+    pub fn process(&self) -> u32 {
+        self.child.id()
+    }
+
     /// How many threads it has.
     pub fn threads(&self) -> usize {
         fs::read_dir(format!("/proc/{}/task", self.child.id()))
@@ -150,7 +147,7 @@ impl Station {
 
     /// Codes of what was turned away so far, oldest first.
     pub fn refusals(&self) -> Vec<String> {
-        let text = fs::read_to_string(self.inside().join("refusals.jsonl")).unwrap_or_default();
+        let text = fs::read_to_string(self.data_dir.join("refusals.jsonl")).unwrap_or_default();
         let code = |line: &str| {
             let refusal: serde_json::Value = serde_json::from_str(line).ok()?;
             Some(refusal["reason"]["code"].as_str()?.to_owned())
@@ -173,7 +170,7 @@ impl Station {
 
     /// Every file that is acknowledged as an instance.
     pub fn instances(&self) -> Vec<PathBuf> {
-        let spool = self.inside().join("spool");
+        let spool = self.data_dir.join("spool");
         let mut all = firmware::dicom::send::files_under(&[spool]).unwrap();
         all.retain(|path| path.extension().is_some_and(|extension| extension == "dcm"));
         all
@@ -235,7 +232,7 @@ fn within(root: &Path, path: &Path) -> PathBuf {
 }
 
 /// VmHWM of a process, MiB; 0 when it is gone.
-fn high_water_mib(process: &str) -> u64 {
+pub fn high_water_mib(process: &str) -> u64 {
     let status = fs::read_to_string(format!("/proc/{process}/status")).unwrap_or_default();
     let line = status
         .lines()

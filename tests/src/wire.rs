@@ -10,7 +10,6 @@ use std::io::{self, Read as _, Write as _};
 use std::net::{Shutdown, TcpStream};
 use std::time::Duration;
 
-use dicom_core::Tag;
 use dicom_dictionary_std::uids;
 use firmware::dicom::dimse::{Command, Status};
 
@@ -244,42 +243,4 @@ impl Peer {
     pub fn finish(&self) {
         let _ = self.socket.shutdown(Shutdown::Write);
     }
-}
-
-/// An element in Explicit VR Little Endian with its true length, padded to an even one.
-pub fn element(Tag(group, number): Tag, vr: &[u8; 2], value: &[u8]) -> Vec<u8> {
-    let mut bytes = header(
-        group,
-        number,
-        vr,
-        u32::try_from(value.len().next_multiple_of(2)).unwrap(),
-    );
-    bytes.extend_from_slice(value);
-    if value.len() % 2 == 1 {
-        bytes.push(if vr == b"UI" { 0 } else { b' ' });
-    }
-    bytes
-}
-
-/// The header of an element in Explicit VR Little Endian with any length (PS3.5 7.1.2).
-pub fn header(group: u16, number: u16, vr: &[u8; 2], length: u32) -> Vec<u8> {
-    let mut bytes = [group.to_le_bytes(), number.to_le_bytes()].concat();
-    bytes.extend_from_slice(vr);
-    if [b"OB", b"OW", b"SQ", b"UN", b"UT", b"UC", b"UR"].contains(&vr) {
-        bytes.extend_from_slice(&[0, 0]);
-        bytes.extend_from_slice(&length.to_le_bytes());
-    } else {
-        bytes.extend_from_slice(&u16::try_from(length).unwrap().to_le_bytes());
-    }
-    bytes
-}
-
-/// An item or a delimiter: FFFE, its number, a length of four bytes.
-pub fn item_header(number: u16, length: u32) -> Vec<u8> {
-    [
-        &0xFFFE_u16.to_le_bytes()[..],
-        &number.to_le_bytes(),
-        &length.to_le_bytes(),
-    ]
-    .concat()
 }

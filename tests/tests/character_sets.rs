@@ -9,9 +9,9 @@ use std::process::Command;
 use dicom_core::Tag;
 use dicom_dictionary_std::{tags, uids};
 use dicom_object::FileMetaTableBuilder;
+use tests::made::{ITEM, element, item_header};
 use tests::peers::{pydicom_file, succeeds};
 use tests::station::{Station, data_set};
-use tests::wire::{element, item_header};
 
 /// One byte per character, without code extensions: defined term, escape sequence of its G1 set with
 /// code extensions (PS3.3 Table C.12-3), and a name's letters.
@@ -108,7 +108,7 @@ fn written(folder: &Path, number: usize, set: &[u8], name: &[u8]) -> (PathBuf, [
         element(tags::PERSON_NAME, b"PN", "Ωμέγα^Ünï".as_bytes()),
     ]
     .concat();
-    let item = [item_header(0xE000, other_name.len() as u32), other_name].concat();
+    let item = [item_header(ITEM, other_name.len() as u32), other_name].concat();
     let mut bytes = [
         element(tags::SPECIFIC_CHARACTER_SET, b"CS", set),
         element(tags::SOP_CLASS_UID, b"UI", uids::MR_IMAGE_STORAGE.as_bytes()),
