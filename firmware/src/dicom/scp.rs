@@ -89,6 +89,13 @@ impl Provider {
         self.stop.notify_one();
     }
 
+    /// Serves one connection to its end on the calling thread: for fuzzing, where each run is alone.
+    #[doc(hidden)]
+    pub fn serve_one(&self, socket: std::net::TcpStream, peer: SocketAddr) {
+        let id = self.next.fetch_add(1, Ordering::Relaxed);
+        association::serve(self, socket, peer, id, false);
+    }
+
     fn take(self: &Arc<Self>, socket: TcpStream, peer: SocketAddr, threads: &mut JoinSet<()>) {
         if threads.len() >= self.associations + TURNED_AWAY_POLITELY {
             tracing::warn!(%peer, "hung up: too many connections");
