@@ -84,6 +84,7 @@ impl Station {
     pub fn launch(folder: &Path, settings: &Settings<'_>, mut program: Command) -> Self {
         let data_dir = folder.join("data");
         let (file, log, port_file) = (folder.join("s.toml"), folder.join("log"), data_dir.join("port"));
+        fs::create_dir_all(folder).unwrap();
         fs::write(&file, settings.toml(&data_dir)).unwrap();
         let _ = fs::remove_file(&port_file);
         let log_file = File::options().create(true).append(true).open(&log).unwrap();

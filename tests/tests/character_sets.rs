@@ -176,19 +176,7 @@ fn files_of_pydicom_in_eleven_character_sets_are_stored_byte_for_byte() {
     let folder = tempfile::tempdir().unwrap();
     let station = Station::start(folder.path(), 600.0, tests::no_package());
     let names = [
-        "Arab",
-        "Fren",
-        "Germ",
-        "Greek",
-        "H31",
-        "H32",
-        "Hbrw",
-        "I2",
-        "JapMulti",
-        "KoreanMulti",
-        "Russ",
-        "X1",
-        "X2",
+        "Arab", "Fren", "Germ", "Greek", "H31", "H32", "Hbrw", "I2", "Russ", "X1", "X2",
     ];
     let port = station.port.to_string();
     for name in names {

@@ -67,7 +67,6 @@ fn mercure_45_a_large_study_in_one_association() {
 fn mercure_58_after_a_reset_the_next_send_works_at_once() {
     let folder = tempfile::tempdir().unwrap();
     let home = folder.path().join("appliance");
-    fs::create_dir(&home).unwrap();
     let settings = Settings {
         port: free_port(),
         ..Settings::default()
@@ -239,7 +238,6 @@ fn fo_dicom_1464_a_hundred_and_eighty_images_sent_and_received() {
         ..Settings::default()
     };
     let home = folder.path().join("appliance");
-    fs::create_dir(&home).unwrap();
     let station = Station::with(&home, &settings);
     let senders: Vec<_> = (1..=6)
         .map(|number| {

@@ -100,7 +100,7 @@ fn cve_2022_2119_names_as_paths() {
     for class in [
         long.clone().into_bytes(),
         b"../../x".to_vec(),
-        vec![b'1'; 60_000],
+        vec![b'1'; 30_000],
         vec![],
         vec![0xFF; 64],
     ] {
@@ -402,9 +402,9 @@ fn commands_without_an_end() {
     let before = station.peak_memory_mib().0;
     let mut peer = Peer::associate(&station.address());
     let chunk = pdu(P_DATA, &pdv(MR, COMMAND, &[0; 4000]));
-    // Up to an abort; what the appliance does not read any more fails to be sent.
-    let sent = (0..10_000).take_while(|_| peer.send(&chunk).is_ok()).count();
-    assert!(sent < 10_000, "40 MB of one command were taken");
+    // The answer comes although the command does not end; later units may find nobody to take them.
+    (0..1000).for_each(|_| drop(peer.send(&chunk)));
+    assert!(peer.reply().is_refusal());
     let mut peer = Peer::associate(&station.address());
     peer.send(&pdu(P_DATA, &pdv(MR, COMMAND, &[0; 8]))).unwrap();
     peer.send(&pdu(P_DATA, &pdv(VERIFICATION, COMMAND, &[0; 8])))

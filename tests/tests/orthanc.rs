@@ -71,7 +71,7 @@ fn it_sends_compressed_and_uncompressed_images_as_they_are() {
         copy("MR_small_RLE.dcm", folder.path(), b"1006"),
         copy("JPEG2000.dcm", folder.path(), b"1007"),
         copy("JPEG-lossy.dcm", folder.path(), b"1008"),
-        copy("image_dfl.dcm", folder.path(), b"1009"),
+        pydicom_file("image_dfl.dcm"),
         copy("liver_1frame.dcm", folder.path(), b"1010"),
     ];
     let instances: Vec<_> = files.iter().map(|file| orthanc.upload(file)).collect();
