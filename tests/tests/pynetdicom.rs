@@ -115,7 +115,7 @@ loose(within).abort()
 "#;
 
 fn output(program: &str, station: &Station, files: &[PathBuf]) -> String {
-    let output = python(program)
+    let output = python(&(STILL.to_owned() + program))
         .arg(station.port.to_string())
         .args(files)
         .output()

@@ -53,7 +53,7 @@ impl Images {
 
 fn image(number: usize) -> (String, Vec<u8>) {
     // Noise without a pattern that a file system could make smaller.
-    let mut state = number as u32 * 2_654_435_761 + 1;
+    let mut state = (number as u32).wrapping_mul(2_654_435_761) | 1;
     let pixels: Vec<u8> = (0..2 * usize::from(SIDE).pow(2))
         .map(|_| {
             state ^= state << 13;
