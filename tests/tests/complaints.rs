@@ -365,11 +365,11 @@ fn fo_dicom_2110_an_answer_is_one_segment() {
     let folder = tempfile::tempdir().unwrap();
     let station = Station::start(folder.path(), 600.0, tests::no_package());
     let mut peer = Peer::associate(&station.address());
-    for number in 1..=100 {
+    for number in 1..=2000 {
         let echo = dimse::Command::echo_request(number, uids::VERIFICATION).encode();
         peer.send(&pdu(P_DATA, &pdv(VERIFICATION, COMMAND | LAST, &echo)))
             .unwrap();
-        // What was written in pieces would arrive in pieces, now and then.
+        // What was written in pieces arrives in pieces now and then; what was not, never.
         let mut buffer = [0; 4096];
         let read = peer.socket.read(&mut buffer).unwrap();
         let length = u32::from_be_bytes(buffer[2..6].try_into().unwrap()) as usize;

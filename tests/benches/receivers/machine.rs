@@ -28,8 +28,10 @@ pub fn describe(folder: &Path) -> Value {
         "processor": of("/proc/cpuinfo", "model name"),
         "cores": std::thread::available_parallelism().map_or(0, usize::from),
         "memory": of("/proc/meminfo", "MemTotal"),
-        "kernel": read("/proc/sys/kernel/osrelease"),
-        "load_at_start": read("/proc/loadavg"),
+        // Without what a distributor adds to it.
+        "kernel": read("/proc/sys/kernel/osrelease").split('-').next(),
+        // Of one, five and fifteen minutes.
+        "load_at_start": read("/proc/loadavg").split_whitespace().take(3).collect::<Vec<_>>(),
         "file_system": said(Command::new("stat").args(["-f", "-c", "%T"]).arg(folder)),
         "write_and_fsync_of_140_kb_ms": fsync_ms(folder),
         "dcmtk": first_line("storescp"),
