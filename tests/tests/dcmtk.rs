@@ -107,6 +107,8 @@ fn storescu_hears_why_a_hostile_uid_is_refused() {
     let text = said(&output);
     assert!(text.contains("DataSetDoesNotMatchSOPClass"), "{text}");
     assert!(!station.data_dir.join("spool/1.2.4").exists());
+    // Written after the answer, by the keeper of the studies.
+    station.has_refused(&["bad_uid"]);
     let refusals = std::fs::read_to_string(station.data_dir.join("refusals.jsonl")).unwrap();
     assert!(
         refusals.contains("bad_uid") && !refusals.contains("../../x"),

@@ -196,6 +196,7 @@ fn fo_dicom_1678_other_protocols_on_the_port() {
     }
     assert!(station.peak_memory_mib().0 < before + MEMORY_SLACK_MIB);
     a_good_study_arrives_whole(&station);
+    nothing_timed_out(&station);
 }
 
 /// DCMTK PR #87 and #152: lengths of PDUs and of what is in them.
@@ -255,6 +256,7 @@ fn dcmtk_87_152_lengths_that_lie() {
     assert!(station.instances().is_empty());
     assert!(station.peak_memory_mib().0 < before + MEMORY_SLACK_MIB);
     a_good_study_arrives_whole(&station);
+    nothing_timed_out(&station);
 }
 
 /// io-dicom PR #38: PDUs in a state where they make no sense.
@@ -312,6 +314,7 @@ fn io_dicom_38_units_out_of_place() {
     }
     assert!(station.instances().is_empty());
     a_good_study_arrives_whole(&station);
+    nothing_timed_out(&station);
 }
 
 /// CVE-2026-50254 and CVE-2026-35505: more association requests than anybody means. Connections that
@@ -412,6 +415,16 @@ fn commands_without_an_end() {
     assert!(peer.reply().is_refusal());
     assert!(station.peak_memory_mib().0 < before + MEMORY_SLACK_MIB);
     a_good_study_arrives_whole(&station);
+    nothing_timed_out(&station);
+}
+
+/// Nobody was waited for until a timer ran out: what was wrong was seen when it came.
+fn nothing_timed_out(station: &Station) {
+    let refusals = station.refusals();
+    assert!(
+        !refusals.iter().any(|code| code == "silent" || code == "too_slow"),
+        "{refusals:?}"
+    );
 }
 
 /// While connections of a flood are still being ended, the appliance may say that it is busy. A scanner
