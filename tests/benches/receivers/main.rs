@@ -124,7 +124,7 @@ fn peak_memory_mib(receiver: &Receiver, scratch: &Path) -> u64 {
     tests::station::high_water_mib(&running.process().to_string())
 }
 
-/// Medians over the rounds, and how often Sialoscope's rate contains that of the others.
+/// Medians over the rounds, and the rate of Sialoscope divided by that of the others.
 fn print(receivers: &[&Receiver], rates: &BTreeMap<(&str, &str), Vec<f64>>, memory: &BTreeMap<&str, u64>) {
     let median = |receiver: &str, load: &str| machine::median(&rates[&(receiver, load)]);
     let names: Vec<_> = LOADS.iter().map(|load| load.name).collect();
