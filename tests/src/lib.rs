@@ -1,7 +1,10 @@
 //! What the whole-system tests share.
 
+pub mod made;
 pub mod nifti;
+pub mod peers;
 pub mod station;
+pub mod wire;
 
 use std::path::{Path, PathBuf};
 

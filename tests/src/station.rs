@@ -16,6 +16,55 @@ use dicom_object::{FileMetaTableBuilder, InMemDicomObject};
 
 pub const START: Duration = Duration::from_secs(60);
 
+/// What a test may set; the rest is as the appliance has it.
+pub struct Settings<'a> {
+    pub quiet_seconds: f64,
+    pub package: &'a Path,
+    pub port: u16,
+    /// Further lines of `[station]`.
+    pub station: &'a str,
+    /// Further lines of `[limits]`.
+    pub limits: &'a str,
+    /// Further tables.
+    pub tables: &'a str,
+}
+
+impl Default for Settings<'_> {
+    fn default() -> Self {
+        Self {
+            quiet_seconds: 600.0,
+            package: crate::no_package(),
+            port: 0,
+            station: "open = true",
+            limits: "free_mib = 1",
+            tables: "",
+        }
+    }
+}
+
+impl Settings<'_> {
+    fn toml(&self, data_dir: &Path) -> String {
+        let Self {
+            quiet_seconds,
+            package,
+            port,
+            station,
+            limits,
+            tables,
+        } = self;
+        // A test may name the port itself.
+        let port = match station.contains("port =") {
+            true => String::new(),
+            false => format!("port = {port}\n"),
+        };
+        format!(
+            "[station]\nbind = \"127.0.0.1\"\ndata_dir = {data_dir:?}\n{port}{station}\n\
+             [study]\nquiet_seconds = {quiet_seconds}\n[limits]\n{limits}\n\
+             [model]\npackage = {package:?}\n{tables}"
+        )
+    }
+}
+
 /// A running appliance with a data folder of its own.
 pub struct Station {
     child: Child,
@@ -29,50 +78,66 @@ pub struct Station {
 impl Station {
     /// Starts it on a free port and waits until it listens.
     pub fn start(folder: &Path, quiet_seconds: f64, package: &Path) -> Self {
-        let rest = format!(
-            "[study]\nquiet_seconds = {quiet_seconds}\n[limits]\nfree_mib = 1\n[model]\npackage = {package:?}\n"
-        );
-        Self::launch(folder, "open = true", &rest)
+        let program = Command::new(crate::sialoscope());
+        Self::launch(
+            folder,
+            &Settings {
+                quiet_seconds,
+                package,
+                ..Settings::default()
+            },
+            program,
+        )
     }
 
-    /// The same without a model, with more keys of `[station]` and more tables.
+    /// The same without a model, with other keys of `[station]` and more tables.
     pub fn start_with(folder: &Path, station: &str, tables: &str) -> Self {
-        let package = crate::no_package();
-        let rest = format!("[limits]\nfree_mib = 1\n[model]\npackage = {package:?}\n{tables}");
-        Self::launch(folder, station, &rest)
+        let settings = Settings {
+            station,
+            tables,
+            ..Settings::default()
+        };
+        Self::with(folder, &settings)
     }
 
-    fn launch(folder: &Path, station: &str, tables: &str) -> Self {
+    /// Starts it with settings of a test's own.
+    pub fn with(folder: &Path, settings: &Settings<'_>) -> Self {
+        Self::launch(folder, settings, Command::new(crate::sialoscope()))
+    }
+
+    /// Starts it by a program that executes it, as `sh` does with `exec`; waits until it listens.
+    pub fn launch(folder: &Path, settings: &Settings<'_>, mut program: Command) -> Self {
         let data_dir = folder.join("data");
-        let (settings, log) = (folder.join("s.toml"), folder.join("log"));
+        let (file, log) = (folder.join("s.toml"), folder.join("log"));
         let (port_file, tls_port_file) = (data_dir.join("port"), data_dir.join("tls_port"));
-        let port = if station.contains("port =") {
-            ""
-        } else {
-            "port = 0\n"
-        };
-        let text =
-            format!("[station]\nbind = \"127.0.0.1\"\n{port}data_dir = {data_dir:?}\n{station}\n{tables}");
-        fs::write(&settings, text).unwrap();
+        let plain = !settings.station.contains("plain = false");
+        let first = if plain { &port_file } else { &tls_port_file };
+        fs::create_dir_all(folder).unwrap();
+        fs::write(&file, settings.toml(&data_dir)).unwrap();
         let _ = (fs::remove_file(&port_file), fs::remove_file(&tls_port_file));
         let log_file = File::options().create(true).append(true).open(&log).unwrap();
-        let mut child = Command::new(crate::sialoscope())
+        let mut child = program
             .args(["run", "--config"])
-            .arg(&settings)
+            .arg(&file)
             .stdin(Stdio::null())
             .stderr(log_file)
             .spawn()
             .unwrap();
+        // Seen from where the process sees it: it may have a mount of its own.
+        let seen = PathBuf::from(format!("/proc/{}/root", child.id()));
         let deadline = Instant::now() + START;
         loop {
             // Written as a whole, so what is there is right; the plain port comes last.
-            let port = |file| Some(fs::read_to_string(file).ok()?.trim().parse().unwrap());
-            let (plain, tls_port) = (port(&port_file), port(&tls_port_file));
-            if plain.is_some() || (station.contains("plain = false") && tls_port.is_some()) {
+            let found = [first, &within(&seen, first)]
+                .iter()
+                .find_map(|path| Some((fs::read_to_string(path).ok()?, path.parent()?.to_owned())));
+            if let Some((text, data_dir)) = found {
+                let port = text.trim().parse().unwrap();
+                let tls_port = fs::read_to_string(data_dir.join("tls_port")).ok();
                 return Self {
                     child,
-                    port: plain.unwrap_or_default(),
-                    tls_port: port(&tls_port_file),
+                    port: if plain { port } else { 0 },
+                    tls_port: tls_port.map(|text| text.trim().parse().unwrap()),
                     data_dir,
                     log,
                 };
@@ -87,6 +152,60 @@ impl Station {
             );
             std::thread::sleep(Duration::from_millis(5));
         }
+    }
+
+    /// Changes a limit of the running process; none is the highest allowed.
+    pub fn limit(&self, resource: rustix::process::Resource, to: Option<u64>) {
+        let pid = rustix::process::Pid::from_child(&self.child);
+        let now = rustix::process::getrlimit(resource);
+        let new = rustix::process::Rlimit {
+            current: to.or(now.maximum),
+            maximum: now.maximum,
+        };
+        rustix::process::prlimit(Some(pid), resource, new).unwrap();
+    }
+
+    /// Its process.
+    pub fn process(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// How many threads it has.
+    pub fn threads(&self) -> usize {
+        fs::read_dir(format!("/proc/{}/task", self.child.id()))
+            .unwrap()
+            .count()
+    }
+
+    /// Codes of what was turned away so far, oldest first.
+    pub fn refusals(&self) -> Vec<String> {
+        let text = fs::read_to_string(self.data_dir.join("refusals.jsonl")).unwrap_or_default();
+        let code = |line: &str| {
+            let refusal: serde_json::Value = serde_json::from_str(line).ok()?;
+            Some(refusal["reason"]["code"].as_str()?.to_owned())
+        };
+        text.lines().filter_map(code).collect()
+    }
+
+    /// Waits until something was turned away for one of these reasons.
+    pub fn has_refused(&self, codes: &[&str]) {
+        let deadline = Instant::now() + START;
+        while !self.refusals().iter().any(|code| codes.contains(&code.as_str())) {
+            assert!(
+                Instant::now() < deadline,
+                "none of {codes:?} in {:?}",
+                self.refusals()
+            );
+            std::thread::sleep(Duration::from_millis(5));
+        }
+    }
+
+    /// Every file that is acknowledged as an instance.
+    pub fn instances(&self) -> Vec<PathBuf> {
+        let spool = self.data_dir.join("spool");
+        let mut all = firmware::dicom::send::files_under(&[spool]).unwrap();
+        all.retain(|path| path.extension().is_some_and(|extension| extension == "dcm"));
+        all
     }
 
     /// Highest resident memory so far of the appliance and of its worker, MiB.
@@ -139,8 +258,13 @@ impl Drop for Station {
     }
 }
 
+/// An absolute path below another root.
+fn within(root: &Path, path: &Path) -> PathBuf {
+    root.join(path.strip_prefix("/").unwrap_or(path))
+}
+
 /// VmHWM of a process, MiB; 0 when it is gone.
-fn high_water_mib(process: &str) -> u64 {
+pub fn high_water_mib(process: &str) -> u64 {
     let status = fs::read_to_string(format!("/proc/{process}/status")).unwrap_or_default();
     let line = status
         .lines()

@@ -2,30 +2,10 @@
 #![allow(clippy::unwrap_used)]
 
 use std::path::{Path, PathBuf};
-use std::process::{Command, Output};
 
 use dicom_dictionary_std::uids;
+use tests::peers::{a_good_study_arrives_whole, said, succeeds, tool};
 use tests::station::{Station, data_set, image};
-
-fn tool(name: &str, arguments: &[&str], files: &[PathBuf]) -> Output {
-    let output = Command::new(name).args(arguments).args(files).output();
-    output.unwrap_or_else(|error| panic!("{name} cannot be run ({error}): install dcmtk"))
-}
-
-fn succeeds(name: &str, arguments: &[&str], files: &[PathBuf]) {
-    let Output {
-        status,
-        stdout,
-        stderr,
-    } = tool(name, arguments, files);
-    let text = |bytes| String::from_utf8_lossy(bytes).into_owned();
-    assert!(
-        status.success(),
-        "{name} {arguments:?}: {status}\n{}{}",
-        text(&stdout),
-        text(&stderr)
-    );
-}
 
 fn images(folder: &Path, study: &str) -> Vec<(PathBuf, String)> {
     (1..=8)
@@ -124,14 +104,97 @@ fn storescu_hears_why_a_hostile_uid_is_refused() {
         &["-v", "127.0.0.1", &station.port.to_string()],
         &[bad],
     );
-    let text =
-        String::from_utf8_lossy(&output.stderr).into_owned() + &String::from_utf8_lossy(&output.stdout);
+    let text = said(&output);
     assert!(text.contains("DataSetDoesNotMatchSOPClass"), "{text}");
     assert!(!station.data_dir.join("spool/1.2.4").exists());
+    // Written after the answer, by the keeper of the studies.
+    station.has_refused(&["bad_uid"]);
     let refusals = std::fs::read_to_string(station.data_dir.join("refusals.jsonl")).unwrap();
     assert!(
         refusals.contains("bad_uid") && !refusals.contains("../../x"),
         "{refusals}"
     );
+    assert!(station.terminate().success());
+}
+
+#[test]
+fn dcmsend_in_several_associations_and_with_small_units() {
+    let folder = tempfile::tempdir().unwrap();
+    let station = Station::start(folder.path(), 600.0, tests::no_package());
+    let port = station.port.to_string();
+    let images = images(folder.path(), "1.2.5");
+    let paths: Vec<_> = images.iter().map(|(path, _)| path.clone()).collect();
+    // Each association takes one of dcmtk's profiles of presentation contexts; each image is several
+    // P-DATA units, since dcmtk does not send more than 4 KiB in one when told so.
+    for options in [
+        &["+ma"][..],
+        &["-ma"],
+        &["-pdu", "4096", "--max-send-pdu", "4096"],
+    ] {
+        let options = [options, &["-aec", "SIALOSCOPE", "127.0.0.1", &port]].concat();
+        succeeds("dcmsend", &options, &paths);
+    }
+    for (path, sop) in images {
+        assert_eq!(
+            data_set(&station.stored("1.2.5", "1.2.5.1", &sop)),
+            data_set(&path)
+        );
+    }
+    assert!(!station.data_dir.join("conflicts/1.2.5").exists());
+    assert!(station.terminate().success());
+}
+
+#[test]
+fn storescu_that_aborts_leaves_what_was_acknowledged() {
+    let folder = tempfile::tempdir().unwrap();
+    let station = Station::start(folder.path(), 600.0, tests::no_package());
+    let images = images(folder.path(), "1.2.6");
+    let paths: Vec<_> = images.iter().map(|(path, _)| path.clone()).collect();
+    succeeds(
+        "storescu",
+        &[
+            "--abort",
+            "-aec",
+            "SIALOSCOPE",
+            "127.0.0.1",
+            &station.port.to_string(),
+        ],
+        &paths,
+    );
+    for (path, sop) in images {
+        assert_eq!(
+            data_set(&station.stored("1.2.6", "1.2.6.1", &sop)),
+            data_set(&path)
+        );
+    }
+    a_good_study_arrives_whole(&station);
+    assert!(station.terminate().success());
+}
+
+#[test]
+fn storescu_proposes_every_syntax_that_it_knows() {
+    let folder = tempfile::tempdir().unwrap();
+    let station = Station::start(folder.path(), 600.0, tests::no_package());
+    let port = station.port.to_string();
+    for (number, propose) in ["-x=", "-xe", "-xb", "-xd", "-xi", "-xv", "-xt", "-xr", "-xs"]
+        .into_iter()
+        .enumerate()
+    {
+        let study = format!("1.2.7.{number}");
+        let (path, sop) = image(folder.path(), &study, &format!("{study}.1"), 1);
+        succeeds(
+            "storescu",
+            &[propose, "-aec", "SIALOSCOPE", "127.0.0.1", &port],
+            std::slice::from_ref(&path),
+        );
+        // dcmtk turns the uncompressed image into another uncompressed syntax where it proposed one.
+        let stored = dicom_object::open_file(station.stored(&study, &format!("{study}.1"), &sop)).unwrap();
+        let sent = dicom_object::open_file(&path).unwrap();
+        let pixels = |object: &dicom_object::DefaultDicomObject| {
+            let pixels = object.element(dicom_dictionary_std::tags::PIXEL_DATA).unwrap();
+            pixels.to_multi_int::<u16>().unwrap()
+        };
+        assert_eq!(pixels(&stored), pixels(&sent), "{propose}");
+    }
     assert!(station.terminate().success());
 }

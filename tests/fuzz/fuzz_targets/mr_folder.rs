@@ -36,10 +36,14 @@ fuzz_target!(|input: Input| {
     let _ = std::fs::remove_dir_all(&folder);
     std::fs::create_dir_all(&folder).expect("a folder for the input");
     let chosen = input.files.iter().take(MAX_FILES);
-    let mut files: Vec<Vec<u8>> = chosen.map(|n| SEEDS[usize::from(*n) % SEEDS.len()].to_vec()).collect();
+    let mut files: Vec<Vec<u8>> = chosen
+        .map(|n| SEEDS[usize::from(*n) % SEEDS.len()].to_vec())
+        .collect();
     for edit in &input.edits {
         let count = files.len().max(1);
-        let Some(file) = files.get_mut(usize::from(edit.file) % count) else { continue };
+        let Some(file) = files.get_mut(usize::from(edit.file) % count) else {
+            continue;
+        };
         let at = usize::from(edit.at).min(file.len());
         let end = (at + edit.with.len()).min(file.len());
         file[at..end].copy_from_slice(&edit.with[..end - at]);
