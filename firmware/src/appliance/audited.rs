@@ -3,12 +3,8 @@
 use std::collections::{BTreeMap, HashMap};
 use std::io;
 use std::net::SocketAddr;
-use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use dicom_core::Tag;
-use dicom_dictionary_std::tags;
-use dicom_object::OpenFileOptions;
 use models::findings::Fault;
 
 use crate::dicom::scp::Intake;
@@ -74,7 +70,11 @@ impl<I: Intake> Audited<I> {
         let patient_id = if known {
             String::new()
         } else {
-            patient_id(&self.spool.path(identity))
+            let id = self.spool.patient_id(identity);
+            id.inspect_err(|error| tracing::warn!(%error, "an image cannot be read for the audit trail"))
+                .ok()
+                .flatten()
+                .unwrap_or_default()
         };
         let mut visits = self.visits();
         let visit = visits.get_mut(&association)?;
@@ -103,17 +103,6 @@ impl Brought {
             released,
         }
     }
-}
-
-/// (0010,0020) of a stored file; empty where it has none.
-fn patient_id(path: &Path) -> String {
-    const BEHIND: Tag = Tag(0x0010, 0x0021);
-    let read = OpenFileOptions::new().read_until(BEHIND).open_file(path);
-    let id = read.ok().and_then(|object| {
-        let element = object.element_opt(tags::PATIENT_ID).ok()??;
-        Some(element.to_str().ok()?.trim().to_owned())
-    });
-    id.unwrap_or_default()
 }
 
 impl<I: Intake> Intake for Audited<I> {

@@ -85,12 +85,17 @@ pub fn identify(
     syntax: &TransferSyntax,
     limit: u64,
 ) -> Result<(Identity, Counts), DataSetError> {
-    let raw: Box<dyn Read + '_> = match syntax.codec() {
-        Codec::Dataset(Some(codec)) => codec.adapt_reader(Box::new(source)),
-        Codec::Dataset(None) => return Err(DataSetError::TransferSyntax),
-        _ => Box::new(source),
-    };
-    Walk::new(BufReader::new(raw.take(limit)), syntax)?.run()
+    Walk::of(source, syntax, limit)?.run()
+}
+
+/// Patient ID (0010,0020), read no further than it stands; none where it is absent or longer than the
+/// standard allows.
+pub fn patient_id(source: impl Read, syntax: &TransferSyntax, limit: u64) -> Option<String> {
+    let mut walk = Walk::of(source, syntax, limit).ok()?;
+    while walk.patient_id.is_none() && !walk.source.fill_buf().ok()?.is_empty() {
+        walk.element().ok()?;
+    }
+    walk.patient_id
 }
 
 /// What is open around the next element. Things of defined length are skipped as a whole and are
@@ -116,6 +121,7 @@ struct Walk<R: Read> {
     open: Vec<Level>,
     values: [Option<String>; 4],
     counts: Counts,
+    patient_id: Option<String>,
 }
 
 /// The identifying elements, in the order of [`Identity`].
@@ -135,6 +141,20 @@ const COUNTED: [Tag; 3] = [
 
 /// Longest value of VR IS (PS3.5 6.2).
 const MAX_IS_BYTES: u32 = 12;
+/// Longest value of VR LO, of four bytes a character.
+const MAX_LO_BYTES: u32 = 4 * 64;
+
+impl<'s> Walk<BufReader<io::Take<Box<dyn Read + 's>>>> {
+    /// At most `limit` bytes after inflation.
+    fn of(source: impl Read + 's, syntax: &TransferSyntax, limit: u64) -> Result<Self, DataSetError> {
+        let raw: Box<dyn Read + 's> = match syntax.codec() {
+            Codec::Dataset(Some(codec)) => codec.adapt_reader(Box::new(source)),
+            Codec::Dataset(None) => return Err(DataSetError::TransferSyntax),
+            _ => Box::new(source),
+        };
+        Walk::new(BufReader::new(raw.take(limit)), syntax)
+    }
+}
 
 impl<R: BufRead> Walk<R> {
     fn new(source: R, syntax: &TransferSyntax) -> Result<Self, DataSetError> {
@@ -150,6 +170,7 @@ impl<R: BufRead> Walk<R> {
             open: Vec::new(),
             values: Default::default(),
             counts: Counts::default(),
+            patient_id: None,
         })
     }
 
@@ -201,6 +222,9 @@ impl<R: BufRead> Walk<R> {
                 Some(length) => match WANTED.iter().position(|(wanted, _)| *wanted == tag) {
                     Some(index) if level.is_none() => self.keep(index, length),
                     None if level.is_none() && COUNTED.contains(&tag) => self.count(tag, length),
+                    None if level.is_none() && tag == tags::PATIENT_ID && length <= MAX_LO_BYTES => {
+                        self.name_patient(length)
+                    }
                     _ => self.skip(length),
                 },
             },
@@ -227,6 +251,14 @@ impl<R: BufRead> Walk<R> {
         self.source.read_exact(&mut value).map_err(foreign_io)?;
         let malformed = |_| DataSetError::BadUid(WANTED[index].1, UidError::Malformed);
         self.values[index] = Some(String::from_utf8(value).map_err(malformed)?);
+        Ok(())
+    }
+
+    fn name_patient(&mut self, length: u32) -> Result<(), DataSetError> {
+        let mut value = vec![0; length as usize];
+        self.source.read_exact(&mut value).map_err(foreign_io)?;
+        let text = String::from_utf8_lossy(&value);
+        self.patient_id = Some(text.trim_matches([' ', '\0']).to_owned());
         Ok(())
     }
 
@@ -365,6 +397,25 @@ mod tests {
         assert_eq!(stated(" 6", "144 "), good);
         for bad in ["-1", "many", "1e3", "99999999999", "1\\2", ""] {
             assert_eq!(stated(bad, bad), Counts::default(), "{bad:?}");
+        }
+    }
+
+    #[test]
+    fn the_patient_is_that_of_the_data_set_itself() {
+        let mut object = object();
+        let text = |value: &str| DataElement::new(tags::PATIENT_ID, VR::LO, value);
+        for uid in SYNTAXES {
+            let written = |object: &InMemDicomObject| {
+                let mut bytes = Vec::new();
+                object.write_dataset_with_ts(&mut bytes, syntax(uid)).unwrap();
+                patient_id(&bytes[..], syntax(uid), LIMIT)
+            };
+            object.remove_element(tags::PATIENT_ID);
+            assert_eq!(written(&object), None, "{uid}");
+            object.put(text("P-1"));
+            assert_eq!(written(&object).as_deref(), Some("P-1"), "{uid}");
+            object.put(text(&"1".repeat(MAX_LO_BYTES as usize + 2)));
+            assert_eq!(written(&object), None, "{uid}");
         }
     }
 

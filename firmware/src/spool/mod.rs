@@ -32,7 +32,7 @@ use std::time::Duration;
 
 use self::commit::Commits;
 use self::health::Health;
-use crate::dicom::dataset::{Counts, DataSetError, Identity};
+use crate::dicom::dataset::{Counts, DataSetError, Identity, patient_id, storable};
 use crate::dicom::{Uid, UidError};
 use crate::disk::{Disk, DiskFile};
 use crate::limits::{DISK_CHECK_EVERY, MAX_CONFLICTS};
@@ -237,6 +237,12 @@ impl Spool {
     /// Where an instance is, or would be.
     pub fn path(&self, identity: &Identity) -> PathBuf {
         place(&self.root, identity).join(format!("{}.dcm", identity.sop_instance))
+    }
+
+    /// (0010,0020) of an instance; none where it has none.
+    pub fn patient_id(&self, identity: &Identity) -> io::Result<Option<String>> {
+        let (data_set, syntax) = open_data_set(self.disk.open(&self.path(identity))?)?;
+        Ok(storable(&syntax).and_then(|syntax| patient_id(data_set, syntax, self.limits.object_bytes)))
     }
 
     /// Gives a received and synced file its name, durably.
