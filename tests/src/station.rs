@@ -36,7 +36,8 @@ impl Default for Settings<'_> {
             package: crate::no_package(),
             port: 0,
             station: "open = true",
-            limits: "free_mib = 1",
+            // All peers of a test have one address.
+            limits: "free_mib = 1\nassociations_per_peer = 32",
             tables: "",
         }
     }
