@@ -164,14 +164,7 @@ async fn a_peer_gets_only_the_services_that_it_may_use() {
     store_only.may = vec![Service::Storage];
     let station = Station::start(&listed(folder.path(), vec![store_only])).await;
     assert!(echoed(&station).await.is_err());
-    assert!(
-        station
-            .send(&images)
-            .await
-            .unwrap()
-            .iter()
-            .all(|one| one.is_stored())
-    );
+    assert!(station.stores_all(&images).await);
     station.appliance.stop().await;
 }
 
@@ -189,14 +182,7 @@ async fn silent_connections_push_out_only_each_other() {
     })
     .await;
     let images = study(folder.path(), "1.2.3", 10);
-    assert!(
-        station
-            .send(&images)
-            .await
-            .unwrap()
-            .iter()
-            .all(|one| one.is_stored())
-    );
+    assert!(station.stores_all(&images).await);
     assert_eq!(station.until_refused().await.code, "crowded_out");
     let (mut scanner, oldest) = aside(move || (scanner, is_closed(&mut crowd[0]))).await;
     assert!(oldest, "the first of the crowd had to go");

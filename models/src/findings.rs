@@ -100,6 +100,27 @@ pub struct Findings {
     pub timings: Vec<Timing>,
 }
 
+impl Findings {
+    /// No answer yet, and no reason for that: what findings begin with.
+    pub fn blank(software_version: &str) -> Self {
+        Self {
+            schema: SCHEMA,
+            notice: NOTICE.to_owned(),
+            outcome: Outcome::CannotAnswer,
+            reasons: Vec::new(),
+            study: StudyIdentity::default(),
+            lesions: Vec::new(),
+            contrasts: Vec::new(),
+            missing: Vec::new(),
+            refused: Vec::new(),
+            quality: Vec::new(),
+            model: None,
+            software_version: software_version.to_owned(),
+            timings: Vec::new(),
+        }
+    }
+}
+
 /// Identity of the examination as its images state it. Patient data: never written to logs.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct StudyIdentity {

@@ -1,13 +1,10 @@
 //! Which of some instances are here, so that it may be promised that they are.
 
 use std::collections::{HashMap, HashSet};
-use std::io::{self, BufReader, Seek as _, SeekFrom};
+use std::io;
 use std::path::Path;
 
-use dicom_object::FileMetaTable;
-
-use super::Spool;
-use super::incoming::PREAMBLE_BYTES;
+use super::{Spool, open_data_set};
 use crate::dicom::Uid;
 
 impl Spool {
@@ -41,9 +38,7 @@ impl Spool {
 
     /// The SOP class in the file meta information, which was that of the data set when it was stored.
     fn class_of(&self, path: &Path) -> Option<Uid> {
-        let mut file = BufReader::new(self.disk.open(path).ok()?);
-        file.seek(SeekFrom::Start(PREAMBLE_BYTES)).ok()?;
-        let meta = FileMetaTable::from_reader(&mut file).ok()?;
+        let (_, meta) = open_data_set(self.disk.open(path).ok()?).ok()?;
         Uid::parse(meta.media_storage_sop_class_uid()).ok()
     }
 }

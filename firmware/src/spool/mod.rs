@@ -30,6 +30,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use dicom_object::FileMetaTable;
+
 use self::commit::Commits;
 use self::health::Health;
 use crate::dicom::dataset::{Counts, DataSetError, Identity, patient_id, storable};
@@ -241,16 +243,16 @@ impl Spool {
 
     /// (0010,0020) of an instance; none where it has none.
     pub fn patient_id(&self, identity: &Identity) -> io::Result<Option<String>> {
-        let (data_set, syntax) = open_data_set(self.disk.open(&self.path(identity))?)?;
-        Ok(storable(&syntax).and_then(|syntax| patient_id(data_set, syntax, self.limits.object_bytes)))
+        let (data_set, meta) = open_data_set(self.disk.open(&self.path(identity))?)?;
+        Ok(storable(meta.transfer_syntax())
+            .and_then(|syntax| patient_id(data_set, syntax, self.limits.object_bytes)))
     }
 
     /// Gives a received and synced file its name, durably.
     fn keep(&self, part: &Path, identity: &Identity) -> Result<StoreOutcome, StoreError> {
         let (path, outcome) = self.watched_store(self.name(part, identity))?;
         let folder = path.parent().unwrap_or(&self.root);
-        if let Err(error) = self.commits.sync(&*self.disk, folder) {
-            self.health.saw(&error);
+        if let Err(error) = self.watched(self.commits.sync(&*self.disk, folder)) {
             if outcome == StoreOutcome::New {
                 // Not acknowledged, so it must come again, and must then be new.
                 let _ = self.disk.remove_file(&path);
@@ -320,9 +322,9 @@ impl Spool {
     /// Whether two files hold the same data set in the same transfer syntax. Their file meta information
     /// may differ: it names the sender.
     fn same_content(&self, a: &Path, b: &Path) -> io::Result<bool> {
-        let (mut a, syntax_a) = open_data_set(self.disk.open(a)?)?;
-        let (mut b, syntax_b) = open_data_set(self.disk.open(b)?)?;
-        if syntax_a != syntax_b {
+        let (mut a, meta_a) = open_data_set(self.disk.open(a)?)?;
+        let (mut b, meta_b) = open_data_set(self.disk.open(b)?)?;
+        if meta_a.transfer_syntax() != meta_b.transfer_syntax() {
             return Ok(false);
         }
         let (mut block_a, mut block_b) = ([0; 8192], [0; 8192]);
@@ -355,15 +357,14 @@ fn place(under: &Path, identity: &Identity) -> PathBuf {
     under.join(identity.study.as_str()).join(identity.series.as_str())
 }
 
-/// A stored file, at the first byte of its data set, and its transfer syntax.
-fn open_data_set(file: Box<dyn DiskFile>) -> io::Result<(BufReader<Box<dyn DiskFile>>, String)> {
+/// A stored file, at the first byte of its data set, and its file meta information.
+fn open_data_set(file: Box<dyn DiskFile>) -> io::Result<(BufReader<Box<dyn DiskFile>>, FileMetaTable)> {
     let broken =
         |error: &dyn std::fmt::Display| io::Error::new(io::ErrorKind::InvalidData, error.to_string());
     let mut file = BufReader::new(file);
     file.seek(SeekFrom::Start(incoming::PREAMBLE_BYTES))?;
-    let meta = dicom_object::FileMetaTable::from_reader(&mut file).map_err(|error| broken(&error))?;
-    let syntax = meta.transfer_syntax().to_owned();
-    Ok((file, syntax))
+    let meta = FileMetaTable::from_reader(&mut file).map_err(|error| broken(&error))?;
+    Ok((file, meta))
 }
 
 fn read_block(source: &mut impl Read, block: &mut [u8]) -> io::Result<usize> {

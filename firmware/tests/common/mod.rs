@@ -28,7 +28,7 @@ use firmware::dicom::dimse::{Command, Status};
 use firmware::dicom::door::Patience;
 use firmware::dicom::send::{Node, Sent, send};
 use firmware::station::config::{Config, Peer};
-use models::findings::{Fault, Findings, ModelIdentity, NOTICE, Outcome, Reason, SCHEMA, StudyIdentity};
+use models::findings::{Fault, Findings, ModelIdentity, Outcome, Reason};
 use models::mr::Contrast;
 use tokio::sync::broadcast::Receiver;
 
@@ -68,19 +68,8 @@ impl Analyst for Script {
 
 fn findings() -> Findings {
     Findings {
-        schema: SCHEMA,
-        notice: NOTICE.into(),
         outcome: Outcome::Answered,
-        reasons: vec![],
-        study: StudyIdentity::default(),
-        lesions: vec![],
-        contrasts: vec![],
-        missing: vec![],
-        refused: vec![],
-        quality: vec![],
-        model: None,
-        software_version: "0".into(),
-        timings: vec![],
+        ..Findings::blank("0")
     }
 }
 
@@ -149,6 +138,12 @@ impl Station {
             send(&files, &node, "TEST", |one| sent.push(one)).map(|()| sent)
         };
         tokio::task::spawn_blocking(sending).await.unwrap()
+    }
+
+    /// Whether each file is acknowledged.
+    pub async fn stores_all(&self, files: &[PathBuf]) -> bool {
+        let sent = self.send(files).await.unwrap();
+        sent.len() == files.len() && sent.iter().all(Sent::is_stored)
     }
 
     /// Waits for an event.

@@ -10,7 +10,7 @@ use dicom_core::Tag;
 use dicom_dictionary_std::tags::{PIXEL_DATA, TRANSFER_SYNTAX_UID};
 use flate2::read::DeflateDecoder;
 
-use super::data_set::{ElementHead, ITEM, ITEM_END, SEQUENCE_END, Syntax, UNDEFINED};
+use super::element::{ElementHead, ITEM, ITEM_END, SEQUENCE_END, Syntax, UNDEFINED};
 use crate::limits::{
     MAX_DICOM_FILE_BYTES, MAX_FRAGMENTS, MAX_HEADER_BYTES, MAX_HEADER_ELEMENTS, MAX_INFLATED_BYTES,
     MAX_SEQUENCE_DEPTH,

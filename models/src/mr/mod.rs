@@ -43,6 +43,7 @@ mod codec;
 mod csa;
 mod data_set;
 mod diffusion;
+mod element;
 mod enhanced;
 mod extent;
 mod files;
@@ -63,7 +64,8 @@ use ndarray::Array3;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-pub use self::data_set::{DataSet, Element, Syntax};
+pub use self::data_set::{DataSet, Element};
+pub use self::element::Syntax;
 pub use self::extent::Broken;
 use self::header::Image;
 pub use self::series::scan;

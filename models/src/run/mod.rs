@@ -14,9 +14,7 @@ use std::time::Instant;
 
 use ndarray::{Array3, ArrayView2, Axis};
 
-use crate::findings::{
-    Fault, Findings, Lesion, MissingContrast, NOTICE, Outcome, Reason, SCHEMA, Timing, View,
-};
+use crate::findings::{Fault, Findings, Lesion, MissingContrast, Outcome, Reason, Timing, View};
 use crate::limits::MAX_LESIONS;
 use crate::mr::{Contrast, Grid, Scan};
 use crate::package::{Manifest, Package};
@@ -169,7 +167,7 @@ impl Model {
 /// Without a usable model the study is still read, so that the page can show what arrived.
 pub fn examine(model: Result<&Model, &Reason>, scan: &Scan, software_version: &str) -> Answer {
     let mut clock = Clock::default();
-    let mut findings = blank(software_version);
+    let mut findings = Findings::blank(software_version);
     let study = match clock.time("read", || Study::assemble(scan)) {
         Ok(study) => study,
         Err(unassembled) => {
@@ -275,7 +273,7 @@ fn log(findings: &Findings) {
 
 /// Findings about an examination that was not even opened, for example when the worker died.
 pub fn cannot_answer(reason: Reason, software_version: &str) -> Answer {
-    let mut findings = blank(software_version);
+    let mut findings = Findings::blank(software_version);
     findings.reasons.push(reason);
     Answer {
         findings,
@@ -402,24 +400,6 @@ fn anchorless_views(study: &Study) -> Vec<View> {
     grid.map_or_else(Vec::new, |grid| {
         views::views(study, &grid, grid.shape[0] / 2, &[], 0.5)
     })
-}
-
-fn blank(software_version: &str) -> Findings {
-    Findings {
-        schema: SCHEMA,
-        notice: NOTICE.to_owned(),
-        outcome: Outcome::CannotAnswer,
-        reasons: Vec::new(),
-        study: Default::default(),
-        lesions: Vec::new(),
-        contrasts: Vec::new(),
-        missing: Vec::new(),
-        refused: Vec::new(),
-        quality: Vec::new(),
-        model: None,
-        software_version: software_version.to_owned(),
-        timings: Vec::new(),
-    }
 }
 
 /// Wall time per step, by the monotonic clock.

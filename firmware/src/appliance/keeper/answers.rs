@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use board::Frame;
-use models::findings::{Fault, Findings, NOTICE, Outcome, Reason, SCHEMA, StudyIdentity};
+use models::findings::{Fault, Findings, Reason, StudyIdentity};
 
 use super::core::Core;
 use crate::analysis::Answer;
@@ -107,21 +107,11 @@ impl Core {
 /// Findings that say only why there are none.
 fn no_answer(study: &Uid, reason: Reason) -> Findings {
     Findings {
-        schema: SCHEMA,
-        notice: NOTICE.to_owned(),
-        outcome: Outcome::CannotAnswer,
         reasons: vec![reason],
         study: StudyIdentity {
             study_instance_uid: study.to_string(),
             ..StudyIdentity::default()
         },
-        lesions: Vec::new(),
-        contrasts: Vec::new(),
-        missing: Vec::new(),
-        refused: Vec::new(),
-        quality: Vec::new(),
-        model: None,
-        software_version: env!("CARGO_PKG_VERSION").to_owned(),
-        timings: Vec::new(),
+        ..Findings::blank(env!("CARGO_PKG_VERSION"))
     }
 }

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use board::PngFile;
-use models::findings::{Fault, Findings, NOTICE, Outcome, Reason, SCHEMA, StudyIdentity};
+use models::findings::{Fault, Findings, Outcome, Reason};
 
 use super::core::{Action, Core, Rules};
 use super::{Arrival, Message};
@@ -133,19 +133,8 @@ impl Bench {
 
 fn answer() -> Answer {
     let findings = Findings {
-        schema: SCHEMA,
-        notice: NOTICE.to_owned(),
         outcome: Outcome::Answered,
-        reasons: vec![],
-        study: StudyIdentity::default(),
-        lesions: vec![],
-        contrasts: vec![],
-        missing: vec![],
-        refused: vec![],
-        quality: vec![],
-        model: None,
-        software_version: String::new(),
-        timings: vec![],
+        ..Findings::blank("")
     };
     Answer {
         findings,

@@ -25,7 +25,6 @@ const fn dcm(value: &'static str, meaning: &'static str) -> Code {
 const APPLICATION_ACTIVITY: Code = dcm("110100", "Application Activity");
 const BEGIN_TRANSFERRING: Code = dcm("110102", "Begin Transferring DICOM Instances");
 const INSTANCES_TRANSFERRED: Code = dcm("110104", "DICOM Instances Transferred");
-const STUDY_DELETED: Code = dcm("110105", "DICOM Study Deleted");
 const SECURITY_ALERT: Code = dcm("110113", "Security Alert");
 const APPLICATION_START: Code = dcm("110120", "Application Start");
 const APPLICATION_STOP: Code = dcm("110121", "Application Stop");
@@ -93,13 +92,6 @@ impl Message<'_> {
             AuditEvent::Stopped => self.activity(&APPLICATION_STOP)?,
             AuditEvent::TransferBegins(transfer) => self.transfer(&BEGIN_TRANSFERRING, "E", transfer)?,
             AuditEvent::Transferred(transfer) => self.transfer(&INSTANCES_TRANSFERRED, "C", transfer)?,
-            AuditEvent::StudyDeleted { study, patient_id } => {
-                self.identification(&STUDY_DELETED, "D", Outcome::Success, None, None)?;
-                self.ourselves(true, &APPLICATION)?;
-                self.audit_source()?;
-                self.study(study.as_str(), &[])?;
-                self.patient(patient_id)?;
-            }
             AuditEvent::Alert(alert) => self.alert(alert)?,
         }
         self.close("AuditMessage")
@@ -162,12 +154,12 @@ impl Message<'_> {
         kind: Option<&Code>,
         text: Option<&str>,
     ) -> io::Result<()> {
-        let now = self.now.to_owned();
+        let now = self.now;
         self.open(
             "EventIdentification",
             &[
                 ("EventActionCode", action),
-                ("EventDateTime", &now),
+                ("EventDateTime", now),
                 ("EventOutcomeIndicator", outcome.indicator()),
             ],
         )?;
@@ -184,9 +176,8 @@ impl Message<'_> {
     }
 
     fn ourselves(&mut self, requestor: bool, role: &Code) -> io::Result<()> {
-        let (host, ae_title) = (self.host.to_owned(), self.ae_title.to_owned());
         let process = std::process::id().to_string();
-        self.participant_as(&process, &ae_title, requestor, (&host, "1"), role)
+        self.participant_as(&process, self.ae_title, requestor, (self.host, "1"), role)
     }
 
     fn participant(

@@ -35,13 +35,6 @@ pub enum AuditEvent {
     TransferBegins(Transfer),
     /// An association with instances of a study is over (A.5.3.7).
     Transferred(Transfer),
-    /// A study was removed by the rule of retention (A.5.3.8).
-    StudyDeleted {
-        /// Which one.
-        study: Uid,
-        /// (0010,0020).
-        patient_id: String,
-    },
     /// Somebody was turned away, or something is wrong with the trail itself (A.5.3.11).
     Alert(Alert),
 }

@@ -17,7 +17,7 @@ use std::sync::Arc;
 use std::sync::mpsc::{Receiver, sync_channel};
 use std::time::Duration;
 
-use models::findings::{Fault, Findings, NOTICE, Outcome, Reason, SCHEMA, StudyIdentity};
+use models::findings::{Fault, Findings, Outcome, Reason, StudyIdentity};
 use models::mr::Contrast;
 use rand::RngExt as _;
 use rand_chacha::ChaCha8Rng;
@@ -491,22 +491,12 @@ fn store(spool: &Spool, image: &Image) -> Result<crate::spool::Stored, StoreErro
 fn answer(seen: &Instances) -> Answer {
     Answer {
         findings: Findings {
-            schema: SCHEMA,
-            notice: NOTICE.to_owned(),
             outcome: Outcome::Answered,
-            reasons: vec![],
             study: StudyIdentity {
                 description: fingerprint(&seen.iter().cloned().collect()),
                 ..StudyIdentity::default()
             },
-            lesions: vec![],
-            contrasts: vec![],
-            missing: vec![],
-            refused: vec![],
-            quality: vec![],
-            model: None,
-            software_version: String::new(),
-            timings: vec![],
+            ..Findings::blank("")
         },
         views: vec![],
     }
