@@ -8,7 +8,7 @@ use std::time::Duration;
 /// Longest P-DATA-TF PDU that we announce and accept, KiB after the 6-byte header.
 pub const DEFAULT_PDU_KIB: u32 = 256;
 
-/// What that may be set to, KiB. An association holds one PDU in memory.
+/// What that may be set to, KiB.
 pub const PDU_KIB: std::ops::RangeInclusive<u32> = 4..=4096;
 
 /// Longest P-DATA-TF PDU that we announce where we call, bytes after the 6-byte header.
@@ -73,9 +73,6 @@ pub const DESCRIPTORS_PER_ASSOCIATION: usize = 3;
 
 /// File descriptors for everything that is no connection.
 pub const OTHER_DESCRIPTORS: usize = 128;
-
-/// Message units of all associations together, MiB.
-pub const DEFAULT_MEMORY_MIB: u64 = 32;
 
 /// Refusals before an association that are told of one address within [`COMPLAINT_WINDOW`].
 pub const COMPLAINTS_PER_WINDOW: usize = 16;
@@ -217,8 +214,11 @@ pub const MAX_SETTINGS_BYTES: u64 = 256 * 1024;
 /// Longest state file of a study, bytes.
 pub const MAX_STATE_BYTES: u64 = 64 * 1024;
 
-/// Buffer between network and disk, bytes.
-pub const WRITE_BUFFER_BYTES: usize = 256 * 1024;
+/// Buffer of one association between network and disk, bytes.
+pub const READ_BUFFER_BYTES: usize = 128 * 1024;
+
+/// Buffer of one object on its way to the disk, bytes: small values are written together.
+pub const WRITE_BUFFER_BYTES: usize = 32 * 1024;
 
 /// Waiting for a peer that we call to take the connection.
 pub const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);

@@ -366,27 +366,36 @@ async fn a_peer_that_takes_no_answers_is_dropped() {
     station.appliance.stop().await;
 }
 
+/// What somebody announces takes nothing from others: message units are not waited for as a whole.
 #[tokio::test(flavor = "multi_thread")]
-async fn associations_wait_for_memory_and_get_it() {
+async fn long_message_units_are_no_hold_on_others() {
     let folder = tempfile::tempdir().unwrap();
     let mut settings = config(&folder.path().join("data"), QUIET);
-    settings.limits.memory_mib = 1;
-    let mut patience = Patience::default();
-    let mut station = Station::start_with(&settings, patience).await;
-    // Message units of 200 KiB: two of them at once are all there is room for.
-    let large = |number: usize| {
-        let sop = format!("1.2.3.1.{number}");
-        let mut bytes = explicit(&object(Ids { sop: &sop, ..IDS }, 7));
-        // An element of private padding behind the pixels.
-        bytes.extend([0xFC, 0xFF, 0xFC, 0xFF, b'O', b'B', 0, 0]);
-        bytes.extend((200 * 1024_u32).to_le_bytes());
-        bytes.resize(bytes.len() + 200 * 1024, 0);
-        (sop, bytes)
+    settings.limits.pdu_kib = 4096;
+    settings.limits.associations_per_peer = 32;
+    let patience = Patience {
+        pdu: SHORT,
+        ..Patience::default()
     };
+    let mut station = Station::start_with(&settings, patience).await;
     let to = station.appliance.address();
+    // Message units of 4 MiB of which nothing comes.
+    let hoarders = aside(move || {
+        [(); 24].map(|()| {
+            let mut user = User::associate(to);
+            user.raw(&[4, 0, 0, 64, 0, 0]);
+            user
+        })
+    })
+    .await;
     let users: Vec<_> = (0..6)
         .map(|number| {
-            let (sop, bytes) = large(number);
+            let sop = format!("1.2.3.1.{number}");
+            let mut bytes = explicit(&object(Ids { sop: &sop, ..IDS }, 7));
+            // An element of private padding behind the pixels.
+            bytes.extend([0xFC, 0xFF, 0xFC, 0xFF, b'O', b'B', 0, 0]);
+            bytes.extend((3 << 20_u32).to_le_bytes());
+            bytes.resize(bytes.len() + (3 << 20), 0);
             tokio::task::spawn_blocking(move || {
                 let mut user = User::associate(to);
                 let command = Command::store_request(1, uids::MR_IMAGE_STORAGE, &sop).encode();
@@ -402,36 +411,7 @@ async fn associations_wait_for_memory_and_get_it() {
         assert_eq!(user.await.unwrap(), Status::SUCCESS);
     }
     assert_eq!(station.stored().len(), 6);
-    station.appliance.stop().await;
-
-    // Who announces much and sends nothing holds its share until its deadline, and others wait so long.
-    patience.pdu = SHORT;
-    station = Station::start_with(&settings, patience).await;
-    let to = station.appliance.address();
-    let hoarders = aside(move || {
-        [[4, 0, 0, 4, 0, 0, 0], [4, 0, 0, 3, 0, 0, 0]].map(|header| {
-            let mut user = User::associate(to);
-            user.raw(&header);
-            user
-        })
-    })
-    .await;
-    let (sop, bytes) = large(9);
-    let stored = station.with_user(move |user| {
-        let command = Command::store_request(1, uids::MR_IMAGE_STORAGE, &sop).encode();
-        user.value(PDataValueType::Command, command, true);
-        user.value(PDataValueType::Data, bytes, true);
-        status(&user.response())
-    });
-    assert_eq!(stored.await, Status::SUCCESS);
-    let first = station
-        .until(|event| match event {
-            Event::Refused(refusal) => Some(refusal.reason.code.clone()),
-            Event::InstanceStored { .. } => Some("stored".to_owned()),
-            _ => None,
-        })
-        .await;
-    assert_eq!(first, "too_slow", "only then there was memory");
+    assert_eq!(station.until_refused().await.code, "too_slow");
     drop(hoarders);
     station.appliance.stop().await;
 }
@@ -460,7 +440,14 @@ fn the_table_of_limits_is_current() {
             limits::DESCRIPTORS_PER_ASSOCIATION.to_string(),
         ),
         ("OTHER_DESCRIPTORS", limits::OTHER_DESCRIPTORS.to_string()),
-        ("limits.memory_mib", format!("{} MiB", all.memory_mib)),
+        (
+            "READ_BUFFER_BYTES",
+            format!("{} KiB", limits::READ_BUFFER_BYTES >> 10),
+        ),
+        (
+            "WRITE_BUFFER_BYTES",
+            format!("{} KiB", limits::WRITE_BUFFER_BYTES >> 10),
+        ),
         ("limits.idle_seconds", format!("{} s", all.idle_seconds)),
         ("TLS_HANDSHAKE", seconds(limits::TLS_HANDSHAKE)),
         ("ARTIM", seconds(limits::ARTIM)),

@@ -18,7 +18,7 @@ use super::refused::Refused;
 use super::report::Reports;
 use super::scp::Provider;
 use super::services::Service;
-use super::wire::{Wire, WireError};
+use super::wire::{Received, Value, Wire, WireError};
 use super::{commitment, mpps, normalized, store};
 use crate::limits::{MAX_COMMAND_BYTES, MAX_PDU_BYTES};
 use crate::spool::{Incoming, StoreError};
@@ -153,64 +153,60 @@ impl<'p> Association<'p> {
     fn step(&mut self) -> Result<(), End> {
         let within_message = self.command.is_some() || self.data_set.is_some();
         match self.wire.receive(within_message)? {
-            Pdu::PData { data } if !data.is_empty() => {
-                data.into_iter().try_for_each(|value| self.value(value))
-            }
-            Pdu::ReleaseRQ if !within_message => {
+            Received::Value(value) if value.is_command => self.command(value),
+            Received::Value(value) => self.data_set(value),
+            Received::Release if !within_message => {
                 self.wire.send(&Pdu::ReleaseRP)?;
                 Err(End::Released)
             }
-            Pdu::ReleaseRQ => Err(End::Violation("a release within a message")),
-            Pdu::AbortRQ { .. } => Err(End::AbortedByPeer),
-            Pdu::AssociationRQ(_) => Err(End::Violation("a second association request")),
-            _ => Err(End::Violation("a message unit out of place")),
+            Received::Release => Err(End::Violation("a release within a message")),
+            Received::Abort => Err(End::AbortedByPeer),
+            Received::OutOfPlace(what) => Err(End::Violation(what)),
         }
     }
 
-    fn value(&mut self, value: PDataValue) -> Result<(), End> {
-        let id = value.presentation_context_id;
-        match value.value_type {
-            PDataValueType::Command if self.data_set.is_some() => {
-                Err(End::Violation("a command within a data set"))
-            }
-            PDataValueType::Command => {
-                let (context, bytes) = self.command.get_or_insert_with(|| (id, Vec::new()));
-                if *context != id {
-                    return Err(End::Violation("a command in two presentation contexts"));
-                }
-                if bytes.len() + value.data.len() > MAX_COMMAND_BYTES {
-                    return Err(End::Violation("a command set beyond the limit"));
-                }
-                bytes.extend_from_slice(&value.data);
-                if !value.is_last {
-                    return Ok(());
-                }
-                let request = Command::decode(bytes).map_err(|_| End::Violation("a malformed command set"));
-                self.command = None;
-                self.request(id, request?)
-            }
-            PDataValueType::Data => {
-                let Some(data_set) = self
-                    .data_set
-                    .as_mut()
-                    .filter(|data_set| data_set.context.id == id)
-                else {
-                    return Err(End::Violation("a data set that no command announced"));
-                };
-                if let Ok(sink) = &mut data_set.sink
-                    && let Err(refused) = sink.write(&value.data)
-                {
-                    data_set.sink = Err(refused);
-                }
-                match self.data_set.take_if(|_| value.is_last) {
-                    Some(DataSet {
-                        context,
-                        request,
-                        sink,
-                    }) => self.end_of_data_set(context, request, sink),
-                    None => Ok(()),
-                }
-            }
+    fn command(&mut self, value: Value) -> Result<(), End> {
+        if self.data_set.is_some() {
+            return Err(End::Violation("a command within a data set"));
+        }
+        let id = value.context;
+        let (context, collected) = self.command.get_or_insert_with(|| (id, Vec::new()));
+        if *context != id {
+            return Err(End::Violation("a command in two presentation contexts"));
+        }
+        let bytes = self.wire.bytes();
+        if collected.len() + bytes.len() > MAX_COMMAND_BYTES {
+            return Err(End::Violation("a command set beyond the limit"));
+        }
+        collected.extend_from_slice(bytes);
+        if !value.is_last {
+            return Ok(());
+        }
+        let request = Command::decode(collected).map_err(|_| End::Violation("a malformed command set"));
+        self.command = None;
+        self.request(id, request?)
+    }
+
+    fn data_set(&mut self, value: Value) -> Result<(), End> {
+        let Some(data_set) = self
+            .data_set
+            .as_mut()
+            .filter(|data_set| data_set.context.id == value.context)
+        else {
+            return Err(End::Violation("a data set that no command announced"));
+        };
+        if let Ok(sink) = &mut data_set.sink
+            && let Err(refused) = sink.write(self.wire.bytes())
+        {
+            data_set.sink = Err(refused);
+        }
+        match self.data_set.take_if(|_| value.is_last) {
+            Some(DataSet {
+                context,
+                request,
+                sink,
+            }) => self.end_of_data_set(context, request, sink),
+            None => Ok(()),
         }
     }
 
@@ -418,7 +414,6 @@ impl End {
                 WireError::Silent(_)
                 | WireError::Dripping(_)
                 | WireError::Crawling(_)
-                | WireError::NoMemory(_)
                 | WireError::Stopping => Abort::ReasonNotSpecified,
             },
         };

@@ -1,10 +1,11 @@
 //! A walk over a stored data set: whether it is whole, and which object it says it is.
 //!
-//! The walk is iterative, holds no values but four UIDs, and follows sequences of undefined length
+//! The walk is iterative, holds no values but a few short ones, and follows sequences of undefined length
 //! only as far as it must to find their end. It looks at every element up to the last byte, so that a
-//! data set that was cut off anywhere outside its last value's padding is noticed.
+//! data set that was cut off anywhere outside its last value's padding is noticed; the values that say
+//! nothing about that are jumped over.
 
-use std::io::{self, BufRead, BufReader, Read};
+use std::io::{self, Read, Seek};
 
 use dicom_core::header::{HasLength as _, Header as _};
 use dicom_core::{Tag, VR};
@@ -13,6 +14,7 @@ use dicom_encoding::transfer_syntax::DynDecoder;
 use dicom_encoding::{Codec, TransferSyntax, TransferSyntaxIndex as _};
 use dicom_transfer_syntax_registry::TransferSyntaxRegistry;
 
+use super::elements::{Elements, Inflated, Plain};
 use super::{Uid, UidError};
 use crate::limits::{MAX_SEQUENCE_DEPTH, MAX_UID_CHARS};
 
@@ -79,23 +81,29 @@ pub fn storable(uid: &str) -> Option<&'static TransferSyntax> {
     (walkable && known.decoder_for::<dyn Read>().is_some()).then_some(known)
 }
 
-/// Walks a whole data set of at most `limit` bytes (after inflation).
+/// Walks a whole data set, from where `source` stands to its end: at most `limit` bytes, after inflation.
 pub fn identify(
-    source: impl Read,
+    source: impl Read + Seek,
     syntax: &TransferSyntax,
     limit: u64,
 ) -> Result<(Identity, Counts), DataSetError> {
-    Walk::of(source, syntax, limit)?.run()
+    match syntax.codec() {
+        Codec::Dataset(Some(codec)) => Walk::new(Inflated::new(source, &**codec, limit), syntax)?.run(),
+        Codec::Dataset(None) => Err(DataSetError::TransferSyntax),
+        _ => Walk::new(Plain::new(source, limit).map_err(DataSetError::Io)?, syntax)?.run(),
+    }
 }
 
 /// Patient ID (0010,0020), read no further than it stands; none where it is absent or longer than the
 /// standard allows.
-pub fn patient_id(source: impl Read, syntax: &TransferSyntax, limit: u64) -> Option<String> {
-    let mut walk = Walk::of(source, syntax, limit).ok()?;
-    while walk.patient_id.is_none() && !walk.source.fill_buf().ok()?.is_empty() {
-        walk.element().ok()?;
+pub fn patient_id(source: impl Read + Seek, syntax: &TransferSyntax, limit: u64) -> Option<String> {
+    match syntax.codec() {
+        Codec::Dataset(Some(codec)) => Walk::new(Inflated::new(source, &**codec, limit), syntax)
+            .ok()?
+            .patient(),
+        Codec::Dataset(None) => None,
+        _ => Walk::new(Plain::new(source, limit).ok()?, syntax).ok()?.patient(),
     }
-    walk.patient_id
 }
 
 /// What is open around the next element. Things of defined length are skipped as a whole and are
@@ -144,19 +152,7 @@ const MAX_IS_BYTES: u32 = 12;
 /// Longest value of VR LO, of four bytes a character.
 const MAX_LO_BYTES: u32 = 4 * 64;
 
-impl<'s> Walk<BufReader<io::Take<Box<dyn Read + 's>>>> {
-    /// At most `limit` bytes after inflation.
-    fn of(source: impl Read + 's, syntax: &TransferSyntax, limit: u64) -> Result<Self, DataSetError> {
-        let raw: Box<dyn Read + 's> = match syntax.codec() {
-            Codec::Dataset(Some(codec)) => codec.adapt_reader(Box::new(source)),
-            Codec::Dataset(None) => return Err(DataSetError::TransferSyntax),
-            _ => Box::new(source),
-        };
-        Walk::new(BufReader::new(raw.take(limit)), syntax)
-    }
-}
-
-impl<R: BufRead> Walk<R> {
+impl<R: Elements> Walk<R> {
     fn new(source: R, syntax: &TransferSyntax) -> Result<Self, DataSetError> {
         let declared = syntax.decoder_for().ok_or(DataSetError::TransferSyntax)?;
         let implicit = TransferSyntaxRegistry
@@ -191,6 +187,13 @@ impl<R: BufRead> Walk<R> {
             series: uid(series, 3)?,
         };
         Ok((identity, self.counts))
+    }
+
+    fn patient(mut self) -> Option<String> {
+        while self.patient_id.is_none() && !self.source.fill_buf().ok()?.is_empty() {
+            self.element().ok()?;
+        }
+        self.patient_id
     }
 
     fn element(&mut self) -> Result<(), DataSetError> {
@@ -279,8 +282,7 @@ impl<R: BufRead> Walk<R> {
     }
 
     fn skip(&mut self, length: u32) -> Result<(), DataSetError> {
-        let skipped = io::copy(&mut self.source.by_ref().take(u64::from(length)), &mut io::sink())
-            .map_err(foreign_io)?;
+        let skipped = self.source.skip(u64::from(length)).map_err(foreign_io)?;
         if skipped == u64::from(length) {
             Ok(())
         } else {
@@ -303,6 +305,8 @@ fn foreign_io(error: io::Error) -> DataSetError {
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]
+    use std::io::Cursor;
+
     use dicom_core::value::{DataSetSequence, Value};
     use dicom_core::{DataElement, Length};
     use dicom_object::InMemDicomObject;
@@ -353,7 +357,7 @@ mod tests {
     #[test]
     fn finds_the_top_level_identity_in_every_encoding() {
         for uid in SYNTAXES {
-            let (identity, counts) = identify(&encoded(uid)[..], syntax(uid), LIMIT).unwrap();
+            let (identity, counts) = identify(Cursor::new(&encoded(uid)[..]), syntax(uid), LIMIT).unwrap();
             assert_eq!(counts, Counts::default(), "nothing is stated");
             assert_eq!(
                 identity.sop_instance.as_str(),
@@ -387,7 +391,7 @@ mod tests {
             ));
             let mut bytes = Vec::new();
             object.write_dataset_with_ts(&mut bytes, syntax(uid)).unwrap();
-            identify(&bytes[..], syntax(uid), LIMIT).unwrap().1
+            identify(Cursor::new(&bytes[..]), syntax(uid), LIMIT).unwrap().1
         };
         let good = Counts {
             study_series: Some(6),
@@ -408,7 +412,7 @@ mod tests {
             let written = |object: &InMemDicomObject| {
                 let mut bytes = Vec::new();
                 object.write_dataset_with_ts(&mut bytes, syntax(uid)).unwrap();
-                patient_id(&bytes[..], syntax(uid), LIMIT)
+                patient_id(Cursor::new(&bytes[..]), syntax(uid), LIMIT)
             };
             object.remove_element(tags::PATIENT_ID);
             assert_eq!(written(&object), None, "{uid}");
@@ -428,7 +432,7 @@ mod tests {
             .position(|w| w == [0xE0, 0x7F, 0x10, 0x00])
             .unwrap();
         for end in 0..whole.len() {
-            let outcome = identify(&whole[..end], syntax(uid), LIMIT);
+            let outcome = identify(Cursor::new(&whole[..end]), syntax(uid), LIMIT);
             // A cut exactly between two elements cannot be told from a shorter object.
             assert!(
                 outcome.is_err() || end == pixel_data || end < pixel_data,
@@ -451,11 +455,11 @@ mod tests {
         bytes.extend_from_slice(&[0xFE, 0xFF, 0x00, 0xE0, 0, 0, 0, 0]);
         bytes.extend_from_slice(&[0xFE, 0xFF, 0x00, 0xE0, 4, 0, 0, 0, 1, 2, 3, 4]);
         assert!(matches!(
-            identify(&bytes[..], syntax(uid), LIMIT),
+            identify(Cursor::new(&bytes[..]), syntax(uid), LIMIT),
             Err(DataSetError::Truncated)
         ));
         bytes.extend_from_slice(&[0xFE, 0xFF, 0xDD, 0xE0, 0, 0, 0, 0]);
-        assert!(identify(&bytes[..], syntax(uid), LIMIT).is_ok());
+        assert!(identify(Cursor::new(&bytes[..]), syntax(uid), LIMIT).is_ok());
     }
 
     #[test]
@@ -465,7 +469,11 @@ mod tests {
             bytes.extend_from_slice(&[0x08, 0, 0x40, 0x11, b'S', b'Q', 0, 0, 0xFF, 0xFF, 0xFF, 0xFF]);
             bytes.extend_from_slice(&[0xFE, 0xFF, 0x00, 0xE0, 0xFF, 0xFF, 0xFF, 0xFF]);
         }
-        let outcome = identify(&bytes[..], syntax(uids::EXPLICIT_VR_LITTLE_ENDIAN), 1 << 30);
+        let outcome = identify(
+            Cursor::new(&bytes[..]),
+            syntax(uids::EXPLICIT_VR_LITTLE_ENDIAN),
+            1 << 30,
+        );
         assert!(matches!(outcome, Err(DataSetError::TooDeep)));
     }
 
@@ -473,7 +481,7 @@ mod tests {
     fn a_deflate_bomb_ends_at_the_limit() {
         let uid = uids::DEFLATED_EXPLICIT_VR_LITTLE_ENDIAN;
         assert!(matches!(
-            identify(&encoded(uid)[..], syntax(uid), 100),
+            identify(Cursor::new(&encoded(uid)[..]), syntax(uid), 100),
             Err(DataSetError::Truncated)
         ));
     }
@@ -487,7 +495,7 @@ mod tests {
     proptest! {
         #[test]
         fn foreign_bytes_never_panic(bytes in prop::collection::vec(any::<u8>(), 0..400), which in 0..4usize) {
-            let _ = identify(&bytes[..], syntax(SYNTAXES[which]), LIMIT);
+            let _ = identify(Cursor::new(&bytes[..]), syntax(SYNTAXES[which]), LIMIT);
         }
 
         #[test]
@@ -495,7 +503,7 @@ mod tests {
             let mut bytes = encoded(SYNTAXES[which]);
             let at = at % bytes.len();
             bytes[at] = to;
-            let _ = identify(&bytes[..], syntax(SYNTAXES[which]), LIMIT);
+            let _ = identify(Cursor::new(&bytes[..]), syntax(SYNTAXES[which]), LIMIT);
         }
     }
 }

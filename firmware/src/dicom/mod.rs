@@ -5,8 +5,8 @@
 //! look at the length and the type of a PDU before it takes memory for it, must end connections that
 //! drip, and must store transfer syntaxes that nobody here can decode.
 //!
-//! One association is one blocking thread; what it holds in memory is one PDU. Whoever has none yet is
-//! a task ([`door`]).
+//! One association is one blocking thread with one buffer, however long its PDUs and objects are. Whoever
+//! has none yet is a task ([`door`]).
 
 pub mod admission;
 mod association;
@@ -14,6 +14,7 @@ mod commitment;
 pub mod dataset;
 pub mod dimse;
 pub mod door;
+mod elements;
 mod identity;
 mod mpps;
 mod negotiate;

@@ -9,7 +9,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Notify;
 use tokio::task::JoinSet;
 
-use super::door::{Complaints, Door, Entrance, Memory, Patience, Places, Room, Tls, visit};
+use super::door::{Complaints, Door, Entrance, Patience, Places, Room, Tls, visit};
 use super::mpps::PerformedSteps;
 use super::{Admission, Services};
 use crate::limits::{STOP_GRACE, STOP_POLL};
@@ -53,7 +53,6 @@ pub struct Provider {
     pub(super) patience: Patience,
     pub(super) room: Arc<Room>,
     pub(super) places: Arc<Places>,
-    pub(super) memory: Memory,
     pub(super) complaints: Complaints,
     pub(super) spool: Arc<Spool>,
     pub(super) intake: Box<dyn Intake>,
@@ -79,7 +78,6 @@ impl Provider {
             patience,
             room: Arc::new(Room::new(capacity.waiting)),
             places: Arc::new(Places::new(capacity.associations, capacity.associations_per_peer)),
-            memory: Memory::new(capacity.memory_bytes),
             complaints: Complaints::default(),
             spool,
             intake,

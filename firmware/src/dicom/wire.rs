@@ -1,6 +1,7 @@
 //! PDUs over a connection, with a limit on each length and each wait.
 
 use std::io;
+use std::ops::Range;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
@@ -9,10 +10,9 @@ use models::findings::Fault;
 use rustls::CertificateError;
 use socket2::{SockRef, TcpKeepalive};
 
-use super::door::{Memory, Patience, Share, Stream, is_timeout};
-use super::scp::Provider;
+use super::door::{Patience, Stream, is_timeout};
 use crate::limits::{
-    KEEPALIVE, KEEPALIVE_PROBES, MAX_ASSOCIATE_BYTES, MIN_MESSAGE_PROGRESS_BYTES, STOP_POLL,
+    KEEPALIVE, KEEPALIVE_PROBES, MAX_ASSOCIATE_BYTES, MIN_MESSAGE_PROGRESS_BYTES, READ_BUFFER_BYTES,
 };
 
 /// How a connection ends without a release. Whoever reads it is the field engineer.
@@ -36,8 +36,6 @@ pub(super) enum WireError {
     NoAuthority,
     #[error("the peer did not take an answer within {} s", .0.as_secs())]
     NotReading(Duration),
-    #[error("there was no memory for a message unit within {} s", .0.as_secs())]
-    NoMemory(Duration),
     #[error("a message unit of type {0:02X}h does not exist")]
     UnknownType(u8),
     #[error("a message unit of {length} bytes exceeds the limit of {limit}")]
@@ -66,7 +64,6 @@ impl WireError {
             Self::Tls(rustls::Error::InvalidCertificate(_)) => "certificate",
             Self::Tls(_) => "tls",
             Self::NotReading(_) => "not_reading",
-            Self::NoMemory(_) => "no_memory",
             Self::UnknownType(_) => "not_dicom",
             Self::Length { .. } => "length",
             Self::Malformed(_) => "malformed",
@@ -79,7 +76,6 @@ impl WireError {
     pub(super) fn fault(&self) -> Fault {
         match self {
             Self::NoAuthority => Fault::Configuration,
-            Self::NoMemory(_) => Fault::Us,
             _ => Fault::Peer,
         }
     }
@@ -158,78 +154,136 @@ pub(super) fn encode(pdu: &Pdu) -> Result<Vec<u8>, WireError> {
     Ok(bytes)
 }
 
-/// The connection of an association, one PDU in memory.
+/// What came from the peer of an association.
+pub(super) enum Received {
+    /// Bytes of a message, which [`Wire::bytes`] has.
+    Value(Value),
+    /// A-RELEASE-RQ.
+    Release,
+    /// A-ABORT.
+    Abort,
+    /// A PDU that has no place in an association.
+    OutOfPlace(&'static str),
+}
+
+/// A presentation data value (PS3.8 9.3.5.1), or a piece of one.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Value {
+    /// Presentation context ID.
+    pub context: u8,
+    /// Of a command set, otherwise of a data set.
+    pub is_command: bool,
+    /// Whether the command or data set ends with this.
+    pub is_last: bool,
+}
+
+/// The connection of an association.
+///
+/// Data go through one buffer to wherever they go, however long the PDUs are that they come in.
 pub(super) struct Wire<'a> {
     stream: Stream,
     stopping: &'a AtomicBool,
     /// Longest P-DATA-TF PDU.
     pdu_bytes: u32,
     patience: &'a Patience,
-    memory: &'a Memory,
-    /// For the last PDU, until the next one is asked for.
-    share: Option<Share<'a>>,
+    buffer: Box<[u8]>,
+    /// What was read and not looked at yet.
+    unread: Range<usize>,
+    /// What [`Wire::bytes`] gives.
+    piece: Range<usize>,
+    pdu: DataPdu,
     pace: Pace,
+}
+
+/// The P-DATA-TF PDU under way.
+#[derive(Default)]
+struct DataPdu {
+    /// Bytes still to come.
+    left: usize,
+    /// How long we have waited for it.
+    waited: Duration,
+    /// The value under way: context, message control header, bytes still to come.
+    value: Option<(u8, u8, usize)>,
 }
 
 /// How fast the message under way comes.
 #[derive(Default)]
 struct Pace {
     waited: Duration,
-    bytes: u64,
+    bytes: usize,
 }
 
+/// Bits of the message control header (PS3.8 E.2).
+const IS_COMMAND: u8 = 1;
+const IS_LAST: u8 = 2;
+/// Before the data of a value: its length, context and message control header.
+const VALUE_HEADER_BYTES: usize = 6;
+
 impl<'a> Wire<'a> {
-    pub(super) fn new(stream: Stream, provider: &'a Provider) -> Self {
+    pub(super) fn new(
+        stream: Stream,
+        stopping: &'a AtomicBool,
+        pdu_bytes: u32,
+        patience: &'a Patience,
+    ) -> Self {
         Self {
             stream,
-            stopping: &provider.stopping,
-            pdu_bytes: provider.services.pdu_bytes,
-            patience: &provider.patience,
-            memory: &provider.memory,
-            share: None,
+            stopping,
+            pdu_bytes,
+            patience,
+            buffer: vec![0; READ_BUFFER_BYTES].into(),
+            unread: 0..0,
+            piece: 0..0,
+            pdu: DataPdu::default(),
             pace: Pace::default(),
         }
     }
 
-    /// The next PDU. `within_message` says that a message is under way, which a stop of the appliance
-    /// lets come to its end, and which must make progress.
-    pub(super) fn receive(&mut self, within_message: bool) -> Result<Pdu, WireError> {
-        self.share = None;
-        let received = self.try_receive(within_message);
-        if received.is_err() {
-            // Parting with the peer takes time, and others wait.
-            self.share = None;
+    /// What comes next. `within_message` says that a message is under way, which a stop of the
+    /// appliance lets come to its end, and which must make progress.
+    pub(super) fn receive(&mut self, within_message: bool) -> Result<Received, WireError> {
+        if self.pdu.left == 0 {
+            self.wait_for_pdu(within_message)?;
+            self.pdu.waited = Duration::ZERO;
+            let header = self.take()?;
+            let length = judge(header, self.pdu_bytes)?;
+            match header[0] {
+                0x04 => self.pdu.left = length as usize,
+                0x05 => return self.rest(length, Received::Release),
+                0x07 => return self.rest(length, Received::Abort),
+                0x01 => return Ok(Received::OutOfPlace("a second association request")),
+                _ => return Ok(Received::OutOfPlace("a message unit out of place")),
+            }
         }
-        received
-    }
-
-    fn try_receive(&mut self, within_message: bool) -> Result<Pdu, WireError> {
-        if !within_message {
+        let (context, control, left) = match self.pdu.value.take() {
+            Some(value) => value,
+            None => self.begin_value()?,
+        };
+        if left > 0 && self.unread.is_empty() {
+            self.read_more()?;
+        }
+        let count = left.min(self.unread.len());
+        self.piece = self.advance(count);
+        self.pdu.left -= count;
+        let left = left - count;
+        if left > 0 {
+            self.pdu.value = Some((context, control, left));
+        }
+        if within_message {
+            self.keep_pace()?;
+        } else {
             self.pace = Pace::default();
         }
-        let begin = Instant::now();
-        let mut header = [0; 6];
-        self.wait_for_byte(&mut header[..1], within_message)?;
-        let mut deadline = Instant::now() + self.patience.pdu;
-        self.read_exact(&mut header[1..], deadline)?;
-        let length = judge(header, self.pdu_bytes)?;
+        Ok(Received::Value(Value {
+            context,
+            is_command: control & IS_COMMAND != 0,
+            is_last: control & IS_LAST != 0 && left == 0,
+        }))
+    }
 
-        // The bytes and what is decoded from them.
-        let for_memory = Instant::now();
-        // Whoever holds some while its PDU comes must give it back within the deadline of a PDU.
-        let patience = 2 * self.patience.pdu;
-        let share = self.memory.take(2 * (6 + u64::from(length)), patience);
-        self.share = Some(share.ok_or(WireError::NoMemory(patience))?);
-        let for_memory = for_memory.elapsed();
-        deadline += for_memory;
-
-        let mut pdu = vec![0; 6 + length as usize];
-        pdu[..6].copy_from_slice(&header);
-        self.read_exact(&mut pdu[6..], deadline)?;
-        if within_message {
-            self.keep_pace(begin.elapsed().saturating_sub(for_memory), pdu.len() as u64)?;
-        }
-        decode(&pdu)
+    /// Those of the value that was received last.
+    pub(super) fn bytes(&self) -> &[u8] {
+        &self.buffer[self.piece.clone()]
     }
 
     /// Writes one PDU in one piece.
@@ -246,92 +300,113 @@ impl<'a> Wire<'a> {
         self.stream.close();
     }
 
-    /// Judges every while how much of the message came. Only the time counts in which we waited for
-    /// the peer: a slow disk is not its fault.
-    fn keep_pace(&mut self, waited: Duration, bytes: u64) -> Result<(), WireError> {
-        self.pace.waited += waited;
-        self.pace.bytes += bytes;
-        if self.pace.waited < self.patience.message {
-            return Ok(());
-        }
-        if self.pace.bytes < MIN_MESSAGE_PROGRESS_BYTES {
-            return Err(WireError::Crawling(self.patience.message));
-        }
-        self.pace = Pace::default();
-        Ok(())
+    /// The header of the next value.
+    fn begin_value(&mut self) -> Result<(u8, u8, usize), WireError> {
+        let too_short = || WireError::Malformed("its last value is incomplete".to_owned());
+        let left = self
+            .pdu
+            .left
+            .checked_sub(VALUE_HEADER_BYTES)
+            .ok_or_else(too_short)?;
+        let [length @ .., context, control] = self.take::<VALUE_HEADER_BYTES>()?;
+        // Context and message control header are counted in.
+        let length = (u32::from_be_bytes(length) as usize).checked_sub(2);
+        let length = length.filter(|length| *length <= left).ok_or_else(too_short)?;
+        self.pdu.left = left;
+        Ok((context, control, length))
     }
 
-    fn wait_for_byte(&mut self, byte: &mut [u8], within_message: bool) -> Result<(), WireError> {
+    /// The rest of a PDU that says nothing but its type.
+    fn rest(&mut self, length: u32, received: Received) -> Result<Received, WireError> {
+        // Longer ones were judged.
+        match length {
+            4 => self.take::<4>().map(|_| received),
+            _ => Err(WireError::Malformed(format!("it has {length} bytes and not 4"))),
+        }
+    }
+
+    /// So many bytes as they stand together.
+    fn take<const COUNT: usize>(&mut self) -> Result<[u8; COUNT], WireError> {
+        while self.unread.len() < COUNT {
+            self.read_more()?;
+        }
+        let taken = self.advance(COUNT);
+        let bytes = self.buffer[taken].first_chunk().copied();
+        bytes.ok_or(WireError::Closed)
+    }
+
+    fn advance(&mut self, count: usize) -> Range<usize> {
+        let taken = self.unread.start..self.unread.start + count;
+        self.unread.start = taken.end;
+        taken
+    }
+
+    /// More of the PDU under way.
+    fn read_more(&mut self) -> Result<(), WireError> {
+        let (begin, waited) = (Instant::now(), self.pdu.waited);
+        loop {
+            let count = self.read_some()?;
+            self.pdu.waited = waited + begin.elapsed();
+            if count > 0 {
+                // Only the time counts in which we waited for the peer: a slow disk is not its fault.
+                self.pace.waited += self.pdu.waited - waited;
+                return Ok(());
+            }
+            if self.pdu.waited >= self.patience.pdu {
+                return Err(WireError::Dripping(self.patience.pdu));
+            }
+        }
+    }
+
+    /// The first byte of the next PDU.
+    fn wait_for_pdu(&mut self, within_message: bool) -> Result<(), WireError> {
         let patience = if within_message {
             self.patience.message
         } else {
             self.patience.idle
         };
-        let deadline = Instant::now() + patience;
-        loop {
+        let begin = Instant::now();
+        while self.unread.is_empty() {
             if !within_message && self.stopping.load(Ordering::Relaxed) {
                 return Err(WireError::Stopping);
             }
-            let left = deadline.saturating_duration_since(Instant::now());
-            if left.is_zero() {
+            if self.read_some()? == 0 && begin.elapsed() >= patience {
                 return Err(WireError::Silent(patience));
             }
-            match self.stream.read_within(byte, left.min(STOP_POLL)) {
-                Ok(0) => return Err(WireError::Closed),
-                Ok(_) => return Ok(()),
-                Err(error) if is_timeout(&error) => {}
-                Err(error) => return Err(error.into()),
+        }
+        self.pace.waited += begin.elapsed();
+        Ok(())
+    }
+
+    /// Reads what is there behind what is unread; nothing when nothing comes for a while.
+    fn read_some(&mut self) -> Result<usize, WireError> {
+        // What is unread stands at the front: at most a part of a header is moved.
+        self.buffer.copy_within(self.unread.clone(), 0);
+        self.unread = 0..self.unread.len();
+        match self.stream.read(&mut self.buffer[self.unread.end..]) {
+            Ok(0) => Err(WireError::Closed),
+            Ok(count) => {
+                self.unread.end += count;
+                self.pace.bytes += count;
+                Ok(count)
             }
+            Err(error) if is_timeout(&error) => Ok(0),
+            Err(error) => Err(error.into()),
         }
     }
 
-    fn read_exact(&mut self, mut rest: &mut [u8], deadline: Instant) -> Result<(), WireError> {
-        while !rest.is_empty() {
-            let left = deadline.saturating_duration_since(Instant::now());
-            if left.is_zero() {
-                return Err(WireError::Dripping(self.patience.pdu));
-            }
-            match self.stream.read_within(rest, left) {
-                Ok(0) => return Err(WireError::Closed),
-                Ok(count) => rest = &mut rest[count..],
-                Err(error) if is_timeout(&error) => {}
-                Err(error) => return Err(error.into()),
-            }
+    /// Judges every while how much of the message came.
+    fn keep_pace(&mut self) -> Result<(), WireError> {
+        if self.pace.waited < self.patience.message {
+            return Ok(());
         }
+        if (self.pace.bytes as u64) < MIN_MESSAGE_PROGRESS_BYTES {
+            return Err(WireError::Crawling(self.patience.message));
+        }
+        self.pace = Pace::default();
         Ok(())
     }
 }
 
 #[cfg(test)]
-mod tests {
-    #![allow(clippy::unwrap_used)]
-    use std::net::{TcpListener, TcpStream};
-
-    use super::*;
-
-    /// Nothing can be unplugged here; the kernel does the rest.
-    #[test]
-    fn half_open_connections_are_probed() {
-        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-        let _peer = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
-        let (socket, _) = listener.accept().unwrap();
-        prepare(&socket).unwrap();
-        let socket = SockRef::from(&socket);
-        assert!(socket.keepalive().unwrap() && socket.tcp_nodelay().unwrap());
-        assert_eq!(socket.tcp_keepalive_time().unwrap(), KEEPALIVE.0);
-        assert_eq!(socket.tcp_keepalive_interval().unwrap(), KEEPALIVE.1);
-        assert_eq!(socket.tcp_keepalive_retries().unwrap(), KEEPALIVE_PROBES);
-    }
-
-    #[test]
-    fn other_protocols_on_the_tls_port_are_named() {
-        assert!(expect_tls(0x16).is_ok());
-        for (first, name) in [
-            (0x01, "DICOM without TLS"),
-            (b'G', "HTTP"),
-            (b'S', "something else"),
-        ] {
-            assert!(expect_tls(first).unwrap_err().to_string().contains(name));
-        }
-    }
-}
+mod tests;

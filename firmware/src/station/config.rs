@@ -15,8 +15,8 @@ use crate::dicom::is_ae_title;
 use crate::disk::{Disk as _, RealDisk};
 use crate::limits::{
     DEFAULT_ASSOCIATIONS_PER_PEER, DEFAULT_IDLE_SECONDS, DEFAULT_KEEP_FREE_MIB, DEFAULT_MAX_ASSOCIATIONS,
-    DEFAULT_MAX_OBJECT_MIB, DEFAULT_MEMORY_MIB, DEFAULT_MIN_FREE_MIB, DEFAULT_PATIENCE_SECONDS,
-    DEFAULT_PDU_KIB, DEFAULT_QUIET_SECONDS, DEFAULT_RETENTION_DAYS, DEFAULT_WAITING, DEFAULT_WARN_FREE_MIB,
+    DEFAULT_MAX_OBJECT_MIB, DEFAULT_MIN_FREE_MIB, DEFAULT_PATIENCE_SECONDS, DEFAULT_PDU_KIB,
+    DEFAULT_QUIET_SECONDS, DEFAULT_RETENTION_DAYS, DEFAULT_WAITING, DEFAULT_WARN_FREE_MIB,
     MAX_SETTINGS_BYTES,
 };
 use crate::spool::SpoolLimits;
@@ -151,8 +151,6 @@ pub struct Limits {
     pub associations_per_peer: usize,
     /// Connections that have no association yet.
     pub waiting: usize,
-    /// Message units of all associations together, MiB.
-    pub memory_mib: u64,
     /// Silence within an association after which it is aborted, seconds.
     pub idle_seconds: u64,
     /// Largest object, MiB.
@@ -228,7 +226,6 @@ impl Default for Limits {
             associations: DEFAULT_MAX_ASSOCIATIONS,
             associations_per_peer: DEFAULT_ASSOCIATIONS_PER_PEER,
             waiting: DEFAULT_WAITING,
-            memory_mib: DEFAULT_MEMORY_MIB,
             idle_seconds: DEFAULT_IDLE_SECONDS,
             object_mib: DEFAULT_MAX_OBJECT_MIB,
             free_mib: DEFAULT_MIN_FREE_MIB,
@@ -357,7 +354,6 @@ impl Config {
                 self.limits.associations_per_peer as u64,
             ),
             ("limits.waiting", self.limits.waiting as u64),
-            ("limits.memory_mib", self.limits.memory_mib),
             ("limits.idle_seconds", self.limits.idle_seconds),
             ("limits.object_mib", self.limits.object_mib),
             ("screen.width", self.screen.width.into()),

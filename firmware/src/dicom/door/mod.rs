@@ -3,13 +3,12 @@
 //! ```text
 //! accept ─► room ─────────────────────────────► place ─► association
 //!           a task, no thread: TLS handshake,    one of a few, per peer fewer;
-//!           request, answer; many, and cheap     a blocking thread, a share of memory
+//!           request, answer; many, and cheap     a blocking thread, two small buffers
 //! ```
 //!
 //! Whoever has not asked for an association yet takes the place of nobody who has.
 
 mod complaints;
-mod memory;
 mod places;
 mod porch;
 mod room;
@@ -22,7 +21,6 @@ use super::Admission;
 use crate::limits;
 
 pub(super) use complaints::Complaints;
-pub(super) use memory::{Memory, Share};
 pub(super) use places::{Place, Places};
 pub(super) use porch::visit;
 pub(super) use room::Room;
@@ -51,8 +49,6 @@ pub struct Capacity {
     /// Connections that have not been given an association yet; one with a long request counts for
     /// several.
     pub waiting: usize,
-    /// Message units of all associations together, bytes.
-    pub memory_bytes: u64,
 }
 
 /// How long the appliance waits for a peer.
@@ -67,7 +63,7 @@ pub struct Patience {
     pub idle: Duration,
     /// For the next byte within a message, and the time in which a message must make progress.
     pub message: Duration,
-    /// For a PDU, from its first byte to its last; twice that for memory to hold it.
+    /// For a PDU, from its first byte to its last.
     pub pdu: Duration,
     /// For the peer to take what is written.
     pub write: Duration,

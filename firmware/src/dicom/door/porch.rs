@@ -54,13 +54,15 @@ pub(in crate::dicom) async fn visit(
     let on_thread = Arc::clone(&provider);
     let served = tokio::task::spawn_blocking(move || {
         let _place = place;
-        let socket = socket.into_std().and_then(|socket| {
-            socket.set_nonblocking(false)?;
-            Ok(socket)
-        });
-        match socket {
-            Ok(socket) => {
-                let wire = Wire::new(Stream::new(socket, tls), &on_thread);
+        match socket.into_std().and_then(|socket| Stream::new(socket, tls)) {
+            Ok(stream) => {
+                let Provider {
+                    stopping,
+                    services,
+                    patience,
+                    ..
+                } = &*on_thread;
+                let wire = Wire::new(stream, stopping, services.pdu_bytes, patience);
                 association::serve(&on_thread, wire, guest, peer, id);
             }
             Err(error) => tracing::warn!(%peer, %error, "cannot serve a connection"),

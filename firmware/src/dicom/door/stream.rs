@@ -15,16 +15,17 @@ pub(in crate::dicom) struct Stream {
 }
 
 impl Stream {
-    /// A connection in blocking mode, after its TLS handshake if there is one.
-    pub(super) fn new(socket: TcpStream, tls: Option<Box<ServerConnection>>) -> Self {
-        Self { socket, tls }
+    /// A connection after its TLS handshake, if there is one.
+    pub(super) fn new(socket: TcpStream, tls: Option<Box<ServerConnection>>) -> io::Result<Self> {
+        socket.set_nonblocking(false)?;
+        socket.set_read_timeout(Some(STOP_POLL))?;
+        socket.set_write_timeout(Some(STOP_POLL))?;
+        Ok(Self { socket, tls })
     }
 
-    /// Reads what is there, or waits for it at most so long. A timeout is an error; so is a part of a
-    /// TLS record, so that the caller looks at its deadline before the rest is waited for.
-    pub(in crate::dicom) fn read_within(&mut self, bytes: &mut [u8], wait: Duration) -> io::Result<usize> {
-        self.socket
-            .set_read_timeout(Some(wait.max(Duration::from_millis(1))))?;
+    /// Reads what is there, or waits for it a little. A timeout is an error; so is a part of a TLS record,
+    /// so that the caller looks at its deadline before the rest is waited for.
+    pub(in crate::dicom) fn read(&mut self, bytes: &mut [u8]) -> io::Result<usize> {
         match &mut self.tls {
             None => self.socket.read(bytes),
             Some(tls) => read_once(tls, &mut self.socket, bytes),
@@ -39,11 +40,9 @@ impl Stream {
             bytes = &[];
         }
         loop {
-            let left = deadline.saturating_duration_since(Instant::now());
-            if left.is_zero() {
+            if Instant::now() >= deadline {
                 return Err(io::ErrorKind::TimedOut.into());
             }
-            self.socket.set_write_timeout(Some(left))?;
             let written = match &mut self.tls {
                 None if bytes.is_empty() => return Ok(()),
                 Some(tls) if !tls.wants_write() => return Ok(()),
@@ -68,7 +67,6 @@ impl Stream {
         }
         let _ = self.socket.shutdown(Shutdown::Write);
         // Unread bytes would turn the close into a reset that overtakes the last PDU.
-        let _ = self.socket.set_read_timeout(Some(STOP_POLL));
         let mut rest = [0; 4096];
         let deadline = Instant::now() + 2 * STOP_POLL;
         while Instant::now() < deadline && matches!(self.socket.read(&mut rest), Ok(1..)) {}

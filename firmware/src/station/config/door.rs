@@ -168,7 +168,6 @@ impl Config {
             associations: self.limits.associations,
             associations_per_peer: self.limits.associations_per_peer,
             waiting: self.limits.waiting,
-            memory_bytes: self.limits.memory_mib.saturating_mul(1 << 20),
         }
     }
 
@@ -263,7 +262,6 @@ mod tests {
                 "[limits]\nassociations_per_peer = 0".to_owned(),
                 "limits.associations_per_peer",
             ),
-            ("[limits]\nmemory_mib = 0".to_owned(), "limits.memory_mib"),
         ] {
             let error = parse(&text).unwrap_err();
             assert!(error.contains(name), "{text}: {error}");
