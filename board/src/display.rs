@@ -35,6 +35,7 @@ pub enum DisplayError {
 }
 
 /// A PNG file that always holds one whole picture: each is written beside it, then renamed over it.
+/// Nothing is synced: a picture that the power took away is drawn again, and images wait for the disk.
 #[derive(Debug)]
 pub struct PngFile {
     path: PathBuf,
@@ -55,8 +56,7 @@ impl PngFile {
         let mut beside = self.path.clone().into_os_string();
         beside.push(".new");
         let mut file = File::create(&beside)?;
-        let written = file.write_all(bytes).and_then(|()| file.sync_all());
-        written
+        file.write_all(bytes)
             .and_then(|()| fs::rename(&beside, &self.path))
             .inspect_err(|_| {
                 // The first error is the one to tell; a leftover is overwritten next time.

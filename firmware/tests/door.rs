@@ -13,7 +13,6 @@ use dicom_dictionary_std::uids;
 use dicom_ul::pdu::{
     AssociationRQ, PDataValueType, Pdu, PresentationContextProposed, UserVariableItem, read_pdu, write_pdu,
 };
-use firmware::appliance::Event;
 use firmware::dicom::Service;
 use firmware::dicom::dimse::{Command, Status};
 use firmware::dicom::door::Patience;
@@ -394,7 +393,7 @@ async fn long_message_units_are_no_hold_on_others() {
             let mut bytes = explicit(&object(Ids { sop: &sop, ..IDS }, 7));
             // An element of private padding behind the pixels.
             bytes.extend([0xFC, 0xFF, 0xFC, 0xFF, b'O', b'B', 0, 0]);
-            bytes.extend((3 << 20_u32).to_le_bytes());
+            bytes.extend((3_u32 << 20).to_le_bytes());
             bytes.resize(bytes.len() + (3 << 20), 0);
             tokio::task::spawn_blocking(move || {
                 let mut user = User::associate(to);

@@ -16,7 +16,7 @@ pub(in crate::dicom) struct Stream {
 
 impl Stream {
     /// A connection after its TLS handshake, if there is one.
-    pub(super) fn new(socket: TcpStream, tls: Option<Box<ServerConnection>>) -> io::Result<Self> {
+    pub(in crate::dicom) fn new(socket: TcpStream, tls: Option<Box<ServerConnection>>) -> io::Result<Self> {
         socket.set_nonblocking(false)?;
         socket.set_read_timeout(Some(STOP_POLL))?;
         socket.set_write_timeout(Some(STOP_POLL))?;

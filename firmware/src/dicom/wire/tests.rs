@@ -6,8 +6,11 @@ use proptest::prelude::*;
 
 use super::*;
 
+/// Values as they came, put together.
+type Values = Vec<(Value, Vec<u8>)>;
+
 /// What a peer sends, cut into writes at the given places, and how the wire takes it.
-fn received(bytes: &[u8], cuts: &[usize]) -> (Vec<(Value, Vec<u8>)>, Result<Received, WireError>) {
+fn received(bytes: &[u8], cuts: &[usize]) -> (Values, Result<Received, WireError>) {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let mut peer = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
     let (socket, _) = listener.accept().unwrap();
@@ -24,7 +27,7 @@ fn received(bytes: &[u8], cuts: &[usize]) -> (Vec<(Value, Vec<u8>)>, Result<Rece
             }
         });
         let mut wire = Wire::new(Stream::new(socket, None).unwrap(), &stopping, 1 << 20, &patience);
-        let mut values: Vec<(Value, Vec<u8>)> = Vec::new();
+        let mut values = Values::new();
         let mut is_part = false;
         loop {
             match wire.receive(false) {
