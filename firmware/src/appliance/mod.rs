@@ -281,7 +281,9 @@ impl Appliance {
             let _ = inbox.send(Message::Stop);
             let kept = keeping.join();
             // The keeper may have removed a study just now.
-            sending.map(Sending::stop);
+            if let Some(sending) = sending {
+                sending.stop();
+            }
             kept
         });
         if !matches!(kept.await, Ok(Ok(()))) {
