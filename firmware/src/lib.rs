@@ -3,18 +3,20 @@
 //! | module | owns |
 //! |---|---|
 //! | [`dicom`] | associations, C-ECHO and C-STORE as provider and as user, who may call |
+//! | [`certificate`] | certificates and keys in PEM files: what they are, when they end |
 //! | [`disk`] | the operations that decide what survives a power cut |
 //! | [`spool`] | durable storage of instances: what is acknowledged is on disk |
 //! | [`study`] | which instances make a study, when it is complete, its durable state |
 //! | [`analysis`] | the warm worker process that runs the models |
 //! | [`screen`] | findings and status as pages |
-//! | [`station`] | configuration, and what was turned away at the door |
+//! | [`station`] | configuration, what was turned away at the door, the audit trail |
 //! | [`appliance`] | all of it wired together, from start to stop |
 //! | [`command`] | what each word of the command line does |
 //! | [`limits`] | every limit on size, count and time in this crate |
 
 pub mod analysis;
 pub mod appliance;
+pub mod certificate;
 pub mod command;
 pub mod dicom;
 pub mod disk;

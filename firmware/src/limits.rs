@@ -261,3 +261,19 @@ pub const AUDIT_ALERT_PERIOD: Duration = Duration::from_secs(60);
 
 /// Addresses whose security alerts are counted apart; more share one count.
 pub const AUDIT_ALERT_PEERS: usize = 256;
+
+/// Records of the audit trail in one connection to the syslog server.
+pub const SYSLOG_RECORDS: u64 = 1000;
+
+/// Quiet after the last record of a connection to the syslog server, before it is ended.
+pub const SYSLOG_SETTLE: Duration = Duration::from_secs(1);
+
+/// Waiting for the syslog server to take bytes, or to answer the end of a connection.
+pub const SYSLOG_ANSWER: Duration = Duration::from_secs(10);
+
+/// Between an attempt to reach the syslog server that failed and the next: at first, and at most. It
+/// doubles from one to the next.
+pub const SYSLOG_RETRY: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(300));
+
+/// What a stop waits for the syslog server to take the last records.
+pub const SYSLOG_FAREWELL: Duration = Duration::from_secs(5);

@@ -13,6 +13,7 @@ use cli::{Cli, Command};
 use firmware::analysis::{self, Worker, WorkerSettings};
 use firmware::appliance::{Absent, Analyst, Appliance, Parts};
 use firmware::command;
+use firmware::dicom::door::Tls;
 use firmware::dicom::send;
 use firmware::station::audit::trail;
 use firmware::station::config::{Config, DEFAULTS};
@@ -168,6 +169,14 @@ fn check(what: &cli::ConfigCheck) -> Result<(), Reason> {
     print!("{text}");
     if let Some(note) = config.may_send().note() {
         eprintln!("note: {note}");
+    }
+    // No error: the settings may be for another machine. A start there ends with it.
+    let files = [
+        config.tls_files().map(|files| Tls::open(files).map(drop)),
+        config.syslog().map(|server| server.check()),
+    ];
+    for reason in files.into_iter().flatten().filter_map(Result::err) {
+        eprintln!("note: {reason}");
     }
     Ok(())
 }

@@ -483,6 +483,18 @@ fn the_table_of_limits_is_current() {
         ("MAX_AE_TITLE_CHARS", limits::MAX_AE_TITLE_CHARS.to_string()),
         ("MAX_UID_CHARS", limits::MAX_UID_CHARS.to_string()),
         ("limits.object_mib", format!("{} MiB", all.object_mib)),
+        ("SYSLOG_RECORDS", limits::SYSLOG_RECORDS.to_string()),
+        ("SYSLOG_SETTLE", seconds(limits::SYSLOG_SETTLE)),
+        ("SYSLOG_ANSWER", seconds(limits::SYSLOG_ANSWER)),
+        (
+            "SYSLOG_RETRY",
+            format!(
+                "{} … {}",
+                seconds(limits::SYSLOG_RETRY.0),
+                seconds(limits::SYSLOG_RETRY.1)
+            ),
+        ),
+        ("SYSLOG_FAREWELL", seconds(limits::SYSLOG_FAREWELL)),
         ("COMPLAINTS_PER_WINDOW", limits::COMPLAINTS_PER_WINDOW.to_string()),
         ("COMPLAINT_WINDOW", seconds(limits::COMPLAINT_WINDOW)),
         ("COMPLAINT_ADDRESSES", limits::COMPLAINT_ADDRESSES.to_string()),

@@ -4,6 +4,7 @@ pub mod made;
 pub mod nifti;
 pub mod peers;
 pub mod station;
+pub mod tls;
 pub mod wire;
 
 use std::path::{Path, PathBuf};

@@ -8,62 +8,10 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 use std::time::{Duration, Instant};
 
-use rcgen::{BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair, date_time_ymd};
 use tests::station::{Station, data_set, image};
+use tests::tls::{Authority, FOREVER, Identity};
 
 const WAIT: Duration = Duration::from_secs(30);
-const FOREVER: i32 = 2099;
-
-/// A certificate and its key as PEM files.
-struct Identity {
-    certificate: PathBuf,
-    key: PathBuf,
-    sha256: String,
-}
-
-/// An authority of a hospital.
-struct Authority<'f> {
-    folder: &'f Path,
-    issuer: Issuer<'static, KeyPair>,
-    file: PathBuf,
-}
-
-impl<'f> Authority<'f> {
-    /// One that is valid to the end of a year.
-    fn new(folder: &'f Path, name: &str, until: i32) -> Self {
-        let key = KeyPair::generate().unwrap();
-        let mut params = CertificateParams::default();
-        params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
-        params.distinguished_name.push(DnType::CommonName, name);
-        params.not_after = date_time_ymd(until, 12, 31);
-        let file = folder.join(format!("{name}.pem"));
-        fs::write(&file, params.self_signed(&key).unwrap().pem()).unwrap();
-        Self {
-            folder,
-            issuer: Issuer::new(params, key),
-            file,
-        }
-    }
-
-    fn signs(&self, name: &str, until: i32) -> Identity {
-        let key = KeyPair::generate().unwrap();
-        let mut params = CertificateParams::new(vec!["127.0.0.1".to_owned()]).unwrap();
-        params.distinguished_name.push(DnType::CommonName, name);
-        params.not_after = date_time_ymd(until, 12, 31);
-        let signed = params.signed_by(&key, &self.issuer).unwrap();
-        let path = |kind| self.folder.join(format!("{name}.{kind}.pem"));
-        let identity = Identity {
-            certificate: path("certificate"),
-            key: path("key"),
-            sha256: firmware::dicom::door::Certificate::read(signed.der())
-                .unwrap()
-                .sha256,
-        };
-        fs::write(&identity.certificate, signed.pem()).unwrap();
-        fs::write(&identity.key, key.serialize_pem()).unwrap();
-        identity
-    }
-}
 
 /// Settings with TLS on a free port.
 fn settings(own: &Identity, authorities: &[&Authority<'_>], more: &str) -> String {

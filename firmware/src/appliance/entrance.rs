@@ -12,7 +12,7 @@ use models::findings::{Fault, Reason};
 use tokio::net::TcpListener;
 
 use super::descriptors;
-use super::keeper::Message;
+use super::keeper::{Message, Topic};
 use crate::dicom::door::{Capacity, Door, Patience, Tls};
 use crate::dicom::scp::{Listeners, Provider};
 use crate::disk::Disk;
@@ -109,6 +109,9 @@ pub(super) async fn watch(provider: Arc<Provider>, inbox: SyncSender<Message>) {
         }
         let inbox = inbox.clone();
         // A keeper that is gone shows nothing.
-        let _ = tokio::task::spawn_blocking(move || drop(inbox.send(Message::Notices(notices)))).await;
+        let _ = tokio::task::spawn_blocking(move || {
+            drop(inbox.send(Message::Notices(Topic::Certificates, notices)));
+        })
+        .await;
     }
 }

@@ -40,6 +40,7 @@ use crate::dicom::scp::Provider;
 use crate::disk::{Disk, RealDisk};
 use crate::limits::{EVENT_BACKLOG, INBOX_MESSAGES};
 use crate::spool::Spool;
+use crate::station::audit::syslog::{Sending, Syslog};
 use crate::station::audit::{Audit, AuditEvent};
 use crate::station::config::Config;
 use crate::station::refusals::Refusals;
@@ -50,7 +51,7 @@ use audited::Audited;
 use entrance::Addresses;
 pub use event::Event;
 use intake::Inbox;
-use keeper::{Keeper, Message, Rules};
+use keeper::{Keeper, Message, Rules, Topic};
 use scene::Scene;
 
 /// A future that may be sent to another thread.
@@ -138,6 +139,8 @@ pub struct Appliance {
     /// Closed when the keeper ends.
     keeper_alive: oneshot::Receiver<()>,
     audit: Arc<Audit>,
+    /// Where the audit trail is sent somewhere.
+    sending: Option<Sending>,
     /// Held while the data folder is ours.
     _lock: File,
 }
@@ -147,7 +150,8 @@ impl Appliance {
     ///
     /// # Errors
     /// `data_dir` when the data folder cannot be used, `data_dir_in_use` when another appliance has
-    /// it, `listen` when the address cannot be listened on, `tls` when a file of TLS cannot be used.
+    /// it, `listen` when the address cannot be listened on, `tls` when a file of TLS cannot be used, be it
+    /// for callers or for the syslog server.
     pub async fn start(config: &Config, parts: Parts) -> Result<Self, Reason> {
         let data_dir = &config.station.data_dir;
         let unusable = |error: io::Error| {
@@ -176,6 +180,7 @@ impl Appliance {
             patience,
         } = parts;
         let door = entrance::door(config, patience)?;
+        let syslog = syslog(config, &audit, inbox.clone())?;
         let (listeners, addresses) = entrance::listen(config).await?;
         let intake = Audited::new(
             Inbox::new(inbox.clone(), Arc::clone(&open)),
@@ -194,6 +199,7 @@ impl Appliance {
                 delivers: !config.destination.is_empty(),
             },
             refusals,
+            audit: Arc::clone(&audit),
             analyst,
             events: events.clone(),
             scene,
@@ -215,6 +221,10 @@ impl Appliance {
             tracing::warn!("{note}");
         }
         audit.record(&AuditEvent::Started);
+        let sending = syslog
+            .map(Syslog::start)
+            .transpose()
+            .map_err(|error| Reason::new("thread", Fault::Hardware, error.to_string()))?;
         let _ = events.send(Event::Listening(addresses.first));
         let watching = tokio::spawn(entrance::watch(Arc::clone(&provider), inbox.clone()));
         let serving = tokio::spawn(Arc::clone(&provider).serve(listeners));
@@ -227,6 +237,7 @@ impl Appliance {
             inbox,
             keeper_alive,
             audit,
+            sending,
             _lock: lock,
         })
     }
@@ -260,16 +271,43 @@ impl Appliance {
         self.watching.abort();
         let _ = self.serving.await;
         self.audit.record(&AuditEvent::Stopped);
-        let Self { inbox, keeping, .. } = self;
+        let Self {
+            inbox,
+            keeping,
+            sending,
+            ..
+        } = self;
         let kept = tokio::task::spawn_blocking(move || {
             let _ = inbox.send(Message::Stop);
-            keeping.join()
+            let kept = keeping.join();
+            // The keeper may have removed a study just now.
+            if let Some(sending) = sending {
+                sending.stop();
+            }
+            kept
         });
         if !matches!(kept.await, Ok(Ok(()))) {
             tracing::error!("the keeper of the studies ended by an error of ours");
         }
         tracing::info!("stopped");
     }
+}
+
+/// The way of the audit trail to a syslog server, where the settings name one.
+fn syslog(config: &Config, audit: &Arc<Audit>, inbox: SyncSender<Message>) -> Result<Option<Syslog>, Reason> {
+    let tell = move |notices| {
+        // A keeper that is gone shows nothing.
+        let _ = inbox.send(Message::Notices(Topic::AuditTrail, notices));
+    };
+    let open = |server| {
+        Syslog::open(
+            server,
+            &config.station.data_dir,
+            Arc::clone(audit),
+            Box::new(tell),
+        )
+    };
+    config.syslog().map(open).transpose()
 }
 
 /// Makes sure that no other appliance works in the data folder. The kernel lets go with the process.

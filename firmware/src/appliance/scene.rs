@@ -1,6 +1,6 @@
 //! Which page is on the screen.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::Duration;
 
@@ -8,7 +8,7 @@ use board::{Display, Frame};
 use embedded_graphics::prelude::Size;
 use models::findings::{Findings, ModelIdentity, Reason, StudyIdentity};
 
-use super::keeper::Draw;
+use super::keeper::{Draw, Topic};
 use crate::dicom::Uid;
 use crate::limits::{RECENT_REFUSALS, RESULT_STAYS, STATUS_REDRAW, STATUS_STUDIES};
 use crate::screen::{self, Progress, RefusalLine, StatusView, StudyLine};
@@ -34,6 +34,7 @@ pub(super) struct Scene {
     show_patient: bool,
     /// Everything that stays the same.
     template: StatusView,
+    notices: BTreeMap<Topic, Vec<String>>,
     refusals: VecDeque<(Duration, String)>,
     /// What is shown stays at least until then.
     stays_until: Duration,
@@ -73,6 +74,7 @@ impl Scene {
             size: Size::new(config.screen.width, config.screen.height),
             show_patient: config.privacy.patient_on_screen,
             template,
+            notices: BTreeMap::new(),
             refusals: VecDeque::with_capacity(RECENT_REFUSALS),
             stays_until: Duration::ZERO,
             touched: true,
@@ -87,9 +89,10 @@ impl Scene {
     }
 
     /// What somebody has to see to before long.
-    pub(super) fn notices(&mut self, notices: Vec<String>) {
-        if self.template.notices != notices {
-            self.template.notices = notices;
+    pub(super) fn notices(&mut self, topic: Topic, notices: Vec<String>) {
+        if self.notices.get(&topic).is_none_or(|before| *before != notices) {
+            self.notices.insert(topic, notices);
+            self.template.notices = self.notices.values().flatten().cloned().collect();
             self.touched = true;
         }
     }

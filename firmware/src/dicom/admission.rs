@@ -7,7 +7,7 @@ use std::str::FromStr;
 use serde::{Deserialize, Serialize};
 
 use super::Service;
-use super::door::Certificate;
+use crate::certificate::Certificate;
 use crate::limits::MAX_AE_TITLE_CHARS;
 
 /// Who may call.

@@ -243,7 +243,23 @@ impl Spool {
 
     /// (0010,0020) of an instance; none where it has none.
     pub fn patient_id(&self, identity: &Identity) -> io::Result<Option<String>> {
-        let (data_set, meta) = open_data_set(self.disk.open(&self.path(identity))?)?;
+        self.patient_id_in(&self.path(identity))
+    }
+
+    /// (0010,0020) of a study, as its first instance has it; none where there is none.
+    pub fn patient_of(&self, study: &Uid) -> io::Result<Option<String>> {
+        if !self.holds(study)? {
+            return Ok(None);
+        }
+        let Some((series, sop)) = self.instances(study)?.into_iter().next() else {
+            return Ok(None);
+        };
+        let folder = self.folder(study).join(series.as_str());
+        self.patient_id_in(&folder.join(format!("{sop}.dcm")))
+    }
+
+    fn patient_id_in(&self, path: &Path) -> io::Result<Option<String>> {
+        let (data_set, meta) = open_data_set(self.disk.open(path)?)?;
         Ok(storable(meta.transfer_syntax())
             .and_then(|syntax| patient_id(data_set, syntax, self.limits.object_bytes)))
     }

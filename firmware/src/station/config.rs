@@ -1,5 +1,6 @@
 //! The settings: one TOML file, every table optional, unknown keys refused with line and column.
 
+mod audit;
 mod door;
 
 use std::fmt;
@@ -22,6 +23,7 @@ use crate::limits::{
 use crate::spool::SpoolLimits;
 use crate::study::{Waits, retention};
 
+pub use audit::Audit;
 pub use door::{MaySend, Peer, Tls};
 
 /// The settings file that holds every default and says what each setting means.
@@ -39,6 +41,9 @@ pub struct Config {
     /// Calls by TLS, if they are taken.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub tls: Option<Tls>,
+    /// Where the audit trail is sent, if anywhere.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub audit: Option<Audit>,
     /// Where findings go. Reserved.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub destination: Vec<Destination>,
@@ -361,7 +366,7 @@ impl Config {
         ];
         match positive.iter().find(|(_, value)| *value == 0) {
             Some((name, _)) => Err(format!("{name} must not be 0")),
-            None => self.check_door(),
+            None => self.check_door().and_then(|()| self.check_audit()),
         }
     }
 

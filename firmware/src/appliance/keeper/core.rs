@@ -36,6 +36,10 @@ pub(in crate::appliance) struct Rules {
 /// Draws the page about findings; none when that failed.
 pub(in crate::appliance) type Draw = Box<dyn Fn(&Findings, &[View]) -> Option<Frame> + Send>;
 
+/// Writes down, durably, that a study of the patient with this ID was removed. None when no image was there any
+/// more to tell the ID.
+pub(in crate::appliance) type Witness = Box<dyn Fn(&Uid, Option<String>) + Send>;
+
 /// What the keeper must see to, in this order.
 pub(super) enum Action {
     /// Ask which contrasts are there.
@@ -83,6 +87,7 @@ pub(super) struct Core {
     pub(super) open: Arc<OpenStudies>,
     pub(super) rules: Rules,
     pub(super) draw: Draw,
+    pub(super) witness: Witness,
     pub(super) studies: BTreeMap<Uid, Kept>,
     /// Marked studies that the disk would not let us read; tried again.
     pub(super) unread: BTreeSet<Uid>,
@@ -103,13 +108,20 @@ pub(super) struct Core {
 
 impl Core {
     /// Goes on with the unfinished studies, and with nothing else.
-    pub(super) fn new(spool: Arc<Spool>, open: Arc<OpenStudies>, rules: Rules, draw: Draw) -> Self {
+    pub(super) fn new(
+        spool: Arc<Spool>,
+        open: Arc<OpenStudies>,
+        rules: Rules,
+        draw: Draw,
+        witness: Witness,
+    ) -> Self {
         let mut core = Self {
             spool,
             records: Arc::clone(open.records()),
             open,
             rules,
             draw,
+            witness,
             studies: BTreeMap::new(),
             unread: BTreeSet::new(),
             settled: VecDeque::new(),
@@ -169,7 +181,7 @@ impl Core {
                 self.analyst_busy = false;
                 self.analyzed(&study, outcome);
             }
-            Message::Refused(_) | Message::Notices(_) | Message::Stop => {}
+            Message::Refused(_) | Message::Notices(..) | Message::Stop => {}
         }
         self.begin_next();
         std::mem::take(&mut self.actions)

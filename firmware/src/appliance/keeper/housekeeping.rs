@@ -7,6 +7,7 @@
 //! | step | what a cut after it leaves |
 //! |---|---|
 //! | the images are moved aside | a record without images: the next walk removes it; a late image makes a study of its own images, and the old findings are put aside |
+//! | the audit trail tells of it | the same; the audit trail tells of it twice |
 //! | the record is moved aside | nothing of the study |
 //! | the bytes are deleted | the rest is deleted at the next walk |
 //!
@@ -161,6 +162,7 @@ impl Core {
             return self.reopen(study);
         };
         if !self.spool.holds(study)? {
+            (self.witness)(study, None);
             return self.records.remove(study);
         }
         let Some(seconds) = state.finished_at_s else {
@@ -229,10 +231,16 @@ impl Core {
         }
         let unchanged =
             |all: Vec<_>| all.is_empty() || fingerprint(&all.into_iter().collect()) == state.instances;
+        // As long as there is an image that tells it.
+        let patient_id = self.spool.patient_of(study).unwrap_or_else(|error| {
+            tracing::warn!(%error, "an image cannot be read for the audit trail");
+            None
+        });
         if !self.spool.remove(study, unchanged)? {
             // An image of which the state knows nothing.
             return self.reopen(study);
         }
+        (self.witness)(study, patient_id);
         self.tell(Event::Removed { study: study.clone() });
         self.records.remove(study)?;
         tracing::info!(study = study.tag(), "removed a finished study");

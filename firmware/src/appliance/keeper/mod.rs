@@ -32,6 +32,7 @@ use super::{Analyst, Event};
 use crate::analysis::Answer;
 use crate::dicom::Uid;
 use crate::spool::Spool;
+use crate::station::audit::{Audit, AuditEvent, Deleted};
 use crate::station::refusals::{Refusal, Refusals};
 use crate::study::evidence::Announced;
 use crate::study::open::OpenStudies;
@@ -69,10 +70,19 @@ pub(super) enum Message {
         study: Uid,
         outcome: Result<Box<Answer>, Reason>,
     },
-    /// What somebody has to see to before long.
-    Notices(Vec<String>),
+    /// What somebody has to see to before long; all that there is about this now.
+    Notices(Topic, Vec<String>),
     /// The appliance stops.
     Stop,
+}
+
+/// What a notice is about.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Topic {
+    /// Certificates of callers and for them.
+    Certificates,
+    /// The way of the audit trail to its server.
+    AuditTrail,
 }
 
 /// The keeper's surroundings.
@@ -81,6 +91,7 @@ pub(super) struct Keeper {
     pub open: Arc<OpenStudies>,
     pub rules: Rules,
     pub refusals: Refusals,
+    pub audit: Arc<Audit>,
     pub analyst: Arc<dyn Analyst>,
     pub events: broadcast::Sender<Event>,
     pub scene: Scene,
@@ -94,7 +105,15 @@ impl Keeper {
     pub(super) fn run(mut self, messages: &Receiver<Message>) {
         let started = Instant::now();
         let (spool, open) = (Arc::clone(&self.spool), Arc::clone(&self.open));
-        let mut core = Core::new(spool, open, self.rules, self.scene.drawing());
+        let audit = Arc::clone(&self.audit);
+        let witness = move |study: &Uid, patient_id| {
+            audit.record(&AuditEvent::StudyDeleted(Deleted {
+                study: study.clone(),
+                patient_id,
+            }));
+        };
+        let drawing = self.scene.drawing();
+        let mut core = Core::new(spool, open, self.rules, drawing, Box::new(witness));
         tracing::info!(studies = core.unfinished(), "went on with the unfinished studies");
         let mut actions = core.tick(Duration::ZERO);
         loop {
@@ -114,8 +133,8 @@ impl Keeper {
                     self.refused(refusal, now);
                     Vec::new()
                 }
-                Ok(Message::Notices(notices)) => {
-                    self.scene.notices(notices);
+                Ok(Message::Notices(topic, notices)) => {
+                    self.scene.notices(topic, notices);
                     Vec::new()
                 }
                 Ok(message) => {

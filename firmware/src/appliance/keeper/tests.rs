@@ -1,11 +1,14 @@
 //! The core by single steps, on a simulated and on a real disk.
 #![allow(clippy::unwrap_used)]
 
+use std::io::Write as _;
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use board::PngFile;
+use dicom_core::{DataElement, Tag, VR};
+use dicom_object::{FileMetaTableBuilder, InMemDicomObject};
 use models::findings::{Fault, Findings, Outcome, Reason};
 
 use super::core::{Action, Core, Rules};
@@ -14,7 +17,7 @@ use crate::analysis::Answer;
 use crate::appliance::{Absent, Appliance, Event, Parts};
 use crate::dicom::Uid;
 use crate::dicom::dataset::Counts;
-use crate::disk::simulated::SimulatedDisk;
+use crate::disk::simulated::{Faults, SimulatedDisk};
 use crate::disk::{Disk, RealDisk};
 use crate::spool::{Spool, SpoolLimits};
 use crate::station::config::Config;
@@ -46,7 +49,11 @@ struct Bench {
     spool: Arc<Spool>,
     open: Arc<OpenStudies>,
     core: Core,
+    /// What was written down as removed.
+    removed: Removals,
 }
+
+type Removals = Arc<Mutex<Vec<(Uid, Option<String>)>>>;
 
 impl Bench {
     fn start(disk: Arc<dyn Disk>, data_dir: &Path) -> Self {
@@ -58,12 +65,17 @@ impl Bench {
         let records = Arc::new(Records::open(Arc::clone(&disk), data_dir).unwrap());
         let open = Arc::new(OpenStudies::open(records, &spool).unwrap());
         let no_page = Box::new(|_: &_, _: &_| None);
-        let core = Core::new(Arc::clone(&spool), Arc::clone(&open), RULES, no_page);
+        let removed = Removals::default();
+        let book = Arc::clone(&removed);
+        let witness =
+            Box::new(move |study: &Uid, patient| book.lock().unwrap().push((study.clone(), patient)));
+        let core = Core::new(Arc::clone(&spool), Arc::clone(&open), RULES, no_page, witness);
         Self {
             disk,
             spool,
             open,
             core,
+            removed,
         }
     }
 
@@ -176,6 +188,67 @@ fn a_finished_study_goes_after_its_time_with_all_that_was_kept_of_it() {
     for removed in ["spool/.removed", "studies/.removed"] {
         assert_eq!(std::fs::read_dir(folder.path().join(removed)).unwrap().count(), 0);
     }
+}
+
+/// A study of one image, in which its patient is named, analyzed long ago.
+fn old_study(bench: &mut Bench, study: &Uid) {
+    bench.finish(study, Duration::ZERO);
+    let sop = format!("{study}.1.1");
+    let path = bench.spool.folder(study).join(format!("{study}.1/{sop}.dcm"));
+    let meta = FileMetaTableBuilder::new()
+        .media_storage_sop_class_uid("1.2.840.10008.5.1.4.1.1.4")
+        .media_storage_sop_instance_uid(&sop)
+        .transfer_syntax("1.2.840.10008.1.2.1")
+        .build()
+        .unwrap();
+    let patient = DataElement::new(Tag(0x0010, 0x0020), VR::LO, "P-7");
+    let image = InMemDicomObject::from_element_iter([patient]).with_exact_meta(meta);
+    let mut bytes = Vec::new();
+    image.write_all(&mut bytes).unwrap();
+    let mut file = bench.disk.create(&path).unwrap();
+    file.write_all(&bytes).unwrap();
+    file.sync().unwrap();
+    // As the spool leaves what it acknowledges.
+    for folder in path.ancestors().skip(1).take(3) {
+        bench.disk.sync_folder(folder).unwrap();
+    }
+}
+
+#[test]
+fn whenever_the_power_goes_a_removal_is_written_down_with_its_patient() {
+    let study = uid("1.2.3");
+    let mut cut_at = 1;
+    loop {
+        let disk = SimulatedDisk::new(Path::new("/data"));
+        let mut bench = Bench::start(Arc::new(disk.clone()), Path::new("/data"));
+        old_study(&mut bench, &study);
+        disk.set_faults(Faults {
+            cut_at: Some(cut_at),
+            ..Faults::default()
+        });
+        bench.keep_house(31 * DAY);
+        let uncut = !disk.is_off();
+        let after = disk.after_cut(cut_at);
+        let mut again = Bench::start(Arc::new(after), Path::new("/data"));
+        again.keep_house(31 * DAY);
+        again.keep_house(62 * DAY);
+        let told = [&bench, &again].map(|bench| bench.removed.lock().unwrap().clone());
+        let told = told.concat();
+        assert!(!again.spool.holds(&study).unwrap(), "cut at {cut_at}: {told:?}");
+        assert!(
+            told.iter().all(|(removed, _)| *removed == study),
+            "cut at {cut_at}: {told:?}"
+        );
+        // The ID is not known any more when the images went and nobody could write it down.
+        let all = (1..=2).contains(&told.len());
+        assert!(all, "cut at {cut_at}: {told:?}");
+        if uncut {
+            assert_eq!(told, [(study, Some("P-7".to_owned()))]);
+            break;
+        }
+        cut_at += 1;
+    }
+    assert!(cut_at > 10, "{cut_at}");
 }
 
 #[test]

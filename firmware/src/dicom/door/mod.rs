@@ -25,7 +25,7 @@ pub(super) use places::{Place, Places};
 pub(super) use porch::visit;
 pub(super) use room::Room;
 pub(super) use stream::{Stream, is_timeout};
-pub use tls::{Certificate, ClientCertificate, Tls, TlsFiles};
+pub use tls::{ClientCertificate, Tls, TlsFiles};
 
 /// Who is let in, and how much of the appliance callers may use up.
 pub struct Door {

@@ -15,7 +15,7 @@ use tokio::time::timeout;
 
 use super::room::Ticket;
 use super::stream::{advance, flush, read_once};
-use super::{Certificate, Entrance, Place, Stream};
+use super::{Entrance, Place, Stream, tls};
 use crate::dicom::admission::Origin;
 use crate::dicom::association::{self, End, Guest};
 use crate::dicom::is_ae_title;
@@ -117,7 +117,7 @@ impl Visitor<'_> {
         let request = self.request(ticket, patience.artim).await?;
         let origin = Origin {
             address: self.peer.ip().to_canonical(),
-            certificate: self.tls.as_deref().and_then(Certificate::of_peer),
+            certificate: self.tls.as_deref().and_then(tls::shown_by),
         };
         match self.judge(&request, &origin) {
             Ok(guest) => Ok(Some(guest)),

@@ -5,7 +5,7 @@ use std::io;
 use quick_xml::Writer;
 use quick_xml::events::{BytesEnd, BytesStart, BytesText, Event};
 
-use super::{Alert, AuditEvent, Transfer};
+use super::{Alert, AuditEvent, Deleted, Transfer};
 
 /// A coded concept of PS3.16.
 struct Code {
@@ -25,6 +25,7 @@ const fn dcm(value: &'static str, meaning: &'static str) -> Code {
 const APPLICATION_ACTIVITY: Code = dcm("110100", "Application Activity");
 const BEGIN_TRANSFERRING: Code = dcm("110102", "Begin Transferring DICOM Instances");
 const INSTANCES_TRANSFERRED: Code = dcm("110104", "DICOM Instances Transferred");
+const STUDY_DELETED: Code = dcm("110105", "DICOM Study Deleted");
 const SECURITY_ALERT: Code = dcm("110113", "Security Alert");
 const APPLICATION_START: Code = dcm("110120", "Application Start");
 const APPLICATION_STOP: Code = dcm("110121", "Application Stop");
@@ -92,6 +93,7 @@ impl Message<'_> {
             AuditEvent::Stopped => self.activity(&APPLICATION_STOP)?,
             AuditEvent::TransferBegins(transfer) => self.transfer(&BEGIN_TRANSFERRING, "E", transfer)?,
             AuditEvent::Transferred(transfer) => self.transfer(&INSTANCES_TRANSFERRED, "C", transfer)?,
+            AuditEvent::StudyDeleted(deleted) => self.deletion(deleted)?,
             AuditEvent::Alert(alert) => self.alert(alert)?,
         }
         self.close("AuditMessage")
@@ -123,6 +125,16 @@ impl Message<'_> {
             .collect();
         self.study(transfer.study.as_str(), &instances)?;
         self.patient(&transfer.patient_id)
+    }
+
+    fn deletion(&mut self, deleted: &Deleted) -> io::Result<()> {
+        self.identification(&STUDY_DELETED, "D", Outcome::Success, None, None)?;
+        // Nobody asked for it but the rules that we were given.
+        self.ourselves(true, &APPLICATION)?;
+        self.audit_source()?;
+        self.study(deleted.study.as_str(), &[])?;
+        // The patient must be there (A.5.3.8); an ID that is not known is empty, as in the images.
+        self.patient(deleted.patient_id.as_deref().unwrap_or_default())
     }
 
     fn alert(&mut self, alert: &Alert) -> io::Result<()> {
@@ -249,6 +261,10 @@ impl Message<'_> {
             ],
         )?;
         self.code("ParticipantObjectIDTypeCode", id_type)?;
+        // A name or a query must be there (A.5.1). We give no names of patients, and studies have none.
+        self.out
+            .create_element("ParticipantObjectName")
+            .write_text_content(BytesText::new(id))?;
         if !instances.is_empty() {
             self.open("ParticipantObjectDescription", &[])?;
             for (class, count) in instances {

@@ -6,7 +6,10 @@
 //!
 //! The trail names patients by their ID only, as the standard asks; ordinary logs name nobody.
 
+mod mark;
 mod message;
+mod reading;
+pub mod syslog;
 pub mod trail;
 
 use std::collections::{BTreeMap, HashMap};
@@ -20,6 +23,7 @@ use std::time::Instant;
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 
+use self::mark::Mark;
 use self::trail::Trail;
 use crate::dicom::Uid;
 use crate::limits::{AUDIT_ALERT_PEERS, AUDIT_ALERT_PERIOD, AUDIT_ALERTS};
@@ -35,6 +39,8 @@ pub enum AuditEvent {
     TransferBegins(Transfer),
     /// An association with instances of a study is over (A.5.3.7).
     Transferred(Transfer),
+    /// Retention removed a study (A.5.3.8).
+    StudyDeleted(Deleted),
     /// Somebody was turned away, or something is wrong with the trail itself (A.5.3.11).
     Alert(Alert),
 }
@@ -52,6 +58,15 @@ pub struct Transfer {
     pub instances: BTreeMap<String, u64>,
     /// Whether the association was released, or broke off.
     pub released: bool,
+}
+
+/// A study that is gone.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Deleted {
+    /// Which one.
+    pub study: Uid,
+    /// (0010,0020); none when no image was there any more to tell it.
+    pub patient_id: Option<String>,
 }
 
 /// A system that called.
@@ -82,6 +97,8 @@ pub struct Alert {
 pub struct Audit {
     own: Own,
     trail: Mutex<Trail>,
+    /// Up to where it is durable.
+    mark: Mark,
     alerts: Mutex<HashMap<String, Alerts>>,
 }
 
@@ -114,18 +131,13 @@ impl Audit {
                 ae_title: ae_title.to_owned(),
                 host,
             },
+            mark: Mark::new(trail.last()),
             trail: Mutex::new(trail),
             alerts: Mutex::default(),
         };
         if let Some(finding) = finding {
             tracing::error!(code = finding.code(), "{finding}");
-            audit.record(&AuditEvent::Alert(Alert {
-                address: audit.own.host.clone(),
-                ae_title: None,
-                code: finding.code().to_owned(),
-                text: finding.to_string(),
-                unwritten: 0,
-            }));
+            audit.alert(finding.code(), finding.to_string());
         }
         Ok(audit)
     }
@@ -141,9 +153,22 @@ impl Audit {
         // A clock that is out of the range of RFC 3339 leaves the time empty.
         let now = OffsetDateTime::now_utc().format(&Rfc3339).unwrap_or_default();
         let message = message::xml(&event, &self.own.ae_title, &self.own.host, &now);
-        if let Err(error) = lock(&self.trail).append(&now, &message) {
-            tracing::error!(%error, "the audit trail cannot be written");
+        let mut trail = lock(&self.trail);
+        match trail.append(&now, &message) {
+            Ok(()) => self.mark.reach(trail.last()),
+            Err(error) => tracing::error!(%error, "the audit trail cannot be written"),
         }
+    }
+
+    /// Something is wrong with the trail itself.
+    fn alert(&self, code: &str, text: String) {
+        self.record(&AuditEvent::Alert(Alert {
+            address: self.own.host.clone(),
+            ae_title: None,
+            code: code.to_owned(),
+            text,
+            unwritten: 0,
+        }));
     }
 
     /// A flood of calls must not fill the trail: of each address the first few alerts of a period are

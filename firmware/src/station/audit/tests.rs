@@ -68,6 +68,13 @@ fn messages_are_those_of_the_standard() {
                 ..transfer()
             }),
         ),
+        (
+            "deleted",
+            AuditEvent::StudyDeleted(Deleted {
+                study: Uid::parse("1.2.3").unwrap(),
+                patient_id: Some("P-1 <&>".to_owned()),
+            }),
+        ),
         ("alert", alert("192.0.2.66")),
     ] {
         let xml = message::xml(&event, "SIALOSCOPE", "box", now);

@@ -4,6 +4,7 @@
 //! data_dir/audit/
 //!   key                 32 random bytes of this device, readable by the appliance only
 //!   N.jsonl             records N and following; the file with the highest N is being written
+//!   delivered           number of the last record that the syslog server took, where there is one
 //! ```
 //!
 //! A record is one line: its number, the time, the message, and a seal: HMAC-SHA256 with the key over the
@@ -141,6 +142,11 @@ impl Trail {
         Ok((trail, finding))
     }
 
+    /// Number of the last record; 0 when there is none.
+    pub fn last(&self) -> u64 {
+        self.next - 1
+    }
+
     /// Writes one message, durably.
     pub fn append(&mut self, at: &str, message: &str) -> io::Result<()> {
         if self.bytes >= AUDIT_FILE_BYTES {
@@ -270,7 +276,8 @@ fn seal(key: &hmac::Key, before: &str, number: u64, at: &str, message: &str) -> 
     tag.as_ref().iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
-fn folder(data_dir: &Path) -> PathBuf {
+/// Where the trail of a data folder is.
+pub(super) fn folder(data_dir: &Path) -> PathBuf {
     data_dir.join("audit")
 }
 
@@ -280,7 +287,7 @@ fn name(number: u64) -> String {
 }
 
 /// The files of a trail with the numbers of their first records, in order.
-fn files(folder: &Path) -> io::Result<Vec<(u64, PathBuf)>> {
+pub(super) fn files(folder: &Path) -> io::Result<Vec<(u64, PathBuf)>> {
     let mut files = Vec::new();
     for entry in fs::read_dir(folder)? {
         let path = entry?.path();

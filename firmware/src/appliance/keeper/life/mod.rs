@@ -477,6 +477,7 @@ fn start(disk: &SimulatedDisk) -> Option<(Arc<Spool>, Arc<OpenStudies>, Core)> {
         Arc::clone(&open),
         RULES,
         Box::new(|_, _| None),
+        Box::new(|_, _| ()),
     );
     (!disk.is_off()).then_some((spool, open, core))
 }
