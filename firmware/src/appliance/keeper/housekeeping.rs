@@ -163,10 +163,12 @@ impl Core {
         if !self.spool.holds(study)? {
             return self.records.remove(study);
         }
-        let Some(seconds) = state.finished_at_s else {
-            // Of an earlier version: its age begins now.
+        // Rounded up, as when it is kept with the final state.
+        let running = self.running().as_secs() + 1;
+        let Some(seconds) = state.finished_at_s.filter(|at| *at <= running) else {
+            // Of an earlier version, or of a running time that was lost: its age begins now.
             let state = State {
-                finished_at_s: Some(self.running().as_secs()),
+                finished_at_s: Some(running),
                 ..state
             };
             return self.records.keep_state(study, &state);
@@ -230,7 +232,7 @@ impl Core {
         let unchanged =
             |all: Vec<_>| all.is_empty() || fingerprint(&all.into_iter().collect()) == state.instances;
         if !self.spool.remove(study, unchanged)? {
-            // An image of which the state knows nothing.
+            // An image of which the state knows nothing, or one that comes once more at this moment.
             return self.reopen(study);
         }
         self.tell(Event::Removed { study: study.clone() });
