@@ -187,8 +187,9 @@ pub const HOUSEKEEPING_HURRY: Duration = Duration::from_secs(60);
 /// Oldest finished studies that housekeeping remembers from one walk.
 pub const HOUSEKEEPING_OLDEST: usize = 256;
 
-/// How often the running time of the appliance is written down.
-pub const RUNNING_TIME_KEPT: Duration = Duration::from_secs(600);
+/// How often the running time of the appliance is written down. What a power cut forgets of it each time, by
+/// that studies stay too long; a box whose power goes more often never grows older.
+pub const RUNNING_TIME_KEPT: Duration = Duration::from_secs(60);
 
 /// Analyses of one study that may end without an answer before it is given up.
 pub const MAX_ATTEMPTS: u32 = 3;

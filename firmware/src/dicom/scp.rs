@@ -104,8 +104,7 @@ impl Provider {
             };
             match accepted {
                 Ok((socket, peer)) => {
-                    let id = self.next.fetch_add(1, Ordering::Relaxed);
-                    visits.spawn(visit(Arc::clone(&self), socket, peer, entrance, id));
+                    visits.spawn(self.admit(socket, peer, entrance));
                 }
                 Err(error) => {
                     // Out of file descriptors, mostly; they come back as connections end.
@@ -120,6 +119,21 @@ impl Provider {
         if tokio::time::timeout(STOP_GRACE, all_ended).await.is_err() {
             tracing::warn!("stopped with messages under way; their senders have no acknowledgement");
         }
+    }
+
+    /// Sees one connection through to its end, as one without TLS.
+    pub async fn attend(self: &Arc<Self>, socket: TcpStream, peer: SocketAddr) {
+        self.admit(socket, peer, Entrance::Plain).await;
+    }
+
+    fn admit(
+        self: &Arc<Self>,
+        socket: TcpStream,
+        peer: SocketAddr,
+        entrance: Entrance,
+    ) -> impl Future<Output = ()> + use<> {
+        let id = self.next.fetch_add(1, Ordering::Relaxed);
+        visit(Arc::clone(self), socket, peer, entrance, id)
     }
 
     /// Takes no more connections, and ends each association after the message under way.

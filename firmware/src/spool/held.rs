@@ -17,6 +17,7 @@ impl Spool {
     pub fn held(&self, wanted: &HashSet<&Uid>) -> io::Result<HashMap<Uid, Option<Uid>>> {
         let mut found = HashMap::new();
         for study in self.studies()? {
+            let _stay = self.stay(&study);
             let mut synced = HashSet::new();
             for (series, instance) in self.instances(&study)? {
                 if !wanted.contains(&instance) {

@@ -83,17 +83,19 @@ impl<'a> Incoming<'a> {
     }
 
     /// The data set is complete: checks it, and makes it durable under its own name.
-    pub fn store(mut self) -> Result<Stored, StoreError> {
+    pub fn store(mut self) -> Result<Stored<'a>, StoreError> {
         let spool = self.part.spool;
         spool.watched(self.file.flush())?;
         let (identity, counts) = spool.watched_store(self.check())?;
         spool.watched(self.file.get_ref().sync())?;
+        let stay = spool.stay(&identity.study);
         let outcome = spool.keep(&self.part.path, &identity)?;
         self.part.moved = true;
         Ok(Stored {
             identity,
             counts,
             outcome,
+            _stay: stay,
         })
     }
 

@@ -20,20 +20,22 @@ mod commit;
 mod health;
 mod held;
 mod incoming;
+mod stay;
 #[cfg(test)]
 mod tests;
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::io::{self, BufReader, Read, Seek as _, SeekFrom};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use dicom_object::FileMetaTable;
 
 use self::commit::Commits;
 use self::health::Health;
+use self::stay::Stay;
 use crate::dicom::dataset::{Counts, DataSetError, Identity, patient_id, storable};
 use crate::dicom::{Uid, UidError};
 use crate::disk::{Disk, DiskFile};
@@ -50,11 +52,20 @@ pub struct Spool {
     removed: PathBuf,
     limits: SpoolLimits,
     next: AtomicU64,
-    /// The folders whose own existence is known to be durable. Also the lock under which names are given.
-    folders: Mutex<HashSet<PathBuf>>,
+    /// The lock under which names are given and taken away.
+    names: Mutex<Names>,
     commits: Commits,
     health: Health,
     check_every: Duration,
+}
+
+/// What is known of the names on the disk.
+#[derive(Default)]
+struct Names {
+    /// The folders whose own existence is known to be durable.
+    durable: HashSet<PathBuf>,
+    /// The studies that must not be taken away now, and for how many reasons.
+    staying: HashMap<Uid, usize>,
 }
 
 /// How much the spool takes.
@@ -79,15 +90,15 @@ pub struct Announced {
     pub source: String,
 }
 
-/// An instance that is durable.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Stored {
+/// An instance that is durable. Its study is not taken away before this is dropped.
+pub struct Stored<'s> {
     /// Whose it is.
     pub identity: Identity,
     /// What it states about its study.
     pub counts: Counts,
     /// What became of it.
     pub outcome: StoreOutcome,
+    _stay: Stay<'s>,
 }
 
 /// What became of a data set that was received well.
@@ -151,7 +162,7 @@ impl Spool {
             removed,
             limits,
             next: AtomicU64::new(0),
-            folders: Mutex::default(),
+            names: Mutex::default(),
             commits: Commits::default(),
             health: Health::default(),
             check_every: DISK_CHECK_EVERY,
@@ -192,15 +203,20 @@ impl Spool {
 
     /// The studies of which at least a folder is there. Names that are no UIDs are not ours.
     pub fn studies(&self) -> io::Result<Vec<Uid>> {
-        self.names(&self.root, Uid::parse)
+        self.list(&self.root, Uid::parse)
     }
 
-    /// The instances of a study as (series, SOP instance), in ascending order.
+    /// The instances of a study as (series, SOP instance), in ascending order; none when there is no such
+    /// study.
     pub fn instances(&self, study: &Uid) -> io::Result<Vec<(Uid, Uid)>> {
         let folder = self.folder(study);
         let mut instances = Vec::new();
-        for series in self.names(&folder, Uid::parse)? {
-            let sop = self.names(&folder.join(series.as_str()), |name| {
+        let all_series = match self.list(&folder, Uid::parse) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(instances),
+            found => found?,
+        };
+        for series in all_series {
+            let sop = self.list(&folder.join(series.as_str()), |name| {
                 Uid::parse(name.strip_suffix(".dcm").unwrap_or_default())
             })?;
             instances.extend(sop.into_iter().map(|sop| (series.clone(), sop)));
@@ -210,14 +226,17 @@ impl Spool {
     }
 
     /// Takes the images of a study away, durably and in one step, if they are still those of which
-    /// `unchanged` approves: no name is given meanwhile. Their bytes are freed by [`Spool::sweep`].
+    /// `unchanged` approves and nobody has just stored one of them: no name is given meanwhile. Their bytes
+    /// are freed by [`Spool::sweep`].
     pub fn remove(&self, study: &Uid, unchanged: impl FnOnce(Vec<(Uid, Uid)>) -> bool) -> io::Result<bool> {
-        let mut folders = self.folders.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut names = self.names();
         let (images, conflicts) = (self.folder(study), self.conflicts.join(study.as_str()));
-        if self.disk.exists(&images)? && !unchanged(self.instances(study)?) {
+        if names.staying.contains_key(study) || !unchanged(self.instances(study)?) {
             return Ok(false);
         }
-        folders.retain(|folder| !folder.starts_with(&images) && !folder.starts_with(&conflicts));
+        names
+            .durable
+            .retain(|folder| !folder.starts_with(&images) && !folder.starts_with(&conflicts));
         // Conflicts first: without the images beside them they would say nothing.
         let aside = self.removed.join(format!("{study}.conflicts"));
         self.disk.move_aside(&conflicts, &aside)?;
@@ -265,6 +284,7 @@ impl Spool {
     }
 
     /// Gives a received and synced file its name, durably.
+    /// Its study must [`Stay`].
     fn keep(&self, part: &Path, identity: &Identity) -> Result<StoreOutcome, StoreError> {
         let (path, outcome) = self.watched_store(self.name(part, identity))?;
         let folder = path.parent().unwrap_or(&self.root);
@@ -284,12 +304,10 @@ impl Spool {
 
     /// Gives a file its name, which the next sync of the folder makes durable.
     fn name(&self, part: &Path, identity: &Identity) -> Result<(PathBuf, StoreOutcome), StoreError> {
-        // A poisoned lock means that another thread panicked between two renames; the disk is
-        // consistent after each.
-        let mut folders = self.folders.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut names = self.names();
         let path = self.path(identity);
         if !self.disk.exists(&path)? {
-            self.make_place(&mut folders, &self.root, identity)?;
+            self.make_place(&mut names.durable, &self.root, identity)?;
             self.disk.rename(part, &path)?;
             return Ok((path, StoreOutcome::New));
         }
@@ -297,7 +315,7 @@ impl Spool {
             self.disk.remove_file(part)?;
             return Ok((path, StoreOutcome::Repeated));
         }
-        self.make_place(&mut folders, &self.conflicts, identity)?;
+        self.make_place(&mut names.durable, &self.conflicts, identity)?;
         for number in 1..=MAX_CONFLICTS {
             let path =
                 place(&self.conflicts, identity).join(format!("{}.{number}.dcm", identity.sop_instance));
@@ -313,6 +331,12 @@ impl Spool {
         Err(StoreError::TooManyConflicts)
     }
 
+    /// A poisoned lock means that another thread panicked between two renames; the disk is consistent
+    /// after each.
+    fn names(&self) -> MutexGuard<'_, Names> {
+        self.names.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     fn make_place(&self, known: &mut HashSet<PathBuf>, under: &Path, identity: &Identity) -> io::Result<()> {
         let study = under.join(identity.study.as_str());
         for folder in [study.join(identity.series.as_str()), study].into_iter().rev() {
@@ -324,7 +348,7 @@ impl Spool {
         Ok(())
     }
 
-    fn names(&self, folder: &Path, parse: impl Fn(&str) -> Result<Uid, UidError>) -> io::Result<Vec<Uid>> {
+    fn list(&self, folder: &Path, parse: impl Fn(&str) -> Result<Uid, UidError>) -> io::Result<Vec<Uid>> {
         let mut found: Vec<Uid> = self
             .disk
             .list(folder)?

@@ -4,6 +4,8 @@
 #![allow(clippy::unwrap_used)]
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Barrier;
+use std::time::Instant;
 
 use dicom_core::{DataElement, PrimitiveValue, VR};
 use dicom_dictionary_std::{tags, uids};
@@ -150,8 +152,8 @@ fn present(disk: &SimulatedDisk, spool: &Spool) -> io::Result<BTreeMap<String, B
     let mut found: BTreeMap<String, BTreeSet<Vec<u8>>> = BTreeMap::new();
     for under in ["spool", "conflicts"] {
         let under = Path::new(ROOT).join(under);
-        for study in spool.names(&under, Uid::parse).unwrap() {
-            for series in spool.names(&under.join(study.as_str()), Uid::parse).unwrap() {
+        for study in spool.list(&under, Uid::parse).unwrap() {
+            for series in spool.list(&under.join(study.as_str()), Uid::parse).unwrap() {
                 let folder = under.join(study.as_str()).join(series.as_str());
                 for name in disk.list(&folder).unwrap() {
                     let (mut file, _) = open_data_set(disk.open(&folder.join(&name))?)?;
@@ -331,6 +333,84 @@ fn a_full_disk_is_no_broken_disk() {
     assert_eq!(spool.trouble(), None);
     disk.set_free_bytes(u64::MAX);
     assert_eq!(store(&spool, &image).unwrap(), StoreOutcome::New);
+}
+
+/// Whenever a study that is done is to go while one of its images comes once more: the disk is not to
+/// blame, and what is acknowledged is there.
+#[test]
+fn a_study_stays_while_one_of_its_images_is_stored_again() {
+    let image = Image {
+        study: 0,
+        series: 0,
+        number: 0,
+        content: 7,
+    };
+    let Identity { study, .. } = image.identity();
+    let stored_once = || {
+        let disk = SimulatedDisk::new(Path::new(ROOT));
+        let spool = Arc::new(open(&disk).unwrap());
+        store(&spool, &image).unwrap();
+        disk.set_faults(Faults::default());
+        (disk, spool)
+    };
+    let (disk, spool) = stored_once();
+    store(&spool, &image).unwrap();
+    for operation in 1..=disk.operations() {
+        let (disk, spool) = stored_once();
+        let (go, gone) = (Arc::new(Barrier::new(2)), Arc::clone(&spool));
+        let (told, at_once) = (Arc::clone(&go), study.clone());
+        let remover = std::thread::spawn(move || {
+            told.wait();
+            gone.remove(&at_once, |_| true).unwrap()
+        });
+        disk.meanwhile(operation, move || {
+            go.wait();
+            // Where a lock keeps it out, it is not waited for.
+            let until = Instant::now() + Duration::from_millis(20);
+            while !remover.is_finished() && Instant::now() < until {
+                std::thread::yield_now();
+            }
+        });
+        let mut incoming = spool.receive(image.announced()).unwrap();
+        incoming.write(&image.data_set()).unwrap();
+        let stored = incoming.store();
+        assert_eq!(spool.trouble(), None, "operation {operation}");
+        let stored = stored.unwrap();
+        assert!(!spool.remove(&study, |_| true).unwrap(), "operation {operation}");
+        assert_eq!(spool.instances(&study).unwrap().len(), 1, "operation {operation}");
+        drop(stored);
+        assert!(spool.remove(&study, |_| true).unwrap());
+    }
+}
+
+/// The same for what somebody asks us to commit to.
+#[test]
+fn a_study_stays_while_it_is_looked_through() {
+    let image = Image {
+        study: 0,
+        series: 0,
+        number: 0,
+        content: 7,
+    };
+    let identity = image.identity();
+    let disk = SimulatedDisk::new(Path::new(ROOT));
+    let spool = Arc::new(open(&disk).unwrap());
+    store(&spool, &image).unwrap();
+    let wanted = HashSet::from([&identity.sop_instance]);
+    disk.set_faults(Faults::default());
+    assert_eq!(spool.held(&wanted).unwrap().len(), 1);
+    for operation in 1..=disk.operations() {
+        let (gone, study) = (Arc::clone(&spool), identity.study.clone());
+        disk.set_faults(Faults::default());
+        disk.meanwhile(operation, move || {
+            gone.remove(&study, |_| true).unwrap();
+        });
+        let held = spool.held(&wanted).unwrap();
+        let there = spool.instances(&identity.study).unwrap();
+        assert_eq!(held.len(), there.len(), "operation {operation}");
+        assert_eq!(spool.trouble(), None, "operation {operation}");
+        store(&spool, &image).unwrap();
+    }
 }
 
 /// Many threads, one folder: what each is told is true, and nobody waits for ever.

@@ -246,6 +246,11 @@ impl Progress {
         !self.open.is_empty()
     }
 
+    /// Whether this association brought images and is not over.
+    pub fn is_fed_by(&self, association: AssociationId) -> bool {
+        self.open.contains(&association)
+    }
+
     /// What is not there and perhaps should be.
     pub fn missing(&self) -> Missing {
         Missing {
@@ -259,9 +264,9 @@ impl Progress {
         if self.stage != Stage::Receiving || self.instances() == 0 {
             return None;
         }
-        let all_is_there = self.present.reaches(&self.expected);
-        let more_may_come = self.is_fed() || !self.present.lacks(&self.expected).is_nothing();
-        let wait = if more_may_come && !all_is_there {
+        let more_will_come = !self.present.lacks(&self.expected).is_nothing();
+        let more_may_come = || self.is_fed() && !self.present.reaches(&self.expected);
+        let wait = if more_will_come || more_may_come() {
             waits.patience.max(waits.quiet)
         } else {
             waits.quiet

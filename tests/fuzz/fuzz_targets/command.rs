@@ -5,7 +5,10 @@ use std::cell::RefCell;
 
 use arbitrary::Arbitrary;
 use dicom_dictionary_std::uids;
-use firmware::dicom::dimse::Command;
+use firmware::dicom::dimse::{
+    C_CANCEL_RQ, C_ECHO_RQ, C_STORE_RQ, Command, N_ACTION_RQ, N_CREATE_RQ, N_EVENT_REPORT_RQ, N_SET_RQ,
+    RESPONSE,
+};
 use fuzz::{Receiver, associate, data, pdu};
 use libfuzzer_sys::fuzz_target;
 
@@ -43,6 +46,9 @@ struct Fields {
     status: Option<u16>,
     class: Option<Text>,
     instance: Option<Text>,
+    requested_class: Option<Text>,
+    requested_instance: Option<Text>,
+    action_type: Option<u16>,
 }
 
 #[derive(Arbitrary, Debug)]
@@ -50,6 +56,9 @@ enum Field {
     Store,
     Echo,
     Action,
+    Create,
+    Set,
+    ReportResponse,
     Cancel,
     Any(u16),
 }
@@ -58,6 +67,9 @@ enum Field {
 enum Text {
     Mr,
     Verification,
+    Commitment,
+    TheCommitment,
+    PerformedStep,
     Uid(u8),
     Any(String),
 }
@@ -67,6 +79,9 @@ impl Text {
         match self {
             Self::Mr => uids::MR_IMAGE_STORAGE.to_owned(),
             Self::Verification => uids::VERIFICATION.to_owned(),
+            Self::Commitment => uids::STORAGE_COMMITMENT_PUSH_MODEL.to_owned(),
+            Self::TheCommitment => uids::STORAGE_COMMITMENT_PUSH_MODEL_INSTANCE.to_owned(),
+            Self::PerformedStep => uids::MODALITY_PERFORMED_PROCEDURE_STEP.to_owned(),
             Self::Uid(number) => format!("1.2.{number}"),
             Self::Any(text) => text.clone(),
         }
@@ -76,10 +91,13 @@ impl Text {
 impl Fields {
     fn command(&self) -> Command {
         let field = match self.field {
-            Field::Store => 0x0001,
-            Field::Echo => 0x0030,
-            Field::Action => 0x0130,
-            Field::Cancel => 0x0FFF,
+            Field::Store => C_STORE_RQ,
+            Field::Echo => C_ECHO_RQ,
+            Field::Action => N_ACTION_RQ,
+            Field::Create => N_CREATE_RQ,
+            Field::Set => N_SET_RQ,
+            Field::ReportResponse => N_EVENT_REPORT_RQ | RESPONSE,
+            Field::Cancel => C_CANCEL_RQ,
             Field::Any(field) => field,
         };
         Command {
@@ -91,6 +109,9 @@ impl Fields {
             status: self.status,
             affected_sop_class_uid: self.class.as_ref().map(Text::text),
             affected_sop_instance_uid: self.instance.as_ref().map(Text::text),
+            requested_sop_class_uid: self.requested_class.as_ref().map(Text::text),
+            requested_sop_instance_uid: self.requested_instance.as_ref().map(Text::text),
+            action_type_id: self.action_type,
             ..Command::default()
         }
     }

@@ -1,18 +1,21 @@
 //! The receiver as fuzz targets meet it: one connection after the other on one thread.
 
-use std::io::{Read as _, Write as _};
+use std::io::{self, Read as _, Write as _};
 use std::net::{Shutdown, TcpListener, TcpStream};
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::time::Duration;
 
-use firmware::dicom::Admission;
+use firmware::dicom::admission::Callers;
 use firmware::dicom::dimse::{C_STORE_RQ, Command, RESPONSE};
+use firmware::dicom::door::{Capacity, Door, Patience};
 use firmware::dicom::scp::{Intake, Provider};
+use firmware::dicom::{Admission, Commitment, Services};
+use firmware::disk::RealDisk;
 use firmware::spool::{Spool, SpoolLimits, Stored};
 use firmware::station::refusals::Refusal;
 use firmware::study::AssociationId;
+use tokio::runtime::Runtime;
 
 /// Conversations after which the receiver begins anew, in an empty folder.
 const CONVERSATIONS: usize = 2000;
@@ -25,8 +28,9 @@ const OBJECT_BYTES: u64 = 1 << 20;
 struct Counter(Arc<AtomicUsize>);
 
 impl Intake for Counter {
-    fn stored(&self, _: AssociationId, _: &Stored) {
+    fn stored(&self, _: AssociationId, _: &Stored) -> io::Result<()> {
         self.0.fetch_add(1, Ordering::Relaxed);
+        Ok(())
     }
 
     fn ended(&self, _: AssociationId, _: bool) {}
@@ -36,7 +40,8 @@ impl Intake for Counter {
 
 /// A receiver with a folder of its own.
 pub struct Receiver {
-    provider: Provider,
+    provider: Arc<Provider>,
+    runtime: Runtime,
     listener: TcpListener,
     stored: Arc<AtomicUsize>,
     conversations: usize,
@@ -54,16 +59,15 @@ impl Receiver {
             object_bytes: OBJECT_BYTES,
             free_bytes: 0,
         };
-        let spool = Arc::new(Spool::open(folder.path(), limits).expect("a spool"));
-        let admission = Admission {
-            ae_title: "SIALOSCOPE".into(),
-            require_called_ae_title: false,
-            callers: vec![],
-        };
+        let spool = Spool::open(Arc::new(RealDisk), folder.path(), limits).expect("a spool");
         let stored = Arc::new(AtomicUsize::new(0));
         let counter = Box::new(Counter(Arc::clone(&stored)));
         Self {
-            provider: Provider::new(admission, 1, Duration::from_secs(1), spool, counter),
+            provider: Arc::new(Provider::new(door(), services(), Arc::new(spool), counter)),
+            runtime: tokio::runtime::Builder::new_current_thread()
+                .enable_all()
+                .build()
+                .expect("a runtime"),
             listener: TcpListener::bind("127.0.0.1:0").expect("a port"),
             stored,
             conversations: 0,
@@ -84,7 +88,11 @@ impl Receiver {
             .expect("room in the buffers");
         peer.shutdown(Shutdown::Write).expect("an open connection");
         let before = self.stored.load(Ordering::Relaxed);
-        self.provider.serve_one(socket, from);
+        socket.set_nonblocking(true).expect("a socket");
+        self.runtime.block_on(async {
+            let socket = tokio::net::TcpStream::from_std(socket).expect("a socket");
+            self.provider.attend(socket, from).await;
+        });
         let mut answers = Vec::new();
         // A reset is an answer too.
         let _ = peer.read_to_end(&mut answers);
@@ -96,6 +104,32 @@ impl Receiver {
 impl Default for Receiver {
     fn default() -> Self {
         Self::new()
+    }
+}
+
+/// Open to everybody, so that all that is behind it is reached.
+fn door() -> Door {
+    Door {
+        admission: Admission {
+            ae_title: "SIALOSCOPE".into(),
+            require_called_ae_title: false,
+            callers: Callers::Everybody,
+        },
+        tls: None,
+        capacity: Capacity {
+            associations: 1,
+            associations_per_peer: 1,
+            waiting: 64,
+        },
+        patience: Patience::default(),
+    }
+}
+
+/// All that can be offered.
+fn services() -> Services {
+    Services {
+        commitment: Commitment::WhileKept,
+        ..Services::default()
     }
 }
 
@@ -127,7 +161,8 @@ pub fn data(context: u8, control: u8, bytes: &[u8]) -> Vec<u8> {
     pdu(4, &[&length[..], &[context, control], bytes].concat())
 }
 
-/// A request for MR images in four transfer syntaxes (contexts 1 to 7) and verification (9).
+/// A request for MR images in four transfer syntaxes (contexts 1 to 7), verification (9), storage
+/// commitment (11) and performed procedure steps (13).
 pub fn associate() -> Vec<u8> {
     use dicom_dictionary_std::uids;
     let item = |kind: u8, value: &[u8]| {
@@ -140,6 +175,14 @@ pub fn associate() -> Vec<u8> {
         (uids::MR_IMAGE_STORAGE, uids::DEFLATED_EXPLICIT_VR_LITTLE_ENDIAN),
         (uids::MR_IMAGE_STORAGE, "1.2.840.10008.1.2.2"),
         (uids::VERIFICATION, uids::IMPLICIT_VR_LITTLE_ENDIAN),
+        (
+            uids::STORAGE_COMMITMENT_PUSH_MODEL,
+            uids::EXPLICIT_VR_LITTLE_ENDIAN,
+        ),
+        (
+            uids::MODALITY_PERFORMED_PROCEDURE_STEP,
+            uids::EXPLICIT_VR_LITTLE_ENDIAN,
+        ),
     ];
     let mut body = [&[0, 1, 0, 0][..], b"SIALOSCOPE      FUZZ            ", &[0; 32]].concat();
     body.extend(item(0x10, b"1.2.840.10008.3.1.1.1"));

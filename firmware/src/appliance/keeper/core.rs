@@ -159,7 +159,11 @@ impl Core {
                 association,
                 released,
             } => {
-                for study in self.studies.keys().cloned().collect::<Vec<_>>() {
+                let fed = self
+                    .studies
+                    .iter()
+                    .filter(|(_, kept)| kept.progress.is_fed_by(association));
+                for study in fed.map(|(study, _)| study.clone()).collect::<Vec<_>>() {
                     let ended = Happening::Ended {
                         association,
                         released,

@@ -165,10 +165,12 @@ impl Core {
             (self.witness)(study, None);
             return self.records.remove(study);
         }
-        let Some(seconds) = state.finished_at_s else {
-            // Of an earlier version: its age begins now.
+        // Rounded up, as when it is kept with the final state.
+        let running = self.running().as_secs() + 1;
+        let Some(seconds) = state.finished_at_s.filter(|at| *at <= running) else {
+            // Of an earlier version, or of a running time that was lost: its age begins now.
             let state = State {
-                finished_at_s: Some(self.running().as_secs()),
+                finished_at_s: Some(running),
                 ..state
             };
             return self.records.keep_state(study, &state);
@@ -237,7 +239,7 @@ impl Core {
             None
         });
         if !self.spool.remove(study, unchanged)? {
-            // An image of which the state knows nothing.
+            // An image of which the state knows nothing, or one that comes once more at this moment.
             return self.reopen(study);
         }
         (self.witness)(study, patient_id);

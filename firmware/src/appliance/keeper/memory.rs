@@ -119,11 +119,8 @@ impl Core {
         }
     }
 
-    /// The instances of a study; none when there is no such folder.
+    /// The instances of a study.
     pub(super) fn present(&self, study: &Uid) -> io::Result<Present> {
-        match self.spool.instances(study) {
-            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Present::default()),
-            found => Ok(found?.into_iter().collect()),
-        }
+        Ok(self.spool.instances(study)?.into_iter().collect())
     }
 }

@@ -252,6 +252,38 @@ fn whenever_the_power_goes_a_removal_is_written_down_with_its_patient() {
 }
 
 #[test]
+fn a_study_goes_in_time_although_the_running_time_was_lost() {
+    let folder = tempfile::tempdir().unwrap();
+    let study = uid("1.2.3");
+    let mut bench = Bench::start(Arc::new(RealDisk), folder.path());
+    bench.finish(&study, 1000 * DAY);
+    std::fs::write(folder.path().join("studies/.running"), "no number").unwrap();
+    let mut bench = Bench::start(Arc::new(RealDisk), folder.path());
+    bench.keep_house(DAY);
+    bench.keep_house(30 * DAY);
+    assert!(bench.spool.folder(&study).exists(), "its age began again");
+    bench.keep_house(32 * DAY);
+    assert!(!bench.spool.folder(&study).exists());
+}
+
+/// Found by a life whose disk stayed full: a box without a steady supply must grow older, too, or nothing
+/// ever goes.
+#[test]
+fn the_running_time_grows_although_the_power_goes_every_five_minutes() {
+    let disk = SimulatedDisk::new(Path::new("/data"));
+    for _ in 0..12 {
+        let mut bench = Bench::start(Arc::new(disk.clone()), Path::new("/data"));
+        let mut now = Duration::ZERO;
+        while now < Duration::from_secs(300) {
+            bench.core.tick(now);
+            now = bench.core.due();
+        }
+    }
+    let records = Records::open(Arc::new(disk), Path::new("/data")).unwrap();
+    assert!(records.running().unwrap() >= Duration::from_secs(12 * 240));
+}
+
+#[test]
 fn what_is_not_analyzed_is_never_removed() {
     let folder = tempfile::tempdir().unwrap();
     let mut bench = Bench::start(Arc::new(RealDisk), folder.path());

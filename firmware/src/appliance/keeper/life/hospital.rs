@@ -6,7 +6,8 @@ use std::time::Duration;
 use dicom_dictionary_std::uids;
 use rand::RngExt as _;
 
-use super::{Deed, HOUR, World};
+use super::HOUR;
+use super::world::{Deed, World};
 use crate::dicom::Uid;
 use crate::spool;
 use crate::study::evidence::Announced;

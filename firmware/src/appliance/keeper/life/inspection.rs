@@ -4,7 +4,9 @@ use std::time::Duration;
 
 use models::findings::{Findings, Outcome};
 
-use super::{Ended, Instances, RULES, World, folders};
+use super::appliance::folders;
+use super::world::{Ended, World};
+use super::{Instances, RULES};
 use crate::dicom::Uid;
 use crate::disk::Disk as _;
 use crate::disk::simulated::Faults;
@@ -63,11 +65,12 @@ impl World {
             let Some(state) = state.filter(|state| state.stage.is_final()) else {
                 return self.check(false, "an unfinished study is not marked");
             };
-            let about_all = state.instances == fingerprint(&present.iter().cloned().collect());
+            let found = fingerprint(&present.iter().cloned().collect());
+            let about_all = state.instances == found;
             let strangers = present.difference(acknowledged).next().is_some();
             self.check(about_all || strangers, "a result is not about all images");
             if about_all {
-                self.check_findings(&records, &study, &state.stage, &present);
+                self.check_findings(&records, &study, &state.stage, &found);
                 let failed = matches!(state.stage, Stage::Failed(_));
                 // The cut may have come before the world was told.
                 let at = self.ended.get(&study).map_or(Duration::ZERO, |ended| ended.at);
@@ -77,13 +80,13 @@ impl World {
         }
     }
 
-    fn check_findings(&self, records: &Records, study: &Uid, stage: &Stage, present: &Instances) {
+    fn check_findings(&self, records: &Records, study: &Uid, stage: &Stage, found: &str) {
         let file = records.folder(study).join("findings.json");
         let bytes = self.disk.read_at_most(&file, 1 << 20).unwrap_or_default();
         let Ok(findings) = serde_json::from_slice::<Findings>(&bytes) else {
             return self.check(false, "a finished study has no findings");
         };
-        let about = findings.study.description == fingerprint(&present.iter().cloned().collect());
+        let about = findings.study.description == found;
         let gave_up = findings.outcome == Outcome::CannotAnswer;
         let fits = match stage {
             Stage::Failed(_) => gave_up,

@@ -6,33 +6,22 @@
 
 #![allow(clippy::unwrap_used, reason = "only tests use it; a poisoned lock ends them")]
 
+mod names;
+#[cfg(test)]
+mod tests;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsString;
 use std::io::{self, Read, Seek, SeekFrom, Write};
-use std::ops::Bound;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, MutexGuard};
 
 use rand::RngExt as _;
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::SeedableRng as _;
 
+use self::names::{Change, Names, Node};
 use super::{Disk, DiskFile};
-
-/// What a name stands for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Node {
-    Folder,
-    File(usize),
-}
-
-/// A change of names that no sync has made durable yet.
-#[derive(Debug, Clone)]
-enum Change {
-    Added(PathBuf, Node),
-    Renamed(PathBuf, PathBuf, Node),
-    Removed(PathBuf),
-}
 
 /// The bytes of a file, as programs see them and as they survive.
 #[derive(Debug, Clone, Default)]
@@ -54,20 +43,24 @@ pub(crate) struct Faults {
     pub folders_unsynced: bool,
 }
 
-#[derive(Debug, Default)]
+/// What is done by somebody else in the middle of an operation, counted from 1.
+type Meanwhile = (u64, Box<dyn FnOnce() + Send>);
+
+#[derive(Default)]
 struct State {
-    names: BTreeMap<PathBuf, Node>,
-    durable: BTreeMap<PathBuf, Node>,
+    names: Names,
+    durable: Names,
     pending: Vec<Change>,
     files: Vec<Content>,
     faults: Faults,
     operations: u64,
     free_bytes: u64,
     off: bool,
+    meanwhile: Option<Meanwhile>,
 }
 
 /// The disk. Clones are the same disk.
-#[derive(Debug, Clone, Default)]
+#[derive(Clone, Default)]
 pub(crate) struct SimulatedDisk(Arc<Mutex<State>>);
 
 impl SimulatedDisk {
@@ -76,7 +69,7 @@ impl SimulatedDisk {
         let disk = Self::default();
         let mut state = disk.0.lock().unwrap();
         for folder in folder.ancestors() {
-            state.names.insert(folder.to_owned(), Node::Folder);
+            state.names.apply(&Change::Added(folder.to_owned(), Node::Folder));
         }
         state.durable = state.names.clone();
         state.free_bytes = u64::MAX;
@@ -91,9 +84,23 @@ impl SimulatedDisk {
         state.operations = 0;
     }
 
+    /// Lets somebody else come at this operation, counted from when the faults were set, before it is done.
+    pub fn meanwhile(&self, at: u64, deed: impl FnOnce() + Send + 'static) {
+        self.0.lock().unwrap().meanwhile = Some((at, Box::new(deed)));
+    }
+
     /// From now on.
     pub fn set_free_bytes(&self, bytes: u64) {
         self.0.lock().unwrap().free_bytes = bytes;
+    }
+
+    /// The files and their bytes, as programs see them.
+    pub fn files(&self) -> BTreeMap<PathBuf, Vec<u8>> {
+        let state = self.0.lock().unwrap();
+        let files = state.names.files();
+        files
+            .map(|(path, id)| (path.to_owned(), state.files[id].seen.clone()))
+            .collect()
     }
 
     /// How many files and folders there are.
@@ -104,6 +111,19 @@ impl SimulatedDisk {
     /// Operations since the faults were set.
     pub fn operations(&self) -> u64 {
         self.0.lock().unwrap().operations
+    }
+
+    /// Begins an operation.
+    fn step(&self) -> io::Result<MutexGuard<'_, State>> {
+        let mut state = self.0.lock().unwrap();
+        state.count()?;
+        let operation = state.operations;
+        if let Some((_, deed)) = state.meanwhile.take_if(|(at, _)| *at == operation) {
+            drop(state);
+            deed();
+            state = self.0.lock().unwrap();
+        }
+        Ok(state)
     }
 
     /// Whether the power has gone.
@@ -118,27 +138,16 @@ impl SimulatedDisk {
         let mut names = state.durable.clone();
         for change in &state.pending {
             if chance.random_bool(0.5) {
-                apply(&mut names, change);
+                names.apply(change);
             }
         }
-        let reachable = |path: &Path| {
-            path.ancestors()
-                .skip(1)
-                .all(|a| names.get(a) == Some(&Node::Folder))
-        };
-        let reached: Vec<_> = names.iter().filter(|(path, _)| reachable(path)).collect();
+        names.drop_unreachable();
         // Only the files that have a name are taken along.
         let mut files = Vec::new();
-        let names: BTreeMap<_, _> = reached
-            .into_iter()
-            .map(|(path, node)| match node {
-                Node::Folder => (path.clone(), Node::Folder),
-                Node::File(id) => {
-                    files.push(survivor(&state.files[*id], &mut chance));
-                    (path.clone(), Node::File(files.len() - 1))
-                }
-            })
-            .collect();
+        names.renumber(|id| {
+            files.push(survivor(&state.files[id], &mut chance));
+            files.len() - 1
+        });
         Self(Arc::new(Mutex::new(State {
             durable: names.clone(),
             names,
@@ -147,30 +156,6 @@ impl SimulatedDisk {
             ..State::default()
         })))
     }
-}
-
-fn apply(names: &mut BTreeMap<PathBuf, Node>, change: &Change) {
-    match change {
-        Change::Added(path, node) => drop(names.insert(path.clone(), *node)),
-        Change::Removed(path) => drop(names.remove(path)),
-        Change::Renamed(from, to, node) => {
-            names.remove(from);
-            names.insert(to.clone(), *node);
-            let below: Vec<_> = below(names, from).map(Path::to_owned).collect();
-            for path in below {
-                let node = names.remove(&path).unwrap();
-                names.insert(to.join(path.strip_prefix(from).unwrap()), node);
-            }
-        }
-    }
-}
-
-/// The names in a folder and in its folders. Paths are ordered by their components, so they stand together.
-fn below<'n>(names: &'n BTreeMap<PathBuf, Node>, folder: &'n Path) -> impl Iterator<Item = &'n Path> {
-    names
-        .range::<Path, _>((Bound::Excluded(folder), Bound::Unbounded))
-        .map(|(path, _)| path.as_path())
-        .take_while(move |path| path.starts_with(folder))
 }
 
 fn survivor(file: &Content, chance: &mut ChaCha8Rng) -> Content {
@@ -194,7 +179,7 @@ fn survivor(file: &Content, chance: &mut ChaCha8Rng) -> Content {
 
 impl State {
     /// Counts one operation, and ends it where a fault lies.
-    fn step(&mut self) -> io::Result<()> {
+    fn count(&mut self) -> io::Result<()> {
         if self.off {
             return Err(io::Error::other("the power is off"));
         }
@@ -210,10 +195,7 @@ impl State {
     }
 
     fn node(&self, path: &Path) -> io::Result<Node> {
-        self.names
-            .get(path)
-            .copied()
-            .ok_or_else(|| io::ErrorKind::NotFound.into())
+        self.names.get(path).ok_or_else(|| io::ErrorKind::NotFound.into())
     }
 
     fn folder_of(&self, path: &Path) -> io::Result<()> {
@@ -226,19 +208,14 @@ impl State {
     }
 
     fn change(&mut self, change: Change) {
-        apply(&mut self.names, &change);
+        self.names.apply(&change);
         self.pending.push(change);
-    }
-
-    fn children<'s>(&'s self, folder: &'s Path) -> impl Iterator<Item = &'s Path> {
-        below(&self.names, folder).filter(move |path| path.parent() == Some(folder))
     }
 }
 
 impl Disk for SimulatedDisk {
     fn create(&self, path: &Path) -> io::Result<Box<dyn DiskFile>> {
-        let mut state = self.0.lock().unwrap();
-        state.step()?;
+        let mut state = self.step()?;
         state.folder_of(path)?;
         let id = match state.node(path) {
             Ok(Node::File(id)) => {
@@ -261,8 +238,7 @@ impl Disk for SimulatedDisk {
     }
 
     fn open(&self, path: &Path) -> io::Result<Box<dyn DiskFile>> {
-        let mut state = self.0.lock().unwrap();
-        state.step()?;
+        let state = self.step()?;
         match state.node(path)? {
             Node::Folder => Err(io::ErrorKind::IsADirectory.into()),
             Node::File(id) => Ok(Box::new(SimulatedFile {
@@ -274,8 +250,7 @@ impl Disk for SimulatedDisk {
     }
 
     fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
-        let mut state = self.0.lock().unwrap();
-        state.step()?;
+        let mut state = self.step()?;
         state.folder_of(to)?;
         let node = state.node(from)?;
         state.change(Change::Renamed(from.to_owned(), to.to_owned(), node));
@@ -283,8 +258,7 @@ impl Disk for SimulatedDisk {
     }
 
     fn remove_file(&self, path: &Path) -> io::Result<()> {
-        let mut state = self.0.lock().unwrap();
-        state.step()?;
+        let mut state = self.step()?;
         match state.node(path)? {
             Node::Folder => Err(io::ErrorKind::IsADirectory.into()),
             Node::File(_) => {
@@ -295,11 +269,10 @@ impl Disk for SimulatedDisk {
     }
 
     fn remove_folder(&self, folder: &Path) -> io::Result<()> {
-        let mut state = self.0.lock().unwrap();
-        state.step()?;
+        let mut state = self.step()?;
         match state.node(folder)? {
             Node::File(_) => return Err(io::ErrorKind::NotADirectory.into()),
-            Node::Folder if state.children(folder).next().is_some() => {
+            Node::Folder if state.names.children(folder).next().is_some() => {
                 return Err(io::ErrorKind::DirectoryNotEmpty.into());
             }
             Node::Folder => {}
@@ -309,8 +282,7 @@ impl Disk for SimulatedDisk {
     }
 
     fn create_folder(&self, folder: &Path) -> io::Result<()> {
-        let mut state = self.0.lock().unwrap();
-        state.step()?;
+        let mut state = self.step()?;
         state.folder_of(folder)?;
         if state.node(folder).is_err() {
             state.change(Change::Added(folder.to_owned(), Node::Folder));
@@ -319,21 +291,15 @@ impl Disk for SimulatedDisk {
     }
 
     fn sync_folder(&self, folder: &Path) -> io::Result<()> {
-        let mut state = self.0.lock().unwrap();
-        state.step()?;
+        let mut state = self.step()?;
         state.node(folder)?;
         if state.faults.folders_unsynced {
             return Ok(());
         }
         let inside = |path: &Path| path.parent() == Some(folder);
-        let (synced, pending): (Vec<_>, Vec<_>) =
-            std::mem::take(&mut state.pending)
-                .into_iter()
-                .partition(|change| match change {
-                    Change::Added(path, _) | Change::Removed(path) | Change::Renamed(_, path, _) => {
-                        inside(path)
-                    }
-                });
+        let (synced, pending): (Vec<_>, Vec<_>) = std::mem::take(&mut state.pending)
+            .into_iter()
+            .partition(|change| inside(change.place()));
         // A file that was renamed away must not come back by the change that once added it.
         let gone: BTreeSet<_> = synced
             .iter()
@@ -347,38 +313,31 @@ impl Disk for SimulatedDisk {
             .filter(|change| !matches!(change, Change::Added(path, Node::File(_)) if gone.contains(path)))
             .collect();
         for change in &synced {
-            apply(&mut state.durable, change);
+            state.durable.apply(change);
             // What was changed within a folder that is gone for good changes nothing any more.
             if let Change::Removed(gone) = change
-                && !state.names.contains_key(gone)
+                && state.names.get(gone).is_none()
             {
-                state.pending.retain(|change| match change {
-                    Change::Added(path, _) | Change::Removed(path) | Change::Renamed(_, path, _) => {
-                        !path.starts_with(gone)
-                    }
-                });
+                state.pending.retain(|change| !change.place().starts_with(gone));
             }
         }
         Ok(())
     }
 
     fn list(&self, folder: &Path) -> io::Result<Vec<OsString>> {
-        let mut state = self.0.lock().unwrap();
-        state.step()?;
+        let state = self.step()?;
         state.node(folder)?;
-        let names = state.children(folder).filter_map(Path::file_name);
+        let names = state.names.children(folder).filter_map(Path::file_name);
         Ok(names.map(OsString::from).collect())
     }
 
     fn exists(&self, path: &Path) -> io::Result<bool> {
-        let mut state = self.0.lock().unwrap();
-        state.step()?;
+        let state = self.step()?;
         Ok(state.node(path).is_ok())
     }
 
     fn free_bytes(&self, _: &Path) -> io::Result<u64> {
-        let mut state = self.0.lock().unwrap();
-        state.step()?;
+        let state = self.step()?;
         Ok(state.free_bytes)
     }
 }
@@ -391,8 +350,7 @@ struct SimulatedFile {
 
 impl Read for SimulatedFile {
     fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
-        let mut state = self.disk.0.lock().unwrap();
-        state.step()?;
+        let state = self.disk.step()?;
         let rest = state.files[self.id].seen.get(self.position..).unwrap_or_default();
         let count = rest.len().min(into.len());
         into[..count].copy_from_slice(&rest[..count]);
@@ -403,11 +361,11 @@ impl Read for SimulatedFile {
 
 impl Write for SimulatedFile {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let step = self.disk.step().map(drop);
         let mut state = self.disk.0.lock().unwrap();
-        if bytes.len() as u64 > state.free_bytes {
+        if step.is_ok() && bytes.len() as u64 > state.free_bytes {
             return Err(io::ErrorKind::StorageFull.into());
         }
-        let step = state.step();
         // A write that the power interrupts may have got half of its bytes down.
         let count = if step.is_err() {
             bytes.len() / 2
@@ -419,7 +377,8 @@ impl Write for SimulatedFile {
         seen.resize(seen.len().max(position + count), 0);
         seen[position..position + count].copy_from_slice(&bytes[..count]);
         self.position += count;
-        step.map(|()| count)
+        step?;
+        Ok(count)
     }
 
     fn flush(&mut self) -> io::Result<()> {
@@ -443,83 +402,11 @@ impl Seek for SimulatedFile {
 
 impl DiskFile for SimulatedFile {
     fn sync(&self) -> io::Result<()> {
-        let mut state = self.disk.0.lock().unwrap();
-        state.step()?;
+        let mut state = self.disk.step()?;
         if !state.faults.files_unsynced {
             let file = &mut state.files[self.id];
             file.durable = file.seen.clone();
         }
         Ok(())
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    const ROOT: &str = "/data";
-
-    fn path(name: &str) -> PathBuf {
-        Path::new(ROOT).join(name)
-    }
-
-    /// Whether a file has these bytes after a cut, for many outcomes of the cut.
-    fn outcomes(disk: &SimulatedDisk, name: &str) -> BTreeSet<Option<Vec<u8>>> {
-        (0..200)
-            .map(|seed| disk.after_cut(seed).read_at_most(&path(name), 100).ok())
-            .collect()
-    }
-
-    #[test]
-    fn only_what_was_synced_survives_for_sure() {
-        let disk = SimulatedDisk::new(Path::new(ROOT));
-        let mut file = disk.create(&path("a")).unwrap();
-        file.write_all(b"bytes").unwrap();
-        assert!(outcomes(&disk, "a").len() > 5, "nothing synced: anything goes");
-        file.sync().unwrap();
-        let both: BTreeSet<_> = [None, Some(b"bytes".to_vec())].into();
-        assert_eq!(outcomes(&disk, "a"), both, "its name may be lost, its bytes not");
-        disk.sync_folder(Path::new(ROOT)).unwrap();
-        assert_eq!(outcomes(&disk, "a"), [Some(b"bytes".to_vec())].into());
-    }
-
-    #[test]
-    fn a_rename_is_whole_or_not_there() {
-        let disk = SimulatedDisk::new(Path::new(ROOT));
-        for (name, bytes) in [("a", b"new"), ("b", b"old")] {
-            let mut file = disk.create(&path(name)).unwrap();
-            file.write_all(bytes).unwrap();
-            file.sync().unwrap();
-        }
-        disk.sync_folder(Path::new(ROOT)).unwrap();
-        disk.rename(&path("a"), &path("b")).unwrap();
-        let either: BTreeSet<_> = [Some(b"new".to_vec()), Some(b"old".to_vec())].into();
-        assert_eq!(outcomes(&disk, "b"), either);
-        disk.sync_folder(Path::new(ROOT)).unwrap();
-        assert_eq!(outcomes(&disk, "b"), [Some(b"new".to_vec())].into());
-        assert_eq!(outcomes(&disk, "a"), [None].into());
-    }
-
-    #[test]
-    fn a_name_in_a_folder_that_was_not_synced_is_lost_with_it() {
-        let disk = SimulatedDisk::new(Path::new(ROOT));
-        disk.create_folder(&path("sub")).unwrap();
-        disk.create(&path("sub/a")).unwrap().sync().unwrap();
-        disk.sync_folder(&path("sub")).unwrap();
-        assert!(outcomes(&disk, "sub/a").contains(&None));
-        disk.sync_folder(Path::new(ROOT)).unwrap();
-        assert!(!outcomes(&disk, "sub/a").contains(&None));
-    }
-
-    #[test]
-    fn after_the_cut_nothing_works() {
-        let disk = SimulatedDisk::new(Path::new(ROOT));
-        disk.set_faults(Faults {
-            cut_at: Some(2),
-            ..Faults::default()
-        });
-        let mut file = disk.create(&path("a")).unwrap();
-        assert!(file.write_all(b"1234").is_err());
-        assert!(disk.is_off() && file.sync().is_err() && disk.list(Path::new(ROOT)).is_err());
     }
 }
