@@ -135,6 +135,7 @@ fn work(disk: &SimulatedDisk, deeds: &[Deed]) -> Vec<Image> {
             Deed::Store(image) => {
                 if store(&spool, image).is_ok() {
                     acknowledged.push(image.clone());
+                    spool.prepare();
                 }
             }
             Deed::BreakOff(image) => {
