@@ -75,7 +75,8 @@ impl World {
                         instances,
                         missing,
                     };
-                    self.say_within(Duration::from_secs(3), message);
+                    let wait = self.moment(Duration::from_secs(3));
+                    self.say_in(wait, message);
                 }
                 Action::Analyze { study } => self.analyze(study),
                 Action::Tell(Event::Reported { study, findings, .. }) => {
@@ -96,8 +97,8 @@ impl World {
         }
     }
 
-    fn say_within(&mut self, within: Duration, message: Message) {
-        let (boot, wait) = (self.boot, self.moment(within));
+    fn say_in(&mut self, wait: Duration, message: Message) {
+        let boot = self.boot;
         self.plan_in(wait, Deed::Say { boot, message });
     }
 
@@ -115,7 +116,12 @@ impl World {
         let outcome = outcome
             .map(Box::new)
             .map_err(|(fault, code)| Reason::new(code, fault, code));
-        self.say_within(Duration::from_secs(within), Message::Analyzed { study, outcome });
+        let wait = self.moment(Duration::from_secs(within));
+        if let Some(visit) = self.untimely.remove(&study) {
+            let a_little = self.moment(Duration::from_secs(2));
+            self.plan_in(wait.saturating_sub(a_little), Deed::Call(visit));
+        }
+        self.say_in(wait, Message::Analyzed { study, outcome });
     }
 
     fn ended(&mut self, study: Uid, failed: bool) {

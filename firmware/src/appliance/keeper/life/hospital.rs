@@ -148,8 +148,13 @@ pub(super) fn plan(world: &mut World, number: usize, within: Duration) {
         .then(|| world.chance.random_range(0..first.max(1)));
     world.plan_at(at, Deed::Call(Visit::new(&images[..first], breaks_after)));
     if first < images.len() {
-        let late = at + world.moment(6 * HOUR);
-        world.plan_at(late, Deed::Call(Visit::new(&images[first..], None)));
+        let rest = Visit::new(&images[first..], None);
+        if world.per_cent(50) {
+            world.untimely.insert(uid(&study), rest);
+        } else {
+            let late = at + world.moment(6 * HOUR);
+            world.plan_at(late, Deed::Call(rest));
+        }
     }
     if world.per_cent(10) {
         let repeated = at + world.moment(HOUR);

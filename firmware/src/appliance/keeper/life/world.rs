@@ -64,6 +64,8 @@ pub(super) struct World {
     /// Associations under way.
     pub(super) visits: BTreeMap<u64, Visit>,
     pub(super) associations: u64,
+    /// Visits that are made when the answer about their study is due.
+    pub(super) untimely: BTreeMap<Uid, Visit>,
     /// What was acknowledged and not removed since.
     pub(super) acknowledged: BTreeMap<Uid, Instances>,
     /// What the analysis of a study last saw.
@@ -89,6 +91,7 @@ impl World {
             clock: jumps.then(|| ChaCha8Rng::seed_from_u64(seed)),
             visits: BTreeMap::new(),
             associations: 0,
+            untimely: BTreeMap::new(),
             acknowledged: BTreeMap::new(),
             seen: BTreeMap::new(),
             ended: BTreeMap::new(),
