@@ -276,9 +276,6 @@ impl<'p> Association<'p> {
             Ok(()) => self.respond(context.id, &request, Status::SUCCESS, None)?,
             Err(refused) => self.refuse(context.id, &request, refused)?,
         }
-        if context.service == Service::Storage {
-            self.provider.spool.prepare();
-        }
         self.report_next()
     }
 
