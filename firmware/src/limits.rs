@@ -215,9 +215,6 @@ pub const MAX_SETTINGS_BYTES: u64 = 256 * 1024;
 /// Longest state file of a study, bytes.
 pub const MAX_STATE_BYTES: u64 = 64 * 1024;
 
-/// Temporary files that are made before they are needed.
-pub const PARTS_AHEAD: usize = 16;
-
 /// Buffer of one association between network and disk, bytes.
 pub const READ_BUFFER_BYTES: usize = 128 * 1024;
 

@@ -135,8 +135,6 @@ pub struct Appliance {
     watching: JoinHandle<()>,
     serving: JoinHandle<()>,
     keeping: std::thread::JoinHandle<()>,
-    working_ahead: std::thread::JoinHandle<()>,
-    spool: Arc<Spool>,
     inbox: SyncSender<Message>,
     /// Closed when the keeper ends.
     keeper_alive: oneshot::Receiver<()>,
@@ -193,7 +191,7 @@ impl Appliance {
         let provider = Arc::new(provider);
         let scene = Scene::new(config, addresses.to_string(), model, display);
         let keeper = Keeper {
-            spool: Arc::clone(&spool),
+            spool,
             open,
             rules: Rules {
                 waits: config.waits(),
@@ -217,12 +215,6 @@ impl Appliance {
             })
             .map_err(|error| Reason::new("thread", Fault::Hardware, error.to_string()))?;
 
-        let ahead = Arc::clone(&spool);
-        let working_ahead = std::thread::Builder::new()
-            .name("ahead".to_owned())
-            .spawn(move || ahead.work_ahead())
-            .map_err(|error| Reason::new("thread", Fault::Hardware, error.to_string()))?;
-
         addresses.write(&*disk, data_dir).map_err(unusable)?;
         tracing::info!("listening on {addresses}");
         if let Some(note) = config.may_send().note() {
@@ -242,8 +234,6 @@ impl Appliance {
             watching,
             serving,
             keeping,
-            working_ahead,
-            spool,
             inbox,
             keeper_alive,
             audit,
@@ -281,17 +271,15 @@ impl Appliance {
         self.watching.abort();
         let _ = self.serving.await;
         self.audit.record(&AuditEvent::Stopped);
-        self.spool.close();
         let Self {
             inbox,
             keeping,
-            working_ahead,
             sending,
             ..
         } = self;
         let kept = tokio::task::spawn_blocking(move || {
             let _ = inbox.send(Message::Stop);
-            let kept = keeping.join().and(working_ahead.join());
+            let kept = keeping.join();
             // The keeper may have removed a study just now.
             if let Some(sending) = sending {
                 sending.stop();

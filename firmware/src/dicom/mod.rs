@@ -1,10 +1,9 @@
 //! The network side: associations; C-ECHO, C-STORE, storage commitment and performed procedure steps as
 //! provider (SCP); C-ECHO and C-STORE as user (SCU).
 //!
-//! PDUs are encoded and decoded by `dicom-ul`, those with data excepted, which are taken apart as they come
-//! ([`wire`]). The acceptor around them is our own, because it must look at the length and the type of a
-//! PDU before it takes memory for it, must end connections that drip, and must store transfer syntaxes that
-//! nobody here can decode.
+//! PDUs are encoded and decoded by `dicom-ul`. The acceptor around them is our own, because it must
+//! look at the length and the type of a PDU before it takes memory for it, must end connections that
+//! drip, and must store transfer syntaxes that nobody here can decode.
 //!
 //! One association is one blocking thread with one buffer, however long its PDUs and objects are. Whoever
 //! has none yet is a task ([`door`]).

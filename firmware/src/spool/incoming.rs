@@ -1,10 +1,10 @@
 //! One data set on its way to the disk.
 
 use std::io::{BufWriter, Seek as _, SeekFrom, Write as _};
+use std::path::PathBuf;
 
 use dicom_object::meta::FileMetaTableBuilder;
 
-use super::part::Part;
 use super::{Announced, Spool, StoreError, Stored};
 use crate::dicom::dataset::{Counts, Identity, identify, storable};
 use crate::dicom::{IMPLEMENTATION_CLASS_UID, IMPLEMENTATION_VERSION};
@@ -24,8 +24,24 @@ pub struct Incoming<'a> {
     data_set_bytes: u64,
 }
 
+/// The temporary file, removed when dropped unless it was moved away.
+struct Part<'a> {
+    spool: &'a Spool,
+    path: PathBuf,
+    moved: bool,
+}
+
+impl Drop for Part<'_> {
+    fn drop(&mut self) {
+        if !self.moved {
+            // The next start removes what cannot be removed now.
+            let _ = self.spool.disk.remove_file(&self.path);
+        }
+    }
+}
+
 impl<'a> Incoming<'a> {
-    pub(super) fn create(spool: &'a Spool, announced: Announced) -> Result<Self, StoreError> {
+    pub(super) fn create(spool: &'a Spool, path: PathBuf, announced: Announced) -> Result<Self, StoreError> {
         let mut header = vec![0; PREAMBLE_BYTES as usize];
         header.extend_from_slice(b"DICM");
         FileMetaTableBuilder::new()
@@ -39,7 +55,12 @@ impl<'a> Incoming<'a> {
             .and_then(|table| table.write(&mut header))
             .map_err(|error| StoreError::Meta(error.to_string()))?;
 
-        let (part, file) = spool.watched(Part::take(spool))?;
+        let file = spool.watched(spool.disk.create(&path))?;
+        let part = Part {
+            spool,
+            path,
+            moved: false,
+        };
         let mut file = BufWriter::with_capacity(WRITE_BUFFER_BYTES, file);
         spool.watched(file.write_all(&header))?;
         Ok(Self {
@@ -54,22 +75,22 @@ impl<'a> Incoming<'a> {
     /// The next bytes of the data set.
     pub fn write(&mut self, bytes: &[u8]) -> Result<(), StoreError> {
         self.data_set_bytes += bytes.len() as u64;
-        let limit = self.part.spool().limits.object_bytes;
+        let limit = self.part.spool.limits.object_bytes;
         if self.data_set_bytes > limit {
             return Err(StoreError::TooLarge(limit));
         }
-        Ok(self.part.spool().watched(self.file.write_all(bytes))?)
+        Ok(self.part.spool.watched(self.file.write_all(bytes))?)
     }
 
     /// The data set is complete: checks it, and makes it durable under its own name.
     pub fn store(mut self) -> Result<Stored<'a>, StoreError> {
-        let spool = self.part.spool();
+        let spool = self.part.spool;
         spool.watched(self.file.flush())?;
         let (identity, counts) = spool.watched_store(self.check())?;
         spool.watched(self.file.get_ref().sync())?;
         let stay = spool.stay(&identity.study);
-        let outcome = spool.keep(self.part.path(), &identity)?;
-        self.part.is_moved();
+        let outcome = spool.keep(&self.part.path, &identity)?;
+        self.part.moved = true;
         Ok(Stored {
             identity,
             counts,
@@ -81,7 +102,7 @@ impl<'a> Incoming<'a> {
     fn check(&mut self) -> Result<(Identity, Counts), StoreError> {
         let syntax = storable(&self.announced.transfer_syntax)
             .ok_or(crate::dicom::dataset::DataSetError::TransferSyntax)?;
-        let limit = self.part.spool().limits.object_bytes;
+        let limit = self.part.spool.limits.object_bytes;
         let file = self.file.get_mut();
         file.seek(SeekFrom::Start(self.header_bytes))?;
         let (identity, counts) = identify(file, syntax, limit)?;

@@ -20,7 +20,6 @@ mod commit;
 mod health;
 mod held;
 mod incoming;
-mod part;
 mod stay;
 #[cfg(test)]
 mod tests;
@@ -28,6 +27,7 @@ mod tests;
 use std::collections::{HashMap, HashSet};
 use std::io::{self, BufReader, Read, Seek as _, SeekFrom};
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -35,7 +35,6 @@ use dicom_object::FileMetaTable;
 
 use self::commit::Commits;
 use self::health::Health;
-use self::part::Parts;
 use self::stay::Stay;
 use crate::dicom::dataset::{Counts, DataSetError, Identity, patient_id, storable};
 use crate::dicom::{Uid, UidError};
@@ -52,7 +51,7 @@ pub struct Spool {
     conflicts: PathBuf,
     removed: PathBuf,
     limits: SpoolLimits,
-    parts: Parts,
+    next: AtomicU64,
     /// The lock under which names are given and taken away.
     names: Mutex<Names>,
     commits: Commits,
@@ -162,7 +161,7 @@ impl Spool {
             conflicts,
             removed,
             limits,
-            parts: Parts::default(),
+            next: AtomicU64::new(0),
             names: Mutex::default(),
             commits: Commits::default(),
             health: Health::default(),
@@ -178,13 +177,13 @@ impl Spool {
         if self.watched(self.disk.free_bytes(&self.root))? < self.limits.free_bytes {
             return Err(StoreError::NoSpace(self.limits.free_bytes));
         }
-        Incoming::create(self, announced)
+        let number = self.next.fetch_add(1, Ordering::Relaxed);
+        Incoming::create(self, self.incoming.join(format!("{number}.part")), announced)
     }
 
-    /// Something failed on the disk.
+    /// Something else failed on the same disk.
     pub fn distrust(&self, error: &io::Error) {
         self.health.saw(error);
-        self.forget_blanks();
     }
 
     /// What is wrong with the disk, while nothing is acknowledged for it.
@@ -382,13 +381,13 @@ impl Spool {
 
     /// Latches an error of the disk.
     fn watched<T>(&self, done: io::Result<T>) -> io::Result<T> {
-        done.inspect_err(|error| self.distrust(error))
+        done.inspect_err(|error| self.health.saw(error))
     }
 
     /// Latches an error of the disk among other reasons.
     fn watched_store<T>(&self, done: Result<T, StoreError>) -> Result<T, StoreError> {
         done.inspect_err(|error| match error {
-            StoreError::Io(error) | StoreError::DataSet(DataSetError::Io(error)) => self.distrust(error),
+            StoreError::Io(error) | StoreError::DataSet(DataSetError::Io(error)) => self.health.saw(error),
             _ => {}
         })
     }

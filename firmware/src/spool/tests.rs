@@ -135,8 +135,6 @@ fn work(disk: &SimulatedDisk, deeds: &[Deed]) -> Vec<Image> {
             Deed::Store(image) => {
                 if store(&spool, image).is_ok() {
                     acknowledged.push(image.clone());
-                    // The next one finds its file made, unless the power goes.
-                    let _ = spool.prepare();
                 }
             }
             Deed::BreakOff(image) => {
