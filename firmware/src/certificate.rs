@@ -4,10 +4,10 @@ use std::path::{Path, PathBuf};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use models::findings::{Fault, Reason};
+use models::package::hex_sha256;
 use rustls::RootCertStore;
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
-use sha2::{Digest as _, Sha256};
 use time::OffsetDateTime;
 
 use crate::disk::{Disk as _, RealDisk};
@@ -35,10 +35,7 @@ impl Certificate {
             .and_then(|name| name.as_str().ok())
             .map(str::to_owned);
         Some(Self {
-            sha256: Sha256::digest(der)
-                .iter()
-                .map(|byte| format!("{byte:02x}"))
-                .collect(),
+            sha256: hex_sha256(der),
             common_name,
             not_after: x509.validity().not_after.timestamp(),
         })

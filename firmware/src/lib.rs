@@ -25,3 +25,4 @@ pub mod screen;
 pub mod spool;
 pub mod station;
 pub mod study;
+mod tls;

@@ -9,6 +9,22 @@ use std::collections::BTreeMap;
 
 use dicom_core::Tag;
 use dicom_dictionary_std::{tags, uids};
+use dicom_object::FileMetaTableBuilder;
+
+/// The file (PS3.10 7.1) of a data set of an MR image.
+pub fn file(sop_instance: &str, data_set: &[u8]) -> Vec<u8> {
+    let mut file = [&[0; 128][..], b"DICM"].concat();
+    FileMetaTableBuilder::new()
+        .media_storage_sop_class_uid(uids::MR_IMAGE_STORAGE)
+        .media_storage_sop_instance_uid(sop_instance)
+        .transfer_syntax(uids::EXPLICIT_VR_LITTLE_ENDIAN)
+        .build()
+        .unwrap()
+        .write(&mut file)
+        .unwrap();
+    file.extend_from_slice(data_set);
+    file
+}
 
 /// An element with its true length, padded to an even one.
 pub fn element(tag: Tag, vr: &[u8; 2], value: &[u8]) -> Vec<u8> {

@@ -8,8 +8,7 @@ use std::process::Command;
 
 use dicom_core::Tag;
 use dicom_dictionary_std::{tags, uids};
-use dicom_object::FileMetaTableBuilder;
-use tests::made::{ITEM, element, item_header};
+use tests::made::{ITEM, element, file, item_header};
 use tests::peers::{pydicom_file, succeeds};
 use tests::station::{Station, data_set};
 
@@ -109,7 +108,7 @@ fn written(folder: &Path, number: usize, set: &[u8], name: &[u8]) -> (PathBuf, [
     ]
     .concat();
     let item = [item_header(ITEM, other_name.len() as u32), other_name].concat();
-    let mut bytes = [
+    let bytes = [
         element(tags::SPECIFIC_CHARACTER_SET, b"CS", set),
         element(tags::SOP_CLASS_UID, b"UI", uids::MR_IMAGE_STORAGE.as_bytes()),
         element(tags::SOP_INSTANCE_UID, b"UI", sop.as_bytes()),
@@ -132,17 +131,8 @@ fn written(folder: &Path, number: usize, set: &[u8], name: &[u8]) -> (PathBuf, [
         element(tags::PIXEL_DATA, b"OW", &[7; 32]),
     ]
     .concat();
-    let meta = FileMetaTableBuilder::new()
-        .media_storage_sop_class_uid(uids::MR_IMAGE_STORAGE)
-        .media_storage_sop_instance_uid(&sop)
-        .transfer_syntax(uids::EXPLICIT_VR_LITTLE_ENDIAN)
-        .build()
-        .unwrap();
-    let mut file = [&[0; 128][..], b"DICM"].concat();
-    meta.write(&mut file).unwrap();
-    file.append(&mut bytes);
     let path = folder.join(format!("{number}.dcm"));
-    fs::write(&path, file).unwrap();
+    fs::write(&path, file(&sop, &bytes)).unwrap();
     (path, [study, series, sop])
 }
 

@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 
 use models::findings::{Fault, Reason};
 use models::mr::Scan;
-use models::package::hex_sha256;
+use models::package::{hex, hex_sha256};
 use rand::SeedableRng;
 use rand::seq::SliceRandom;
 use rand_chacha::ChaCha8Rng;
@@ -241,7 +241,7 @@ fn hash_folder(folder: &Path) -> Result<String, Error> {
         hasher.update((bytes.len() as u64).to_le_bytes());
         hasher.update(bytes);
     }
-    Ok(hasher.finalize().iter().map(|b| format!("{b:02x}")).collect())
+    Ok(hex(&hasher.finalize()))
 }
 
 /// The same person, examination or files twice would leak between splits or count double.

@@ -367,16 +367,10 @@ impl<'p> Association<'p> {
         comment: Option<(&str, Option<u16>)>,
     ) -> Result<(), End> {
         // What is no UID is not repeated. What was requested is what was affected.
-        let uid = |affected: &Option<String>, requested: &Option<String>| {
-            let uid = affected.as_deref().or(requested.as_deref())?;
-            Uid::parse(uid).is_ok().then(|| uid.to_owned())
-        };
+        let repeated = |uid: Option<&str>| uid.filter(|uid| Uid::parse(uid).is_ok()).map(str::to_owned);
         let response = Command {
-            affected_sop_class_uid: uid(&request.affected_sop_class_uid, &request.requested_sop_class_uid),
-            affected_sop_instance_uid: uid(
-                &request.affected_sop_instance_uid,
-                &request.requested_sop_instance_uid,
-            ),
+            affected_sop_class_uid: repeated(request.sop_class()),
+            affected_sop_instance_uid: repeated(request.sop_instance()),
             error_id: comment.and_then(|(_, error_id)| error_id),
             ..request.response(status, comment.map(|(text, _)| text))
         };

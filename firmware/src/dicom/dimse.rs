@@ -131,6 +131,18 @@ pub enum CommandError {
 }
 
 impl Command {
+    /// What class it is about. C-STORE and N-CREATE say "affected" where the others say "requested".
+    pub fn sop_class(&self) -> Option<&str> {
+        let requested = self.requested_sop_class_uid.as_deref();
+        self.affected_sop_class_uid.as_deref().or(requested)
+    }
+
+    /// What instance it is about; the same.
+    pub fn sop_instance(&self) -> Option<&str> {
+        let requested = self.requested_sop_instance_uid.as_deref();
+        self.affected_sop_instance_uid.as_deref().or(requested)
+    }
+
     /// C-ECHO-RQ.
     pub fn echo_request(message_id: u16, sop_class: &str) -> Self {
         Self {

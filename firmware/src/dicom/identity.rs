@@ -4,6 +4,7 @@ use std::fmt;
 use std::net::IpAddr;
 
 use dicom_ul::pdu::{AssociationRQ, UserIdentity, UserIdentityType, UserVariableItem};
+use models::package::hex;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 
@@ -93,8 +94,7 @@ impl TryFrom<String> for Passcode {
 
 impl From<Passcode> for String {
     fn from(passcode: Passcode) -> Self {
-        let digits = passcode.0.iter().map(|byte| format!("{byte:02x}"));
-        HASHED.chars().chain(digits.collect::<String>().chars()).collect()
+        format!("{HASHED}{}", hex(&passcode.0))
     }
 }
 

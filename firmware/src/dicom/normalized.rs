@@ -54,21 +54,14 @@ pub(super) fn uid(set: &DataSet<'_>, tag: Tag, name: &str, otherwise: Status) ->
     })
 }
 
-/// Checks whom a request is about; N-CREATE says "affected" where the others say "requested".
+/// Checks whom a request is about.
 pub(super) fn about(request: &Command, class: &str) -> Result<Uid, Refused> {
-    let said = |affected: &Option<String>, requested: &Option<String>| {
-        affected.clone().or_else(|| requested.clone()).unwrap_or_default()
-    };
-    let said_class = said(&request.affected_sop_class_uid, &request.requested_sop_class_uid);
-    if said_class != class {
+    if request.sop_class() != Some(class) {
         let text = "the SOP class is not that of the presentation context";
         return Err(Refused::peer(Status::NO_SUCH_SOP_CLASS, "sop_class", text));
     }
-    let instance = said(
-        &request.affected_sop_instance_uid,
-        &request.requested_sop_instance_uid,
-    );
-    Uid::parse(&instance).map_err(|error| Refused::bad_uid("SOP Instance UID", error))
+    Uid::parse(request.sop_instance().unwrap_or_default())
+        .map_err(|error| Refused::bad_uid("SOP Instance UID", error))
 }
 
 /// More than our limits allow.

@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use models::package::hex;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 
@@ -54,11 +55,7 @@ impl Uid {
     /// Eight hexadecimal digits of its SHA-256. Logs name a study by this tag: who has the images can
     /// find it, who has only the log learns nothing.
     pub fn tag(&self) -> String {
-        Sha256::digest(&self.0)
-            .iter()
-            .take(4)
-            .map(|byte| format!("{byte:02x}"))
-            .collect()
+        hex(&Sha256::digest(&self.0)[..4])
     }
 }
 

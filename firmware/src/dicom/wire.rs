@@ -366,9 +366,13 @@ impl<'a> Wire<'a> {
             self.patience.idle
         };
         let begin = Instant::now();
-        while self.unread.is_empty() {
+        loop {
+            // Also before what was sent ahead.
             if !within_message && self.stopping.load(Ordering::Relaxed) {
                 return Err(WireError::Stopping);
+            }
+            if !self.unread.is_empty() {
+                break;
             }
             if self.read_some()? == 0 && begin.elapsed() >= patience {
                 return Err(WireError::Silent(patience));

@@ -18,6 +18,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use models::findings::Findings;
+use models::package::hex;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 
@@ -213,7 +214,7 @@ pub fn fingerprint(present: &Present) -> String {
     for (series, sop) in present.iter() {
         hash.update(format!("{series}/{sop}\n"));
     }
-    hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect()
+    hex(&hash.finalize())
 }
 
 #[cfg(test)]

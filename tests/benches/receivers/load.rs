@@ -7,9 +7,8 @@ use std::process::Command;
 use std::time::{Duration, Instant};
 
 use dicom_dictionary_std::{tags, uids};
-use dicom_object::FileMetaTableBuilder;
 use firmware::dicom::dimse;
-use tests::made::{Slice, header};
+use tests::made::{Slice, file, header};
 use tests::wire::{COMMAND, LAST, P_DATA, Peer, Request, pdu, pdv};
 
 /// 264 × 264 pixels of 16 bits: 140 KB with its header.
@@ -28,14 +27,7 @@ impl Images {
         for number in 1..=count {
             let (sop, data_set) = image(number);
             let path = folder.join(format!("{number}.dcm"));
-            let mut file = [&[0; 128][..], b"DICM"].concat();
-            let meta = FileMetaTableBuilder::new()
-                .media_storage_sop_class_uid(uids::MR_IMAGE_STORAGE)
-                .media_storage_sop_instance_uid(&sop)
-                .transfer_syntax(uids::EXPLICIT_VR_LITTLE_ENDIAN);
-            meta.build().unwrap().write(&mut file).unwrap();
-            file.extend_from_slice(&data_set);
-            std::fs::write(&path, file).unwrap();
+            std::fs::write(&path, file(&sop, &data_set)).unwrap();
             all.push((sop, data_set));
             files.push(path);
         }

@@ -14,7 +14,7 @@ use tokio::net::TcpStream;
 use tokio::time::timeout;
 
 use super::room::Ticket;
-use super::stream::{advance, flush, read_once};
+use super::stream::read_once;
 use super::{Entrance, Place, Stream, tls};
 use crate::dicom::admission::Origin;
 use crate::dicom::association::{self, End, Guest};
@@ -25,6 +25,7 @@ use crate::dicom::wire::{self, Wire, WireError, encode};
 use crate::limits::{STOP_POLL, WAITING_SEAT_BYTES};
 use crate::station::refusals::Refusal;
 use crate::study::AssociationId;
+use crate::tls::{advance, flush};
 
 /// Sees a connection through to its end.
 pub(in crate::dicom) async fn visit(

@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 use rustls::ServerConnection;
 
 use crate::limits::STOP_POLL;
+use crate::tls::advance;
 
 /// One connection.
 pub(in crate::dicom) struct Stream {
@@ -93,26 +94,4 @@ pub(super) fn read_once(
     }
     advance(tls, socket)?;
     tls.reader().read(bytes)
-}
-
-/// Takes in what one read of the socket gives, and writes what TLS has to say to it.
-pub(super) fn advance(tls: &mut ServerConnection, socket: &mut (impl Read + Write)) -> io::Result<()> {
-    flush(tls, socket)?;
-    if tls.read_tls(socket)? == 0 {
-        return Err(io::ErrorKind::UnexpectedEof.into());
-    }
-    let taken = tls.process_new_packets();
-    // After an error too: the alert tells the peer why.
-    let flushed = flush(tls, socket);
-    taken.map_err(|error| io::Error::new(io::ErrorKind::InvalidData, error))?;
-    flushed
-}
-
-pub(super) fn flush(tls: &mut ServerConnection, socket: &mut impl Write) -> io::Result<()> {
-    while tls.wants_write() {
-        if tls.write_tls(socket)? == 0 {
-            return Err(io::ErrorKind::WriteZero.into());
-        }
-    }
-    Ok(())
 }

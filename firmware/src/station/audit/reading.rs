@@ -1,11 +1,10 @@
 //! The records of a trail in order, read while it is being written and turned over.
 
 use std::fs::File;
-use std::io::{self, BufRead as _, BufReader, Read as _};
+use std::io::{self, BufReader};
 use std::path::{Path, PathBuf};
 
 use super::trail::{self, Record};
-use crate::limits::MAX_AUDIT_LINE_BYTES;
 
 /// A place in a trail.
 pub(super) struct Reading {
@@ -111,14 +110,9 @@ impl Reading {
 
 /// The next line that is complete; none at the end, to which more may be written.
 fn whole_line(lines: &mut BufReader<File>) -> io::Result<Option<Vec<u8>>> {
-    let mut line = Vec::new();
-    lines
-        .by_ref()
-        .take(MAX_AUDIT_LINE_BYTES)
-        .read_until(b'\n', &mut line)?;
-    // Of a line without an end the rest is looked at next; it is no record either.
-    let whole = line.ends_with(b"\n") || line.len() as u64 == MAX_AUDIT_LINE_BYTES;
-    Ok(whole.then_some(line))
+    let line = trail::read_line(lines)?;
+    // Of a line beyond the limit the rest is looked at next; it is no record either.
+    Ok(trail::is_whole(&line).then_some(line))
 }
 
 #[cfg(test)]

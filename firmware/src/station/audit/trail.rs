@@ -20,6 +20,7 @@ use std::io::{self, BufRead as _, BufReader, Read as _, Write as _};
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 
+use models::package::hex;
 use ring::hmac;
 use ring::rand::{SecureRandom as _, SystemRandom};
 use serde::{Deserialize, Serialize};
@@ -229,15 +230,11 @@ fn check(path: &Path, key: &hmac::Key, first: bool, state: &mut Checked) -> io::
         state.seal = Some(NO_SEAL.to_owned());
     }
     loop {
-        let mut line = Vec::new();
-        lines
-            .by_ref()
-            .take(MAX_AUDIT_LINE_BYTES)
-            .read_until(b'\n', &mut line)?;
+        let line = read_line(&mut lines)?;
         if line.is_empty() {
             return Ok(None);
         }
-        if line.last() != Some(&b'\n') && (line.len() as u64) < MAX_AUDIT_LINE_BYTES {
+        if !is_whole(&line) {
             return Ok(Some(Finding::Unfinished { after: state.last }));
         }
         let record = serde_json::from_slice::<Record>(&line).ok();
@@ -265,6 +262,21 @@ fn check(path: &Path, key: &hmac::Key, first: bool, state: &mut Checked) -> io::
     }
 }
 
+/// The next line of a file, as far as it is there and within the limit; empty at the end.
+pub(super) fn read_line(lines: &mut BufReader<File>) -> io::Result<Vec<u8>> {
+    let mut line = Vec::new();
+    lines
+        .by_ref()
+        .take(MAX_AUDIT_LINE_BYTES)
+        .read_until(b'\n', &mut line)?;
+    Ok(line)
+}
+
+/// Whether nothing can be added to a line: it has its end, or is longer than a record.
+pub(super) fn is_whole(line: &[u8]) -> bool {
+    line.ends_with(b"\n") || line.len() as u64 == MAX_AUDIT_LINE_BYTES
+}
+
 fn seal(key: &hmac::Key, before: &str, number: u64, at: &str, message: &str) -> String {
     let mut context = hmac::Context::with_key(key);
     // Lengths in front, so that no two different records are sealed over the same bytes.
@@ -272,8 +284,7 @@ fn seal(key: &hmac::Key, before: &str, number: u64, at: &str, message: &str) -> 
         context.update(&(part.len() as u64).to_le_bytes());
         context.update(part.as_bytes());
     }
-    let tag = context.sign();
-    tag.as_ref().iter().map(|byte| format!("{byte:02x}")).collect()
+    hex(context.sign().as_ref())
 }
 
 /// Where the trail of a data folder is.

@@ -10,6 +10,7 @@ use rustls::{AlertDescription, ClientConfig, ClientConnection};
 
 use super::server::Address;
 use crate::limits::{CONNECT_TIMEOUT, SYSLOG_ANSWER, TLS_HANDSHAKE};
+use crate::tls;
 
 /// Reads of what a server says between two records; it has nothing to say.
 const MAX_READS: usize = 16;
@@ -47,12 +48,8 @@ impl Connection {
         let deadline = Instant::now() + TLS_HANDSHAKE;
         self.socket.set_write_timeout(Some(SYSLOG_ANSWER))?;
         while self.tls.is_handshaking() {
-            self.flush()?;
             self.wait_until(deadline)?;
-            if self.tls.read_tls(&mut self.socket)? == 0 {
-                return Err(io::ErrorKind::UnexpectedEof.into());
-            }
-            self.process()?;
+            tls::advance(&mut self.tls, &mut self.socket)?;
         }
         self.flush()
     }
@@ -120,22 +117,13 @@ impl Connection {
 
     /// Takes in what was read. Text from the server means nothing to us.
     fn process(&mut self) -> io::Result<()> {
-        let processed = self.tls.process_new_packets();
-        let state = processed.map_err(|error| io::Error::new(io::ErrorKind::InvalidData, error));
-        // After an error too: the alert tells the server why. It may be gone.
-        let flushed = self.flush();
-        let said = state?.plaintext_bytes_to_read() as u64;
-        io::copy(&mut self.tls.reader().take(said), &mut io::sink())?;
-        flushed
+        let state = tls::process(&mut self.tls, &mut self.socket)?;
+        let said = state.plaintext_bytes_to_read() as u64;
+        io::copy(&mut self.tls.reader().take(said), &mut io::sink()).map(drop)
     }
 
     fn flush(&mut self) -> io::Result<()> {
-        while self.tls.wants_write() {
-            if self.tls.write_tls(&mut self.socket)? == 0 {
-                return Err(io::ErrorKind::WriteZero.into());
-            }
-        }
-        Ok(())
+        tls::flush(&mut self.tls, &mut self.socket)
     }
 
     /// Lets reads wait until then.

@@ -125,6 +125,15 @@ impl Receiver {
         StreamOwned::new(ServerConnection::new(Arc::clone(&self.config)).unwrap(), socket)
     }
 
+    /// The next connection after its handshake, with nothing read of it.
+    fn shaken_call(&self) -> Call {
+        let mut call = self.call();
+        while call.conn.is_handshaking() {
+            call.conn.complete_io(&mut call.sock).unwrap();
+        }
+        call
+    }
+
     /// Everything that comes in the next connection, to its end.
     fn burst(&self) -> Vec<String> {
         let mut call = self.call();
@@ -261,10 +270,7 @@ fn what_a_receiver_had_not_read_when_it_went_comes_again() {
     drop(call);
     bench.is_told(Some("50 audit records wait"));
     // It ends its side before it has read anything: that is no answer to our end.
-    let mut call = receiver.call();
-    while call.conn.is_handshaking() {
-        call.conn.complete_io(&mut call.sock).unwrap();
-    }
+    let call = receiver.shaken_call();
     call.sock.shutdown(Shutdown::Write).unwrap();
     bench.is_told(Some("50 audit records wait"));
     assert_eq!(bench.delivered(), "0\n");
@@ -281,10 +287,7 @@ fn a_receiver_that_never_reads_has_not_taken_anything() {
     let receiver = Receiver::new(authority.serves("127.0.0.1", false));
     let bench = Bench::start(folder(), &authority, receiver.address());
     bench.record(1);
-    let mut call = receiver.call();
-    while call.conn.is_handshaking() {
-        call.conn.complete_io(&mut call.sock).unwrap();
-    }
+    let call = receiver.shaken_call();
     // Meanwhile nobody waits for it.
     let began = Instant::now();
     bench.record(50);
