@@ -30,6 +30,8 @@ pub enum Command {
     Inspect(Inspect),
     /// Analyze one study from files.
     Analyze(Analyze),
+    /// Print a report, a segmentation or a capture as text.
+    Report(Report),
     /// Send DICOM files to a system.
     Send(Send),
     /// Work on the settings.
@@ -49,6 +51,13 @@ pub struct Run {
     /// Settings file [default: /etc/sialoscope.toml, or the defaults where it does not exist].
     #[arg(long, value_name = "FILE")]
     pub config: Option<PathBuf>,
+}
+
+/// `sialoscope report`.
+#[derive(Debug, Args)]
+pub struct Report {
+    /// DICOM file of a structured report, a segmentation or a secondary capture.
+    pub file: PathBuf,
 }
 
 /// `sialoscope send`.

@@ -8,6 +8,7 @@
 //! | [`spool`] | durable storage of instances: what is acknowledged is on disk |
 //! | [`study`] | which instances make a study, when it is complete, its durable state |
 //! | [`analysis`] | the warm worker process that runs the models |
+//! | [`report`] | findings as DICOM objects: structured report, segmentation, secondary capture |
 //! | [`screen`] | findings and status as pages |
 //! | [`station`] | configuration, what was turned away at the door, the audit trail |
 //! | [`appliance`] | all of it wired together, from start to stop |
@@ -21,6 +22,7 @@ pub mod command;
 pub mod dicom;
 pub mod disk;
 pub mod limits;
+pub mod report;
 pub mod screen;
 pub mod spool;
 pub mod station;

@@ -278,3 +278,9 @@ pub const SYSLOG_RETRY: (Duration, Duration) = (Duration::from_secs(1), Duration
 
 /// What a stop waits for the syslog server to take the last records.
 pub const SYSLOG_FAREWELL: Duration = Duration::from_secs(5);
+
+/// A file that `sialoscope report` reads, bytes.
+pub const MAX_REPORT_FILE_BYTES: u64 = 256 * 1024 * 1024;
+
+/// Levels of a report that are shown.
+pub const MAX_CONTENT_DEPTH: usize = 32;

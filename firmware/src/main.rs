@@ -15,6 +15,7 @@ use firmware::appliance::{Absent, Analyst, Appliance, Parts};
 use firmware::command;
 use firmware::dicom::door::Tls;
 use firmware::dicom::send;
+use firmware::report::text;
 use firmware::station::audit::trail;
 use firmware::station::config::{Config, DEFAULTS};
 use models::findings::{Fault, Reason};
@@ -38,6 +39,7 @@ fn main() -> ExitCode {
         Command::Inspect(what) => command::inspect::inspect(&what),
         Command::Analyze(what) => command::analyze::analyze(&what),
         Command::Run(run) => settings(run.config.as_deref()).and_then(|config| appliance(&config)),
+        Command::Report(what) => text::describe(&what.file).map(|text| println!("{text}")),
         Command::Send(what) => send_files(&what),
         Command::Config(cli::Config::Check(what)) => check(&what),
         Command::Audit(cli::Audit::Verify(what)) => {

@@ -335,7 +335,7 @@ pub struct Outline {
     pub points: Vec<[f32; 2]>,
 }
 
-mod base64_bytes {
+pub(crate) mod base64_bytes {
     use base64::Engine as _;
     use base64::engine::general_purpose::STANDARD;
     use serde::{Deserialize, Deserializer, Serializer, de::Error};

@@ -1,5 +1,9 @@
 //! Every limit on size, count, angle and quality in this crate.
 
+/// An attribute of patient or study that is longer is not repeated in objects about it, bytes: a name has at
+/// most three groups of 64 characters (PS3.5 6.2) of at most eight bytes with their escapes.
+pub const MAX_ATTRIBUTE_BYTES: usize = 2048;
+
 /// Slices tilted further than this from axial are not read as axial, degrees.
 pub const MAX_AXIAL_TILT_DEGREES: f64 = 30.0;
 

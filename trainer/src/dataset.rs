@@ -80,6 +80,8 @@ pub fn open_truth(cohort: &Cohort, patient: &Patient, grid: &Grid) -> Result<Arr
         identity: Default::default(),
         volumes: [(Contrast::T2, volume)].into(),
         origins: Vec::new(),
+        sources: Vec::new(),
+        anchor: None,
         refused: Vec::new(),
         quality: Vec::new(),
     };

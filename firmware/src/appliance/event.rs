@@ -39,7 +39,7 @@ pub enum Event {
         study: Uid,
         /// The findings.
         findings: Arc<Findings>,
-        /// Where `findings.json` and `screen.png` are.
+        /// Where `findings.json`, `screen.png` and the DICOM objects are.
         folder: PathBuf,
     },
     /// The analysis of a study was given up. Its folder holds findings that say so.

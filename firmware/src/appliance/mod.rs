@@ -43,6 +43,7 @@ use crate::spool::Spool;
 use crate::station::audit::syslog::{Sending, Syslog};
 use crate::station::audit::{Audit, AuditEvent};
 use crate::station::config::Config;
+use crate::station::device;
 use crate::station::refusals::Refusals;
 use crate::study::open::OpenStudies;
 use crate::study::record::Records;
@@ -170,6 +171,7 @@ impl Appliance {
         let open = OpenStudies::open(Arc::new(records), &spool).map_err(unusable)?;
         let open = Arc::new(open);
         let refusals = Refusals::open(data_dir).map_err(unusable)?;
+        let device = device::open(&*disk, data_dir, &config.station.ae_title).map_err(unusable)?;
         let audit = Arc::new(Audit::open(data_dir, &config.station.ae_title).map_err(unusable)?);
         let (inbox, messages) = sync_channel(INBOX_MESSAGES);
         let Parts {
@@ -203,6 +205,7 @@ impl Appliance {
             analyst,
             events: events.clone(),
             scene,
+            device,
             inbox: inbox.clone(),
             runtime: Handle::current(),
         };

@@ -3,12 +3,14 @@
 use std::path::{Path, PathBuf};
 
 use clap::Args;
-use models::findings::{Fault, Findings, Outcome, Reason, View};
+use models::findings::{Fault, Findings, Outcome, Reason};
 use models::run::{Answer, Model, examine};
+use time::OffsetDateTime;
 
 use super::inspect::scan;
 use super::table::findings_table;
 use super::{io_failure, package_folder, print};
+use crate::report::{self, Device, Kind};
 use crate::screen;
 
 /// `sialoscope analyze`.
@@ -20,7 +22,7 @@ pub struct Analyze {
     /// Print findings.json instead of a table.
     #[arg(long)]
     pub json: bool,
-    /// Folder for findings.json and screen.png.
+    /// Folder for findings.json, screen.png, sr.dcm, seg.dcm (where there are lesions) and sc.dcm.
     #[arg(long, value_name = "DIR")]
     pub out: Option<PathBuf>,
     /// Folder of the model package [default: the installed one, or the one of this source tree].
@@ -41,7 +43,7 @@ pub fn analyze(command: &Analyze) -> Result<(), Reason> {
     let model = Model::load(&package_folder(command.package.as_deref()), threads);
     let answer = examine(model.as_ref(), &scan, env!("CARGO_PKG_VERSION"));
     if let Some(out) = &command.out {
-        write_files(out, &answer.findings, &answer.views)?;
+        write_files(out, &answer)?;
     }
     print_findings(&answer.findings, command.json)?;
     failure_of(&answer)
@@ -57,13 +59,34 @@ pub(super) fn print_findings(findings: &Findings, json: bool) -> Result<(), Reas
     Ok(())
 }
 
-/// Writes `findings.json` and `screen.png`.
-pub(super) fn write_files(out: &Path, findings: &Findings, views: &[View]) -> Result<(), Reason> {
-    let failed = |e: &std::io::Error| io_failure(&format!("cannot write to {}", out.display()), e);
-    std::fs::create_dir_all(out).map_err(|e| failed(&e))?;
-    std::fs::write(out.join("findings.json"), pretty(findings)?).map_err(|e| failed(&e))?;
-    let frame = screen::result_page(findings, views, screen::DEFAULT_SIZE);
-    std::fs::write(out.join("screen.png"), frame.to_png()).map_err(|e| failed(&e))
+/// Writes findings, page and objects.
+fn write_files(out: &Path, answer: &Answer) -> Result<(), Reason> {
+    let failed = |e: std::io::Error| io_failure(&format!("cannot write to {}", out.display()), &e);
+    std::fs::create_dir_all(out).map_err(failed)?;
+    std::fs::write(out.join("findings.json"), pretty(&answer.findings)?).map_err(failed)?;
+    let page = screen::result_page(&answer.findings, &answer.views, screen::DEFAULT_SIZE);
+    std::fs::write(out.join("screen.png"), page.to_png()).map_err(failed)?;
+    // Nobody's box: the command has no serial number.
+    let device = Device::new("command line", "SIALOSCOPE");
+    let made = OffsetDateTime::now_utc();
+    let objects = report::objects(
+        &answer.findings,
+        &answer.evidence,
+        Some(&page),
+        &device,
+        None,
+        made,
+    )?;
+    for kind in Kind::ALL {
+        let path = out.join(kind.file_name());
+        match objects.iter().find(|object| object.kind == kind) {
+            Some(object) => std::fs::write(path, &object.file).map_err(failed)?,
+            // Of an earlier run, about something else.
+            None if path.exists() => std::fs::remove_file(path).map_err(failed)?,
+            None => {}
+        }
+    }
+    Ok(())
 }
 
 fn pretty(findings: &Findings) -> Result<String, Reason> {

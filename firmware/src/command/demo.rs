@@ -23,6 +23,7 @@ use crate::analysis::{Worker, WorkerSettings};
 use crate::appliance::{Appliance, Event, Parts};
 use crate::dicom::send::{Node, files_under, send};
 use crate::limits::ANALYSIS_DEADLINE;
+use crate::report::Kind;
 use crate::station::config::Config;
 
 /// AE title of the simulated scanner.
@@ -43,7 +44,7 @@ pub struct Demo {
     /// No picture in the terminal.
     #[arg(long)]
     pub headless: bool,
-    /// Folder for findings.json and screen.png.
+    /// Folder for findings.json, screen.png, sr.dcm, seg.dcm (where there are lesions) and sc.dcm.
     #[arg(long, value_name = "DIR")]
     pub out: Option<PathBuf>,
     /// Seed of the patient.
@@ -133,7 +134,7 @@ pub fn play(demo: &Demo, tell: &mut dyn FnMut(&str)) -> Result<(Shown, Option<Fr
     if let Some(out) = &demo.out {
         keep(&results, out).map_err(|e| io_failure(&format!("cannot write to {}", out.display()), &e))?;
         tell(&format!(
-            "appliance  findings.json and screen.png in {}",
+            "appliance  findings.json, screen.png and DICOM objects in {}",
             out.display()
         ));
     }
@@ -255,8 +256,19 @@ async fn follow(
 
 fn keep(results: &Path, out: &Path) -> std::io::Result<()> {
     std::fs::create_dir_all(out)?;
-    for name in ["findings.json", "screen.png"] {
-        std::fs::copy(results.join(name), out.join(name))?;
+    let objects = Kind::ALL.map(Kind::file_name);
+    for name in ["findings.json", "screen.png"].into_iter().chain(objects) {
+        match std::fs::copy(results.join(name), out.join(name)) {
+            // Not every result has every object.
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound && objects.contains(&name) => {
+                let stale = std::fs::remove_file(out.join(name));
+                stale.or_else(|error| match error.kind() {
+                    std::io::ErrorKind::NotFound => Ok(()),
+                    _ => Err(error),
+                })?;
+            }
+            other => drop(other?),
+        }
     }
     Ok(())
 }

@@ -47,6 +47,24 @@ impl Uid {
         Ok(Self(text.to_owned()))
     }
 
+    /// Made from names: the same names give the same UID. A UUID of our own making (RFC 9562 5.8) as UID
+    /// (PS3.5 B.2).
+    pub fn derived(names: &[&str]) -> Self {
+        let mut hash = Sha256::new();
+        for name in names {
+            // With its length, so that no two lists run into each other.
+            hash.update((name.len() as u64).to_be_bytes());
+            hash.update(name);
+        }
+        let hash = hash.finalize();
+        let number = hash[..16]
+            .iter()
+            .fold(0_u128, |number, byte| number << 8 | u128::from(*byte));
+        let version_8 = number & !(0xF << 76) | 8 << 76;
+        let variant = version_8 & !(0b11 << 62) | 0b10 << 62;
+        Self(format!("2.25.{variant}"))
+    }
+
     /// The characters.
     pub fn as_str(&self) -> &str {
         &self.0

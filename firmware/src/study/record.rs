@@ -5,6 +5,8 @@
 //!   state.json            how far it is, and about which instances
 //!   findings.json         the last findings
 //!   screen.png            their page
+//!   sr.dcm, seg.dcm, sc.dcm   DICOM objects about them
+//!   objects.json          which of these there are
 //!   superseded-N/         earlier findings and pages, each about fewer images
 //! data_dir/studies/
 //!   .open/<Study>         an empty file: the study is unfinished ([`super::open`])
@@ -27,6 +29,7 @@ use super::evidence::{Expected, Present};
 use crate::dicom::Uid;
 use crate::disk::Disk;
 use crate::limits::MAX_STATE_BYTES;
+use crate::report::{Kind, Object, Predecessor};
 
 /// `state.json`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -43,6 +46,33 @@ pub struct State {
     /// Running time of the appliance when the stage became final, seconds; its age is counted from there.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub finished_at_s: Option<u64>,
+}
+
+/// The list of objects.
+const OBJECTS: &str = "objects.json";
+
+/// An object about the findings of a study, in `objects.json`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Listed {
+    /// Which one.
+    pub kind: Kind,
+    /// (0008,0016).
+    pub sop_class: Uid,
+    /// (0008,0018).
+    pub sop_instance: Uid,
+    /// (0020,000E).
+    pub series: Uid,
+}
+
+impl Listed {
+    fn of(object: &Object) -> Self {
+        Self {
+            kind: object.kind,
+            sop_class: object.sop_class.clone(),
+            sop_instance: object.sop_instance.clone(),
+            series: object.series.clone(),
+        }
+    }
 }
 
 /// The folder of all records.
@@ -177,6 +207,47 @@ impl Records {
         page.map_or(Ok(()), |page| self.write(study, "screen.png", page))
     }
 
+    /// Keeps the objects about the findings, durably; the list of them last.
+    pub fn keep_objects(&self, study: &Uid, objects: &[Object]) -> io::Result<()> {
+        for object in objects {
+            self.write(study, object.kind.file_name(), &object.file)?;
+        }
+        let listed: Vec<Listed> = objects.iter().map(Listed::of).collect();
+        self.write(study, OBJECTS, &serde_json::to_vec_pretty(&listed)?)
+    }
+
+    /// The objects about the findings of a study; none before it was reported.
+    pub fn objects(&self, study: &Uid) -> io::Result<Vec<Listed>> {
+        self.listed(&self.folder(study))
+    }
+
+    /// The report that the next one supersedes: the last that was put aside.
+    pub fn predecessor(&self, study: &Uid) -> io::Result<Option<Predecessor>> {
+        let folder = self.folder(study);
+        let mut last = None;
+        for number in 1.. {
+            let aside = folder.join(format!("superseded-{number}"));
+            if !self.disk.exists(&aside)? {
+                break;
+            }
+            let report = self.listed(&aside)?.into_iter().find(|o| o.kind == Kind::Report);
+            let report = report.map(|report| Predecessor {
+                series: report.series,
+                sop_instance: report.sop_instance,
+            });
+            last = report.or(last);
+        }
+        Ok(last)
+    }
+
+    fn listed(&self, folder: &Path) -> io::Result<Vec<Listed>> {
+        match self.disk.read_at_most(&folder.join(OBJECTS), MAX_STATE_BYTES) {
+            Ok(bytes) => Ok(serde_json::from_slice(&bytes)?),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Vec::new()),
+            Err(error) => Err(error),
+        }
+    }
+
     /// Puts findings and page aside, durably. Nothing is deleted.
     pub fn supersede(&self, study: &Uid) -> io::Result<()> {
         let folder = self.folder(study);
@@ -189,7 +260,14 @@ impl Records {
         }
         let aside = folder.join(format!("superseded-{number}"));
         self.disk.make_folder(&aside)?;
-        for name in ["screen.png", "findings.json"] {
+        for name in [
+            "screen.png",
+            "sr.dcm",
+            "seg.dcm",
+            "sc.dcm",
+            OBJECTS,
+            "findings.json",
+        ] {
             match self.disk.move_file(&folder.join(name), &aside.join(name)) {
                 Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
                 _ => {}

@@ -29,7 +29,7 @@ use firmware::dicom::door::Patience;
 use firmware::dicom::send::{Node, Sent, send};
 use firmware::station::config::{Config, Peer};
 use models::findings::{Fault, Findings, ModelIdentity, Outcome, Reason};
-use models::mr::Contrast;
+use models::mr::{Contrast, Evidence};
 use tokio::sync::broadcast::Receiver;
 
 pub const WAIT: Duration = Duration::from_secs(20);
@@ -55,6 +55,7 @@ impl Analyst for Script {
             Ok(Answer {
                 findings: findings(),
                 views: vec![],
+                evidence: Evidence::default(),
             })
         })
     }

@@ -21,8 +21,9 @@ const PREAMBLE: usize = 128;
 const MAGIC: &[u8; 4] = b"DICM";
 /// Groups of which something is read anywhere in this module: the others, above all the private ones of
 /// Philips and Siemens, are most of a header, and parsing them most of the time.
-const READ_GROUPS: [u16; 13] = [
-    0x0002, 0x0008, 0x0010, 0x0018, 0x0019, 0x0020, 0x0028, 0x0029, 0x0040, 0x0043, 0x0065, 0x2001, 0x5200,
+const READ_GROUPS: [u16; 14] = [
+    0x0002, 0x0008, 0x0010, 0x0012, 0x0018, 0x0019, 0x0020, 0x0028, 0x0029, 0x0040, 0x0043, 0x0065, 0x2001,
+    0x5200,
 ];
 /// Headers of classic MR files mostly fit into one read of this size.
 const CHUNK: usize = 32 * 1024;

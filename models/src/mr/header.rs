@@ -124,6 +124,7 @@ pub(super) fn read(path: &Path) -> Result<FileHeader, Reason> {
     let data_set = DataSet::parse(&extent.header, extent.syntax).map_err(broken)?;
     let whole = Header::from_data_set(&data_set)?;
     let stored = whole.image.clone();
+    let (sop_class_uid, sop_instance_uid) = (whole.sop_class_uid.clone(), whole.sop_instance_uid.clone());
     if let Some(pixels) = &extent.pixels
         && pixels.fragments.is_none() != codec::uncompressed(&extent.transfer_syntax)
         && codec::readable(&extent.transfer_syntax).is_ok()
@@ -148,6 +149,8 @@ pub(super) fn read(path: &Path) -> Result<FileHeader, Reason> {
         images,
         stored: StoredFile {
             path: path.to_owned(),
+            sop_class_uid,
+            sop_instance_uid,
             version: Version::of(&metadata),
             image: stored,
             transfer_syntax: extent.transfer_syntax,

@@ -45,6 +45,7 @@ mod data_set;
 mod diffusion;
 mod element;
 mod enhanced;
+mod evidence;
 mod extent;
 mod files;
 mod fragments;
@@ -66,6 +67,7 @@ use serde::{Deserialize, Serialize};
 
 pub use self::data_set::{DataSet, Element};
 pub use self::element::Syntax;
+pub use self::evidence::{Attribute, Evidence, ImageReference, Source};
 pub use self::extent::Broken;
 use self::header::Image;
 pub use self::series::scan;
@@ -226,6 +228,8 @@ pub struct Scan {
     pub refused: Vec<RefusedInput>,
     /// The studies seen, each once.
     pub studies: Vec<StudyIdentity>,
+    /// What objects about the first study repeat.
+    pub attributes: Vec<Attribute>,
 }
 
 /// Voxels with geometry.

@@ -9,7 +9,7 @@ use super::files::{self, Instance};
 use super::geometry::{self, DUPLICATE_SLICES, Plane};
 use super::header::Header;
 use super::recognition::{Recognition, recognise};
-use super::{Contrast, Part, Scan, Series, VolumeIndex};
+use super::{Contrast, Part, Scan, Series, VolumeIndex, evidence};
 use crate::findings::{Fault, Reason, RefusedInput, StudyIdentity};
 use crate::limits::{MAX_B_DEVIATION, MAX_B0_S_PER_MM2, MAX_DIRECTIONS};
 
@@ -27,6 +27,7 @@ const MR_IMAGES: [&str; 4] = [
 /// on names and headers only.
 pub fn scan(paths: &[PathBuf]) -> Scan {
     let (images, refused) = files::read(paths);
+    let attributes = images.first().map(|image| evidence::attributes(&image.file));
     let mut studies: Vec<StudyIdentity> = Vec::new();
     let mut groups: BTreeMap<(String, String), Vec<Instance>> = BTreeMap::new();
     for image in images {
@@ -49,6 +50,7 @@ pub fn scan(paths: &[PathBuf]) -> Scan {
         series,
         refused,
         studies,
+        attributes: attributes.unwrap_or_default(),
     }
 }
 

@@ -15,6 +15,8 @@ use crate::findings::{Fault, Reason};
 #[derive(Debug, Clone)]
 pub(super) struct StoredFile {
     pub path: PathBuf,
+    pub sop_class_uid: String,
+    pub sop_instance_uid: String,
     /// Of the file when its header was read.
     pub version: Version,
     /// How the pixel data of the whole file are stored.

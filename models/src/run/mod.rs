@@ -16,7 +16,7 @@ use ndarray::{Array3, ArrayView2, Axis};
 
 use crate::findings::{Fault, Findings, Lesion, MissingContrast, Outcome, Reason, Timing, View};
 use crate::limits::MAX_LESIONS;
-use crate::mr::{Contrast, Grid, Scan};
+use crate::mr::{Contrast, Evidence, Grid, Scan};
 use crate::package::{Manifest, Package};
 use crate::recipe::{LocatorInput, SliceBox};
 use crate::study::{NOT_A_HEAD, Study, Unassembled};
@@ -44,6 +44,8 @@ pub struct Answer {
     pub findings: Findings,
     /// In pictures: one per contrast, all on the same slice.
     pub views: Vec<View>,
+    /// What it is about.
+    pub evidence: Evidence,
 }
 
 impl Model {
@@ -168,6 +170,10 @@ impl Model {
 pub fn examine(model: Result<&Model, &Reason>, scan: &Scan, software_version: &str) -> Answer {
     let mut clock = Clock::default();
     let mut findings = Findings::blank(software_version);
+    let mut evidence = Evidence {
+        attributes: scan.attributes.clone(),
+        ..Evidence::default()
+    };
     let study = match clock.time("read", || Study::assemble(scan)) {
         Ok(study) => study,
         Err(unassembled) => {
@@ -187,9 +193,12 @@ pub fn examine(model: Result<&Model, &Reason>, scan: &Scan, software_version: &s
             return Answer {
                 findings,
                 views: Vec::new(),
+                evidence,
             };
         }
     };
+    evidence.sources = study.sources.clone();
+    evidence.anchor = study.anchor;
     findings.study = study.identity.clone();
     findings.contrasts = study.origins.clone();
     findings.refused = study.refused.clone();
@@ -253,6 +262,7 @@ pub fn examine(model: Result<&Model, &Reason>, scan: &Scan, software_version: &s
     Answer {
         findings,
         views: pictures,
+        evidence,
     }
 }
 
@@ -278,6 +288,7 @@ pub fn cannot_answer(reason: Reason, software_version: &str) -> Answer {
     Answer {
         findings,
         views: Vec::new(),
+        evidence: Evidence::default(),
     }
 }
 

@@ -109,6 +109,8 @@ mod tests {
             identity: Default::default(),
             volumes: contrasts.map(|c| (c, volume(c))).into(),
             origins: Vec::new(),
+            sources: Vec::new(),
+            anchor: None,
             refused: Vec::new(),
             quality: Vec::new(),
         }

@@ -94,6 +94,7 @@ impl Study {
         }
         join_by_grid(&mut frames);
         let anchor = BY_ANATOMY.iter().copied().find(|c| self.volumes.contains_key(c));
+        self.anchor = anchor;
         for group in frames.into_values() {
             let leader = BY_ANATOMY
                 .iter()

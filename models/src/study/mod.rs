@@ -19,12 +19,13 @@ mod resample;
 use std::collections::BTreeMap;
 
 use crate::findings::{ContrastUse, Fault, Reason, RefusedInput, StudyIdentity};
-use crate::mr::{Contrast, Scan, Series, Volume};
+use crate::mr::{Contrast, Scan, Series, Source, Volume};
 
 use self::choice::{Candidate, agent_unknown, rank, without_agent};
 use self::frames::BY_ANATOMY;
 pub(crate) use self::image::tissue_level;
 pub use self::quality::{Inspection, NOT_A_HEAD};
+pub use self::resample::mask_on;
 
 /// One examination, ready to be made into tensors.
 #[derive(Debug, Clone)]
@@ -35,6 +36,10 @@ pub struct Study {
     pub volumes: BTreeMap<Contrast, Volume>,
     /// Where each volume came from, in the order of [`Contrast::ALL`].
     pub origins: Vec<ContrastUse>,
+    /// The images of each volume that was not computed here.
+    pub sources: Vec<Source>,
+    /// The contrast in whose frame of reference all volumes are.
+    pub anchor: Option<Contrast>,
     /// What was left out.
     pub refused: Vec<RefusedInput>,
     /// What a reader should know.
@@ -125,6 +130,8 @@ impl Study {
             identity: identity.clone(),
             volumes: BTreeMap::new(),
             origins: Vec::new(),
+            sources: Vec::new(),
+            anchor: None,
             refused,
             quality,
         };
@@ -200,6 +207,7 @@ impl Study {
             computed: false,
             acquired: index.acquired.clone(),
         });
+        self.sources.extend(Source::of(series, index));
         self.volumes.insert(volume.contrast, volume);
     }
 

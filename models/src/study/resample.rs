@@ -3,7 +3,7 @@
 use ndarray::Array3;
 
 use super::{Study, missing_contrast};
-use crate::findings::{Fault, Reason};
+use crate::findings::{Fault, Mask, Reason};
 use crate::limits::MAX_AXIAL_TILT_DEGREES;
 use crate::mr::{Contrast, Grid};
 
@@ -49,6 +49,55 @@ impl Study {
         let volume = self.volume(contrast).ok_or_else(|| missing_contrast(contrast))?;
         Ok(resample(&volume.voxels, &volume.grid, target))
     }
+}
+
+/// The voxels (slice, row, column) of another grid in the same frame whose centre lies inside a mask, in order:
+/// where its linear interpolation reaches one half. A mask too small to reach it anywhere has the one voxel
+/// nearest its first.
+pub fn mask_on(mask: &Mask, target: &Grid) -> Vec<[usize; 3]> {
+    let mut inside = Array3::<f32>::zeros(mask.grid.shape);
+    let cells = inside.as_slice_mut().unwrap_or_default();
+    let (mut low, mut high) = ([f64::INFINITY; 3], [f64::NEG_INFINITY; 3]);
+    let [_, rows, columns] = mask.grid.shape;
+    for index in mask.runs.iter().flat_map(|run| run[0]..run[1]) {
+        let Some(cell) = cells.get_mut(index) else {
+            continue;
+        };
+        *cell = 1.0;
+        // A voxel reaches at most one step around its centre.
+        let at = [index / (rows * columns), index / columns % rows, index % columns].map(|i| i as f64);
+        for corner in 0..8 {
+            let side = |axis: usize| at[axis] + if corner >> axis & 1 == 0 { -1.0 } else { 1.0 };
+            let there = target.index_of(mask.grid.position(side(0), side(1), side(2)));
+            low = std::array::from_fn(|a| low[a].min(there[a]));
+            high = std::array::from_fn(|a| high[a].max(there[a]));
+        }
+    }
+    let range = |axis: usize| {
+        let from = low[axis].floor().max(0.0) as usize;
+        let to = (high[axis].ceil() + 1.0).clamp(0.0, target.shape[axis] as f64) as usize;
+        from..to
+    };
+    let mut voxels = Vec::new();
+    for slice in range(0) {
+        for row in range(1) {
+            for column in range(2) {
+                let centre = target.position(slice as f64, row as f64, column as f64);
+                if linear(&inside, mask.grid.index_of(centre)) >= 0.5 {
+                    voxels.push([slice, row, column]);
+                }
+            }
+        }
+    }
+    if voxels.is_empty()
+        && let Some([first, _]) = mask.runs.first()
+    {
+        let at = [first / (rows * columns), first / columns % rows, first % columns].map(|i| i as f64);
+        let there = target.index_of(mask.grid.position(at[0], at[1], at[2]));
+        let within = (0..3).all(|a| (-0.5..target.shape[a] as f64 - 0.5).contains(&there[a]));
+        voxels.extend(within.then(|| there.map(|index| index.round().max(0.0) as usize)));
+    }
+    voxels
 }
 
 /// Unit vectors of an axial grid that run to the left, to posterior and to the head.
@@ -164,6 +213,8 @@ mod tests {
             identity: StudyIdentity::default(),
             volumes: BTreeMap::from([(Contrast::T2, volume)]),
             origins: Vec::new(),
+            sources: Vec::new(),
+            anchor: None,
             refused: Vec::new(),
             quality: Vec::new(),
         }

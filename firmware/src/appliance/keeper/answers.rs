@@ -1,9 +1,11 @@
 //! What becomes of the analyst's answers.
 
+use std::io;
 use std::sync::Arc;
 
 use board::Frame;
 use models::findings::{Fault, Findings, Reason, StudyIdentity};
+use models::mr::Evidence;
 
 use super::core::Core;
 use crate::analysis::Answer;
@@ -66,6 +68,7 @@ impl Core {
         let answer = Answer {
             findings: no_answer(study, reason.clone()),
             views: Vec::new(),
+            evidence: Evidence::default(),
         };
         let (page, owed) = match self.keep_answer(study, answer) {
             Ok((_, page)) => (page, None),
@@ -85,22 +88,35 @@ impl Core {
         });
     }
 
-    /// Findings and their page to the disk.
+    /// Findings, their page and the objects about them to the disk.
     fn keep_answer(&mut self, study: &Uid, answer: Answer) -> Result<(Findings, Option<Frame>), Reason> {
-        let Answer { findings, views } = answer;
-        let page = (self.draw)(&findings, &views);
-        let png = page.as_ref().map(Frame::to_png);
-        self.records
-            .keep_findings(study, &findings, png.as_deref())
-            .map_err(|error| {
-                self.disk_failed("findings cannot be kept", &error);
-                let text = format!("the findings cannot be kept: {error}");
-                Reason::new("disk", Fault::Hardware, text)
-            })?;
+        let page = (self.hands.draw)(&answer.findings, &answer.views);
+        let kept = self.keep_objects(study, &answer, page.as_ref()).and_then(|()| {
+            let png = page.as_ref().map(Frame::to_png);
+            self.records
+                .keep_findings(study, &answer.findings, png.as_deref())
+        });
+        kept.map_err(|error| {
+            self.disk_failed("findings cannot be kept", &error);
+            let text = format!("the findings cannot be kept: {error}");
+            Reason::new("disk", Fault::Hardware, text)
+        })?;
         if let Some(kept) = self.studies.get_mut(study) {
-            kept.identity = Some(findings.study.clone());
+            kept.identity = Some(answer.findings.study.clone());
         }
-        Ok((findings, page))
+        Ok((answer.findings, page))
+    }
+
+    /// Findings stay where no object can be made about them: people are told of it.
+    fn keep_objects(&mut self, study: &Uid, answer: &Answer, page: Option<&Frame>) -> io::Result<()> {
+        let before = self.records.predecessor(study)?;
+        match (self.hands.compose)(answer, page, before.as_ref()) {
+            Ok(objects) => self.records.keep_objects(study, &objects),
+            Err(reason) => {
+                self.complain(reason);
+                self.records.keep_objects(study, &[])
+            }
+        }
     }
 }
 

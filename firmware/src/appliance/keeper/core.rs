@@ -13,10 +13,12 @@ use models::findings::{Fault, Findings, Reason, StudyIdentity, View};
 
 use super::Message;
 use super::housekeeping::Housekeeping;
+use crate::analysis::Answer;
 use crate::appliance::Event;
 use crate::appliance::scene::StudyView;
 use crate::dicom::Uid;
 use crate::limits::MAX_ANNOUNCED_STUDIES;
+use crate::report::{Object, Predecessor};
 use crate::spool::Spool;
 use crate::study::evidence::Announced;
 use crate::study::open::OpenStudies;
@@ -36,9 +38,20 @@ pub(in crate::appliance) struct Rules {
 /// Draws the page about findings; none when that failed.
 pub(in crate::appliance) type Draw = Box<dyn Fn(&Findings, &[View]) -> Option<Frame> + Send>;
 
+/// Makes the DICOM objects about an answer.
+pub(in crate::appliance) type Compose =
+    Box<dyn Fn(&Answer, Option<&Frame>, Option<&Predecessor>) -> Result<Vec<Object>, Reason> + Send>;
+
 /// Writes down, durably, that a study of the patient with this ID was removed. None when no image was there any
 /// more to tell the ID.
 pub(in crate::appliance) type Witness = Box<dyn Fn(&Uid, Option<String>) + Send>;
+
+/// What the core has done for it.
+pub(super) struct Hands {
+    pub draw: Draw,
+    pub compose: Compose,
+    pub witness: Witness,
+}
 
 /// What the keeper must see to, in this order.
 pub(super) enum Action {
@@ -86,8 +99,7 @@ pub(super) struct Core {
     pub(super) records: Arc<Records>,
     pub(super) open: Arc<OpenStudies>,
     pub(super) rules: Rules,
-    pub(super) draw: Draw,
-    pub(super) witness: Witness,
+    pub(super) hands: Hands,
     pub(super) studies: BTreeMap<Uid, Kept>,
     /// Marked studies that the disk would not let us read; tried again.
     pub(super) unread: BTreeSet<Uid>,
@@ -108,20 +120,13 @@ pub(super) struct Core {
 
 impl Core {
     /// Goes on with the unfinished studies, and with nothing else.
-    pub(super) fn new(
-        spool: Arc<Spool>,
-        open: Arc<OpenStudies>,
-        rules: Rules,
-        draw: Draw,
-        witness: Witness,
-    ) -> Self {
+    pub(super) fn new(spool: Arc<Spool>, open: Arc<OpenStudies>, rules: Rules, hands: Hands) -> Self {
         let mut core = Self {
             spool,
             records: Arc::clone(open.records()),
             open,
             rules,
-            draw,
-            witness,
+            hands,
             studies: BTreeMap::new(),
             unread: BTreeSet::new(),
             settled: VecDeque::new(),
@@ -393,7 +398,10 @@ impl Core {
         ) {
             self.spool.distrust(error);
         }
-        let reason = Reason::new("disk", Fault::Hardware, format!("{what}: {error}"));
+        self.complain(Reason::new("disk", Fault::Hardware, format!("{what}: {error}")));
+    }
+
+    pub(super) fn complain(&mut self, reason: Reason) {
         self.actions.push(Action::Complain(reason));
     }
 

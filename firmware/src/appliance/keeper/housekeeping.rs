@@ -162,7 +162,7 @@ impl Core {
             return self.reopen(study);
         };
         if !self.spool.holds(study)? {
-            (self.witness)(study, None);
+            (self.hands.witness)(study, None);
             return self.records.remove(study);
         }
         // Rounded up, as when it is kept with the final state.
@@ -242,7 +242,7 @@ impl Core {
             // An image of which the state knows nothing, or one that comes once more at this moment.
             return self.reopen(study);
         }
-        (self.witness)(study, patient_id);
+        (self.hands.witness)(study, patient_id);
         self.tell(Event::Removed { study: study.clone() });
         self.records.remove(study)?;
         tracing::info!(study = study.tag(), "removed a finished study");

@@ -21,12 +21,14 @@ use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender};
 use std::time::{Duration, Instant};
 
+use board::Frame;
 use models::findings::{Fault, Reason};
 use models::mr::Contrast;
+use time::OffsetDateTime;
 use tokio::runtime::Handle;
 use tokio::sync::broadcast;
 
-use self::core::{Action, Core};
+use self::core::{Action, Core, Hands};
 use super::scene::Scene;
 use super::{Analyst, Event};
 use crate::analysis::Answer;
@@ -39,6 +41,7 @@ use crate::study::open::OpenStudies;
 use crate::study::{Arrival, AssociationId};
 
 pub(super) use self::core::{Draw, Rules};
+use crate::report::{self, Device, Predecessor};
 
 /// What the keeper is told.
 pub(super) enum Message {
@@ -95,6 +98,8 @@ pub(super) struct Keeper {
     pub analyst: Arc<dyn Analyst>,
     pub events: broadcast::Sender<Event>,
     pub scene: Scene,
+    /// Who signs the objects.
+    pub device: Device,
     pub inbox: SyncSender<Message>,
     /// Where the analyst is asked.
     pub runtime: Handle,
@@ -112,8 +117,17 @@ impl Keeper {
                 patient_id,
             }));
         };
-        let drawing = self.scene.drawing();
-        let mut core = Core::new(spool, open, self.rules, drawing, Box::new(witness));
+        let device = self.device.clone();
+        let compose = move |answer: &Answer, page: Option<&Frame>, before: Option<&Predecessor>| {
+            let made = OffsetDateTime::now_utc();
+            report::objects(&answer.findings, &answer.evidence, page, &device, before, made)
+        };
+        let hands = Hands {
+            draw: self.scene.drawing(),
+            compose: Box::new(compose),
+            witness: Box::new(witness),
+        };
+        let mut core = Core::new(spool, open, self.rules, hands);
         tracing::info!(studies = core.unfinished(), "went on with the unfinished studies");
         let mut actions = core.tick(Duration::ZERO);
         loop {

@@ -10,8 +10,9 @@ use board::PngFile;
 use dicom_core::{DataElement, Tag, VR};
 use dicom_object::{FileMetaTableBuilder, InMemDicomObject};
 use models::findings::{Fault, Findings, Outcome, Reason};
+use models::mr::Evidence;
 
-use super::core::{Action, Core, Rules};
+use super::core::{Action, Core, Hands, Rules};
 use super::{Arrival, Message};
 use crate::analysis::Answer;
 use crate::appliance::{Absent, Appliance, Event, Parts};
@@ -69,7 +70,12 @@ impl Bench {
         let book = Arc::clone(&removed);
         let witness =
             Box::new(move |study: &Uid, patient| book.lock().unwrap().push((study.clone(), patient)));
-        let core = Core::new(Arc::clone(&spool), Arc::clone(&open), RULES, no_page, witness);
+        let hands = Hands {
+            draw: no_page,
+            compose: Box::new(|_, _, _| Ok(vec![])),
+            witness,
+        };
+        let core = Core::new(Arc::clone(&spool), Arc::clone(&open), RULES, hands);
         Self {
             disk,
             spool,
@@ -151,6 +157,7 @@ fn answer() -> Answer {
     Answer {
         findings,
         views: vec![],
+        evidence: Evidence::default(),
     }
 }
 

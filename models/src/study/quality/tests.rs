@@ -15,6 +15,8 @@ fn study(volumes: Vec<Volume>) -> Study {
     Study {
         identity: StudyIdentity::default(),
         origins: origins.collect(),
+        sources: Vec::new(),
+        anchor: None,
         volumes: volumes
             .into_iter()
             .map(|v| (v.contrast, v))

@@ -6,7 +6,7 @@ use std::sync::mpsc::{Receiver, sync_channel};
 use std::time::Duration;
 
 use models::findings::{Fault, Findings, Outcome, Reason, StudyIdentity};
-use models::mr::Contrast;
+use models::mr::{Contrast, Evidence};
 use rand::RngExt as _;
 
 use super::hospital::{Image, Visit};
@@ -16,7 +16,7 @@ use crate::analysis::Answer;
 use crate::appliance::Event;
 use crate::appliance::intake::Inbox;
 use crate::appliance::keeper::Message;
-use crate::appliance::keeper::core::{Action, Core};
+use crate::appliance::keeper::core::{Action, Core, Hands};
 use crate::dicom::Uid;
 use crate::dicom::scp::Intake as _;
 use crate::disk::simulated::{Faults, SimulatedDisk};
@@ -248,13 +248,12 @@ pub(super) fn folders(disk: &SimulatedDisk) -> Option<(Arc<Spool>, Arc<Records>,
 fn start(disk: &SimulatedDisk) -> Option<(Arc<Spool>, Arc<OpenStudies>, Core)> {
     let (spool, _, open) = folders(disk)?;
     let open = Arc::new(open);
-    let core = Core::new(
-        Arc::clone(&spool),
-        Arc::clone(&open),
-        RULES,
-        Box::new(|_, _| None),
-        Box::new(|_, _| ()),
-    );
+    let hands = Hands {
+        draw: Box::new(|_, _| None),
+        compose: Box::new(|_, _, _| Ok(vec![])),
+        witness: Box::new(|_, _| ()),
+    };
+    let core = Core::new(Arc::clone(&spool), Arc::clone(&open), RULES, hands);
     (!disk.is_off()).then_some((spool, open, core))
 }
 
@@ -276,5 +275,6 @@ fn answer(seen: &Instances) -> Answer {
             ..Findings::blank("")
         },
         views: vec![],
+        evidence: Evidence::default(),
     }
 }
