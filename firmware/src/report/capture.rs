@@ -37,6 +37,7 @@ pub(super) fn capture(context: &Context, page: &Frame) -> Set {
         .text(tags::BURNED_IN_ANNOTATION, VR::CS, "YES")
         .text(tags::LOSSY_IMAGE_COMPRESSION, VR::CS, "00")
         .text(tags::PATIENT_ORIENTATION, VR::CS, "")
+        .text(tags::LATERALITY, VR::CS, "")
         .put(tags::SAMPLES_PER_PIXEL, VR::US, 3_u16)
         .text(tags::PHOTOMETRIC_INTERPRETATION, VR::CS, "RGB")
         .put(tags::PLANAR_CONFIGURATION, VR::US, 0_u16)

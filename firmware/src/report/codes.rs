@@ -95,8 +95,6 @@ pub(super) const VOLUME: Code = sct("118565006", "Volume");
 pub(super) const ADC: Code = dcm("113041", "Apparent Diffusion Coefficient");
 pub(super) const DERIVATION: Code = dcm("121401", "Derivation");
 pub(super) const MEAN: Code = sct("373098007", "Mean");
-pub(super) const ABOVE: Code = sct("371886008", "+, range of upper measurement uncertainty");
-pub(super) const BELOW: Code = sct("371885007", "-, range of lower measurement uncertainty");
 pub(super) const ALGORITHM_NAME: Code = dcm("111001", "Algorithm Name");
 pub(super) const ALGORITHM_VERSION: Code = dcm("111003", "Algorithm Version");
 pub(super) const ALGORITHM_PARAMETERS: Code = dcm("111002", "Algorithm Parameters");
@@ -122,33 +120,46 @@ pub(super) const REASON: Code = own("REASON", "Reason why there is no answer");
 pub(super) const NOTICE: Code = own("NOTICE", "Notice");
 pub(super) const DETECTION: Code = own("DETECTION", "Detection score");
 
-/// The concept of the probability of a label.
-///
-/// None of the standard schemes has them but for cancer, and that one belongs to breast imaging.
-const PROBABILITIES: [(&str, Code); 5] = [
-    ("benign", own("P_BENIGN", "Probability of a benign tumour")),
-    (
-        "malignant",
-        own("P_MALIGNANT", "Probability of a malignant tumour"),
-    ),
-    (
-        "pleomorphic adenoma",
-        own("P_PA", "Probability of pleomorphic adenoma"),
-    ),
-    (
-        "Warthin tumour",
-        own("P_WARTHIN", "Probability of Warthin tumour"),
-    ),
-    (
-        "basal cell adenoma",
-        own("P_BCA", "Probability of basal cell adenoma"),
-    ),
+/// A probability and the limits of its 95 % interval.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Probability {
+    label: &'static str,
+    pub value: Code,
+    pub low: Code,
+    pub high: Code,
+}
+
+macro_rules! probability {
+    ($label:literal, $code:literal, $of:literal) => {
+        Probability {
+            label: $label,
+            value: own(concat!("P_", $code), concat!("Probability of ", $of)),
+            low: own(
+                concat!("P_", $code, "_LOW"),
+                concat!("Lower 95% limit, ", $of, " probability"),
+            ),
+            high: own(
+                concat!("P_", $code, "_HIGH"),
+                concat!("Upper 95% limit, ", $of, " probability"),
+            ),
+        }
+    };
+}
+
+/// None of the standard schemes has them but for cancer, and that one belongs to breast imaging. The limits are
+/// measurements beside the probability and not its properties (TID 310): validators take every number below
+/// a number for what it was inferred from (TID 1419 row 13), and viewers do not show them.
+const PROBABILITIES: [Probability; 5] = [
+    probability!("benign", "BENIGN", "benign tumour"),
+    probability!("malignant", "MALIGNANT", "malignant tumour"),
+    probability!("pleomorphic adenoma", "PA", "pleomorphic adenoma"),
+    probability!("Warthin tumour", "WARTHIN", "Warthin tumour"),
+    probability!("basal cell adenoma", "BCA", "basal cell adenoma"),
 ];
 
-/// The concept of the probability of a label of a model; none for a label that this version does not know.
-pub fn probability_of(label: &str) -> Option<Code> {
-    let known = PROBABILITIES.iter().find(|(name, _)| *name == label);
-    known.map(|(_, code)| *code)
+/// The concepts for a label of a model; none for a label that this version does not know.
+pub(super) fn probability_of(label: &str) -> Option<Probability> {
+    PROBABILITIES.into_iter().find(|known| known.label == label)
 }
 
 /// Every concept of our own.
@@ -164,5 +175,5 @@ pub fn private_codes() -> impl Iterator<Item = Code> {
     ];
     fixed
         .into_iter()
-        .chain(PROBABILITIES.into_iter().map(|(_, code)| code))
+        .chain(PROBABILITIES.into_iter().flat_map(|p| [p.value, p.low, p.high]))
 }

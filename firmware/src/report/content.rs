@@ -22,7 +22,6 @@ pub(super) enum As {
     ObservationContext,
     AcquisitionContext,
     Modifier,
-    Property,
 }
 
 impl As {
@@ -32,7 +31,6 @@ impl As {
             Self::ObservationContext => "HAS OBS CONTEXT",
             Self::AcquisitionContext => "HAS ACQ CONTEXT",
             Self::Modifier => "HAS CONCEPT MOD",
-            Self::Property => "HAS PROPERTIES",
         }
     }
 }

@@ -194,24 +194,26 @@ fn region(context: &Context, number: u16, source: &Source) -> [Item; 2] {
     ]
 }
 
-/// Each probability with its 95 % interval, as distances above and below it (TID 310, CID 225). The question
-/// after the kind repeats "malignant" of the question before it, so that it is told once.
+/// Each probability with its 95 % interval. The question after the kind repeats "malignant" of the question
+/// before it: it is told once.
 fn probabilities(task: &TaskAnswer) -> Vec<Item> {
     let told = |label: &&LabelProbability| !(task.task == "subtype" && label.label == "malignant");
-    let item = |label: &LabelProbability| {
-        let concept = codes::probability_of(&label.label)?;
+    let items = |label: &LabelProbability| {
+        let concepts = codes::probability_of(&label.label)?;
+        let percent = |concept, share| Item::number(As::Contains, concept, 100.0 * share, codes::PERCENT);
         let [low, high] = label.interval;
-        let percent = |share: f64| 100.0 * share.max(0.0);
-        let property = |concept, share| Item::number(As::Property, concept, percent(share), codes::PERCENT);
-        let value = percent(label.probability);
-        Some(
-            Item::number(As::Contains, concept, value, codes::PERCENT).holding([
-                property(codes::ABOVE, high - label.probability),
-                property(codes::BELOW, label.probability - low),
-            ]),
-        )
+        Some([
+            percent(concepts.value, label.probability),
+            percent(concepts.low, low),
+            percent(concepts.high, high),
+        ])
     };
-    task.labels.iter().filter(told).filter_map(item).collect()
+    task.labels
+        .iter()
+        .filter(told)
+        .filter_map(items)
+        .flatten()
+        .collect()
 }
 
 /// Row 12 of TID 1500: what it comes to, in a code and in words.

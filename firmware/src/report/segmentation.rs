@@ -113,7 +113,7 @@ pub(super) fn segmentation(context: &Context, segments: &Segments) -> Set {
         .text(tags::SEGMENTATION_TYPE, VR::CS, "BINARY")
         .text(tags::CONTENT_LABEL, VR::CS, "PAROTID_TUMOUR")
         .text(tags::CONTENT_DESCRIPTION, VR::LO, NOTICE)
-        .text(tags::CONTENT_CREATOR_NAME, VR::PN, MANUFACTURER)
+        .text(tags::CONTENT_CREATOR_NAME, VR::PN, &format!("{MANUFACTURER}^"))
         .items(
             tags::SEGMENT_SEQUENCE,
             (1..)

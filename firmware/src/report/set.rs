@@ -41,11 +41,17 @@ impl Set {
 
     /// A text in bytes, as its own character set has it.
     pub fn written(self, tag: Tag, vr: VR, value: &[u8]) -> Self {
-        let mut value = value.to_vec();
-        if value.len() % 2 == 1 {
-            value.push(if vr == VR::UI { 0 } else { b' ' });
+        match vr {
+            // The writer would take bytes for numbers.
+            VR::DS | VR::IS => self.text(tag, vr, &String::from_utf8_lossy(value)),
+            _ => {
+                let mut value = value.to_vec();
+                if value.len() % 2 == 1 {
+                    value.push(if vr == VR::UI { 0 } else { b' ' });
+                }
+                self.put(tag, vr, PrimitiveValue::U8(value.into()))
+            }
         }
-        self.put(tag, vr, PrimitiveValue::U8(value.into()))
     }
 
     /// Decimal strings.

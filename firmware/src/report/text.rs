@@ -85,10 +85,22 @@ fn content(item: &InMemDicomObject, depth: usize, out: &mut String) {
         .collect();
     line(out, depth, &both.join(": "));
     if depth < MAX_CONTENT_DEPTH {
-        for below in items(item, tags::CONTENT_SEQUENCE) {
-            content(below, depth + 1, out);
+        let below = items(item, tags::CONTENT_SEQUENCE);
+        // A series is not listed image by image.
+        for alike in below.chunk_by(|a, b| is_image(a) && is_image(b)) {
+            match alike {
+                [first, _, ..] => {
+                    let name = meaning(first, tags::CONCEPT_NAME_CODE_SEQUENCE);
+                    line(out, depth + 1, &format!("{name}: {} images", alike.len()));
+                }
+                _ => alike.iter().for_each(|item| content(item, depth + 1, out)),
+            }
         }
     }
+}
+
+fn is_image(item: &InMemDicomObject) -> bool {
+    text(item, tags::VALUE_TYPE) == "IMAGE"
 }
 
 fn value(item: &InMemDicomObject) -> String {
