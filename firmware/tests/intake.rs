@@ -8,6 +8,7 @@ use std::net::TcpStream;
 use std::time::Duration;
 
 use common::{Ids, Station, User, config, data_set, explicit, file, files, object, status, study};
+use dicom_core::{DataElement, VR};
 use dicom_dictionary_std::{tags, uids};
 use dicom_ul::pdu::{PDataValueType, Pdu};
 use firmware::appliance::Event;
@@ -160,6 +161,12 @@ async fn broken_data_sets_are_refused_by_name_and_leave_nothing() {
     let whole = explicit(&object(IDS, 7));
     let truncated = whole[..whole.len() - 100].to_vec();
     let other = explicit(&object(Ids { sop: "9.9", ..IDS }, 7));
+    let mut computed = object(IDS, 7);
+    computed.put(DataElement::new(
+        tags::SOP_CLASS_UID,
+        VR::UI,
+        uids::CT_IMAGE_STORAGE,
+    ));
     let mut nameless = object(IDS, 7);
     nameless.remove_element(tags::STUDY_INSTANCE_UID);
     let cases = [
@@ -172,6 +179,7 @@ async fn broken_data_sets_are_refused_by_name_and_leave_nothing() {
         (explicit(&nameless), Status::DATA_SET_MISMATCH, "missing_uid"),
         (vec![], Status::DATA_SET_MISMATCH, "missing_uid"),
         (other, Status::DATA_SET_MISMATCH, "mismatch"),
+        (explicit(&computed), Status::DATA_SET_MISMATCH, "mismatch"),
     ];
     for (bytes, expected, code) in cases {
         let response = station.with_user(move |user| user.store(IDS.sop, bytes)).await;

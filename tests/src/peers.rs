@@ -84,6 +84,15 @@ pub fn python(program: &str) -> Command {
     command
 }
 
+/// A Python program with highdicom, pydicom, numpy and Pillow at hand.
+pub fn highdicom(program: &str) -> Command {
+    let modules = std::env::var_os("SIALOSCOPE_HIGHDICOM")
+        .expect("SIALOSCOPE_HIGHDICOM names the folder of highdicom: tests/run sets it");
+    let mut command = Command::new("python3");
+    command.env("PYTHONPATH", modules).arg("-c").arg(program);
+    command
+}
+
 /// A file of pydicom's own tests.
 pub fn pydicom_file(name: &str) -> PathBuf {
     let folder = std::env::var_os("SIALOSCOPE_PYDICOM")

@@ -118,6 +118,30 @@ fn values_that_exceed_their_pdu_are_malformed() {
     }
 }
 
+/// Between messages a stop is seen at once, also where the peer has sent ahead: it could do so for ever.
+#[test]
+fn a_stop_goes_before_what_was_sent_ahead() {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let mut peer = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+    let (socket, _) = listener.accept().unwrap();
+    let (stopping, patience) = (AtomicBool::new(false), Patience::default());
+    let mut wire = Wire::new(Stream::new(socket, None).unwrap(), &stopping, 1 << 20, &patience);
+    let message = data_pdu(&[(1, 3, vec![7; 4])]);
+    peer.write_all(&[&message[..], &message, &message].concat())
+        .unwrap();
+    // The first brings the others along.
+    assert!(matches!(wire.receive(false), Ok(Received::Value(_))));
+    while wire.unread.len() < 2 * message.len() {
+        wire.read_some().unwrap();
+    }
+    stopping.store(true, Ordering::Relaxed);
+    assert!(
+        matches!(wire.receive(true), Ok(Received::Value(_))),
+        "a message under way comes to its end"
+    );
+    assert!(matches!(wire.receive(false), Err(WireError::Stopping)));
+}
+
 /// Nothing can be unplugged here; the kernel does the rest.
 #[test]
 fn half_open_connections_are_probed() {
