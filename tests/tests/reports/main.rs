@@ -212,6 +212,10 @@ fn analyze(images: &Path, out: &Path) -> Value {
 }
 
 impl Reported {
+    fn report(&self) -> PathBuf {
+        self.out.join("sr.dcm")
+    }
+
     fn objects(&self) -> Vec<PathBuf> {
         let all = ["sr.dcm", "seg.dcm", "sc.dcm"].map(|name| self.out.join(name));
         all.into_iter().filter(|path| path.exists()).collect()
@@ -223,20 +227,34 @@ fn errors(text: &str) -> Vec<&str> {
     text.lines().filter(|line| line.starts_with("Error")).collect()
 }
 
-fn pixelmed(report: &Path) -> String {
+/// Compiles its rules once and looks at every file.
+const VALIDATE: &str = r#"
+validator = new com.pixelmed.validate.DicomSRValidator();
+for (file : bsh.args) { print("File " + file); print(validator.validate(file)); }
+"#;
+
+/// What PixelMed's validator says about each of several reports.
+fn pixelmed(reports: &[PathBuf]) -> Vec<String> {
+    let folder = tempfile::tempdir().unwrap();
+    let script = folder.path().join("validate.bsh");
+    fs::write(&script, VALIDATE).unwrap();
     let mut arguments = NO_LIMITS.to_vec();
     arguments.extend([
         "-cp",
-        "/usr/share/java/pixelmed.jar",
-        "com.pixelmed.validate.DicomSRValidator",
+        "/usr/share/java/bsh.jar:/usr/share/java/pixelmed.jar",
+        "bsh.Interpreter",
     ]);
-    said(&tool("java", &arguments, &[report.to_owned()]))
+    let files: Vec<PathBuf> = std::iter::once(script).chain(reports.iter().cloned()).collect();
+    let all = said(&tool("java", &arguments, &files));
+    let parts: Vec<String> = all.split("File ").skip(1).map(str::to_owned).collect();
+    assert_eq!(parts.len(), reports.len(), "{all}");
+    parts
 }
 
 #[test]
 fn validators_and_readers_of_others_find_no_error_in_ten_results() {
-    for case in &CASES {
-        let reported = case.report();
+    let all: Vec<Reported> = CASES.iter().map(Case::report).collect();
+    for (case, reported) in CASES.iter().zip(&all) {
         let objects = reported.objects();
         let lesions = reported.findings["lesions"].as_array().unwrap().len();
         assert_eq!(objects.len(), if lesions > 0 { 3 } else { 2 }, "{}", case.name);
@@ -250,16 +268,7 @@ fn validators_and_readers_of_others_find_no_error_in_ten_results() {
                 object.display()
             );
         }
-        let report = reported.out.join("sr.dcm");
-        succeeds("dsrdump", &["+Pc"], std::slice::from_ref(&report));
-        let said_of_it = pixelmed(&report);
-        assert!(
-            said_of_it.contains("Found Root Template TID_1500")
-                && said_of_it.contains("IOD validation complete"),
-            "{}: {said_of_it}",
-            case.name
-        );
-        assert_eq!(errors(&said_of_it), Vec::<&str>::new(), "{}", case.name);
+        succeeds("dsrdump", &["+Pc"], &[reported.report()]);
         let read = highdicom(include_str!("check.py"))
             .args([&reported.out, &reported.images])
             .output()
@@ -267,16 +276,37 @@ fn validators_and_readers_of_others_find_no_error_in_ten_results() {
         assert!(read.status.success(), "{}: {}", case.name, said(&read));
         eprintln!("{}: {}", case.name, said(&read).trim());
     }
+    // One that is wrong, so that it is known that wrong ones are found.
+    let mut reports: Vec<PathBuf> = all.iter().map(Reported::report).collect();
+    let wrong = all[0].out.join("wrong.dcm");
+    without_its_observer(&reports[0], &wrong);
+    reports.push(wrong);
+    let mut said = pixelmed(&reports);
+    let of_wrong = said.pop().unwrap();
+    assert!(!errors(&of_wrong).is_empty(), "{of_wrong}");
+    for (case, said) in CASES.iter().zip(said) {
+        let whole = said.contains("Found Root Template TID_1500") && said.contains("IOD validation complete");
+        assert!(whole, "{}: {said}", case.name);
+        assert_eq!(errors(&said), Vec::<&str>::new(), "{}", case.name);
+    }
 }
 
-/// A report about nothing is worth nothing: the validators must have found errors if there were any.
+/// Without the UID of the device that observed, which TID 1004 asks for.
+fn without_its_observer(report: &Path, to: &Path) {
+    let mut broken = open_file(report).unwrap();
+    broken.update_value(tags::CONTENT_SEQUENCE, |items| {
+        let items = items.items_mut().unwrap();
+        items.retain(|item| item.element(tags::VALUE_TYPE).unwrap().to_str().unwrap() != "UIDREF");
+    });
+    broken.write_to_file(to).unwrap();
+}
+
+/// And dciodvfy's silence is worth something too.
 #[test]
-fn validators_find_what_is_wrong() {
+fn a_report_without_its_required_attributes_is_found() {
     let reported = CASES[0].report();
-    let report = reported.out.join("sr.dcm");
-    let mut broken = open_file(&report).unwrap();
+    let mut broken = open_file(reported.report()).unwrap();
     broken.remove_element(tags::COMPLETION_FLAG);
-    broken.remove_element(tags::CONTENT_TEMPLATE_SEQUENCE);
     let path = reported.out.join("broken.dcm");
     broken.write_to_file(&path).unwrap();
     assert!(!errors(&said(&tool("dciodvfy", &[], &[path]))).is_empty());
