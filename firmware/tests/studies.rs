@@ -4,11 +4,14 @@
 mod common;
 
 use std::fs;
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use common::{Station, config, files, study};
+use dicom_dictionary_std::tags;
+use dicom_object::open_file;
 use firmware::appliance::Event;
 use firmware::dicom::Uid;
 use firmware::disk::RealDisk;
@@ -21,7 +24,7 @@ const UID: &str = "1.2.3";
 const SOON: f64 = 0.3;
 const NEVER: f64 = 600.0;
 
-fn state(data_dir: &std::path::Path) -> State {
+fn state(data_dir: &Path) -> State {
     Records::open(Arc::new(RealDisk), data_dir)
         .unwrap()
         .state(&Uid::parse(UID).unwrap())
@@ -65,6 +68,7 @@ async fn a_late_image_reopens_the_study() {
     let images = study(folder.path(), UID, 6);
     station.send(&images[..5]).await.unwrap();
     let results = station.until_reported().await;
+    let earlier = uid_of(&results.join("sr.dcm"));
     station.send(&images).await.unwrap();
     station.until_reported().await;
     assert_eq!(station.script.images_seen.load(Ordering::SeqCst), 6);
@@ -73,7 +77,35 @@ async fn a_late_image_reopens_the_study() {
         results.join("superseded-1/findings.json").exists(),
         "nothing is deleted"
     );
+    assert_eq!(uid_of(&results.join("superseded-1/sr.dcm")), earlier);
+    assert_ne!(uid_of(&results.join("sr.dcm")), earlier);
+    let report = open_file(results.join("sr.dcm")).unwrap();
+    let before = &report
+        .element(tags::PREDECESSOR_DOCUMENTS_SEQUENCE)
+        .unwrap()
+        .items()
+        .unwrap()[0];
+    let series = &before
+        .element(tags::REFERENCED_SERIES_SEQUENCE)
+        .unwrap()
+        .items()
+        .unwrap()[0];
+    let named = &series
+        .element(tags::REFERENCED_SOP_SEQUENCE)
+        .unwrap()
+        .items()
+        .unwrap()[0];
+    let named = named.element(tags::REFERENCED_SOP_INSTANCE_UID).unwrap();
+    assert_eq!(named.to_str().unwrap(), earlier);
     station.appliance.stop().await;
+}
+
+fn uid_of(object: &Path) -> String {
+    open_file(object)
+        .unwrap()
+        .meta()
+        .media_storage_sop_instance_uid()
+        .to_owned()
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -117,6 +149,10 @@ async fn an_analysis_that_keeps_crashing_ends_in_a_reason_and_the_intake_goes_on
         (findings.outcome, findings.reasons[0].code.as_str()),
         (Outcome::CannotAnswer, "internal")
     );
+    // Its report says so, since the headers still say whose it is.
+    let report = open_file(results.join("sr.dcm")).unwrap();
+    assert_eq!(report.element(tags::PATIENT_ID).unwrap().to_str().unwrap(), "P1");
+    assert!(results.join("sc.dcm").exists() && !results.join("seg.dcm").exists());
     station.script.crash.store(false, Ordering::SeqCst);
     station.send(&images[2..]).await.unwrap();
     station.until_reported().await;

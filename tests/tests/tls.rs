@@ -215,6 +215,24 @@ fn a_handshake_must_come_to_its_end_in_time() {
     assert!(station.terminate().success());
 }
 
+/// A peer whose TLS is refused is told so by an alert (RFC 8446 6.2), and not left with a closed connection.
+#[test]
+fn a_refused_handshake_is_answered_by_an_alert() {
+    let folder = tempfile::tempdir().unwrap();
+    let hospital = Authority::new(folder.path(), "hospital", FOREVER);
+    let own = hospital.signs("sialoscope", FOREVER);
+    let station = Station::start_with(folder.path(), "open = true", &settings(&own, &[&hospital], ""));
+    let mut peer = TcpStream::connect(("127.0.0.1", station.tls_port.unwrap())).unwrap();
+    peer.set_read_timeout(Some(WAIT)).unwrap();
+    // A ClientHello of one byte.
+    peer.write_all(&[0x16, 3, 1, 0, 5, 1, 0, 0, 1, 0]).unwrap();
+    let mut answer = Vec::new();
+    peer.read_to_end(&mut answer).unwrap();
+    assert!(matches!(answer[..], [0x15, 3, _, 0, 2, 2, _]), "{answer:02X?}");
+    until_refused(&station, "tls", "TLS");
+    assert!(station.terminate().success());
+}
+
 #[test]
 fn files_that_cannot_be_used_are_a_failure_of_configuration() {
     let folder = tempfile::tempdir().unwrap();

@@ -13,8 +13,8 @@ use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::time::Duration;
 
-use models::findings::{Fault, ModelIdentity, Reason};
-use models::mr::Contrast;
+use models::findings::{Fault, ModelIdentity, Reason, StudyIdentity};
+use models::mr::{Contrast, Evidence};
 use serde::de::DeserializeOwned;
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::process::{Child, ChildStdin, ChildStdout, Command};
@@ -25,6 +25,10 @@ use crate::limits::{ANALYSIS_DEADLINE, MAX_ANSWER_BYTES, WORKER_START};
 use wire::{Hello, Request};
 
 pub use models::run::Answer;
+
+/// Whose study it is, by its headers: what is left to say where the analysis itself failed.
+pub type Whose = (StudyIdentity, Evidence);
+
 pub use serve::serve;
 
 /// How the worker is started.
@@ -105,6 +109,14 @@ impl Worker {
     /// a new one.
     pub async fn analyze(&self, folder: &Path) -> Result<Answer, Reason> {
         self.ask(&Request::Answer(folder.to_owned())).await
+    }
+
+    /// Whose study lies in a folder.
+    ///
+    /// # Errors
+    /// As [`Worker::analyze`].
+    pub async fn identify(&self, folder: &Path) -> Result<Whose, Reason> {
+        self.ask(&Request::Identify(folder.to_owned())).await
     }
 
     /// The contrasts that the model reads or shows and no header in a folder promises; none without a

@@ -4,10 +4,11 @@ use std::io::{BufRead, Write, stdin, stdout};
 use std::path::Path;
 
 use models::findings::{Fault, Reason};
-use models::mr::{self, Contrast};
+use models::mr::{self, Contrast, Evidence};
 use models::run::{Model, examine};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
+use super::Whose;
 use super::wire::{Hello, Request, line};
 use crate::limits::WORKER_MEMORY_BYTES;
 
@@ -34,6 +35,7 @@ pub fn serve(package: &Path, threads: usize) -> Result<(), Reason> {
             .map_err(|e| Reason::new("worker_wire", Fault::Us, format!("not a request: {e}")))?;
         let reply = match request {
             Request::Contrasts(folder) => line(&promised(&folder)),
+            Request::Identify(folder) => line(&whose(&folder)),
             Request::Answer(folder) => line(&examine(
                 model.as_ref(),
                 &mr::scan(&[folder]),
@@ -57,6 +59,15 @@ fn promised(folder: &Path) -> Vec<Contrast> {
     all.sort();
     all.dedup();
     all
+}
+
+fn whose(folder: &Path) -> Whose {
+    let scan = mr::scan(&[folder.to_owned()]);
+    let evidence = Evidence {
+        attributes: scan.attributes,
+        ..Evidence::default()
+    };
+    (scan.studies.into_iter().next().unwrap_or_default(), evidence)
 }
 
 /// An allocation beyond the limit then fails here, and the kernel need not choose a victim.

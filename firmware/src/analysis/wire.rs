@@ -24,6 +24,8 @@ pub(super) enum Request {
     Contrasts(PathBuf),
     /// What is in the study? The reply is an [`super::Answer`].
     Answer(PathBuf),
+    /// Whose study is it? The reply is [`super::Whose`].
+    Identify(PathBuf),
 }
 
 /// A value as one line.

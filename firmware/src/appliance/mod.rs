@@ -34,7 +34,7 @@ use tokio::runtime::Handle;
 use tokio::sync::{broadcast, oneshot};
 use tokio::task::JoinHandle;
 
-use crate::analysis::{Answer, Worker};
+use crate::analysis::{Answer, Whose, Worker};
 use crate::dicom::door::Patience;
 use crate::dicom::scp::Provider;
 use crate::disk::{Disk, RealDisk};
@@ -70,6 +70,12 @@ pub trait Analyst: Send + Sync + 'static {
         let _ = folder;
         Box::pin(std::future::ready(None))
     }
+
+    /// Whose study lies in the folder, where that can be said; asked after an analysis that failed.
+    fn identify<'a>(&'a self, folder: &'a Path) -> Answering<'a, Option<Whose>> {
+        let _ = folder;
+        Box::pin(std::future::ready(None))
+    }
 }
 
 impl Analyst for Worker {
@@ -84,6 +90,15 @@ impl Analyst for Worker {
                 .inspect_err(|reason| tracing::warn!(code = reason.code, "{reason}"))
                 .ok()
                 .flatten()
+        })
+    }
+
+    fn identify<'a>(&'a self, folder: &'a Path) -> Answering<'a, Option<Whose>> {
+        Box::pin(async move {
+            let asked = Worker::identify(self, folder).await;
+            asked
+                .inspect_err(|reason| tracing::warn!(code = reason.code, "{reason}"))
+                .ok()
         })
     }
 }

@@ -177,3 +177,23 @@ pub fn private_codes() -> impl Iterator<Item = Code> {
         .into_iter()
         .chain(PROBABILITIES.into_iter().flat_map(|p| [p.value, p.low, p.high]))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_codes_in_docs_are_those_of_the_code() {
+        let docs = include_str!("../../../docs/reports.md");
+        let table = docs.split_once("## Our own codes").map_or("", |(_, after)| after);
+        let table = table.split_once("\n## ").map_or("", |(table, _)| table);
+        let listed: Vec<&str> = table.lines().filter(|line| line.starts_with("| `")).collect();
+        let known: Vec<String> = private_codes()
+            .map(|code| format!("| `{}` | {} |", code.value, code.meaning))
+            .collect();
+        assert_eq!(listed, known);
+        for code in private_codes() {
+            assert!(code.value.len() <= 16 && code.meaning.len() <= 64, "{code:?}");
+        }
+    }
+}

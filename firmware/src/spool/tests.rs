@@ -413,6 +413,30 @@ fn a_study_stays_while_it_is_looked_through() {
     }
 }
 
+/// Another association may have named an image a moment ago, and not synced its folder yet: what somebody is told
+/// is here is here after a power cut too.
+#[test]
+fn what_is_held_is_durable() {
+    let image = |number| Image {
+        study: 0,
+        series: 0,
+        number,
+        content: 7,
+    };
+    let (earlier, named) = (image(0).identity(), image(1).identity());
+    let disk = SimulatedDisk::new(Path::new(ROOT));
+    let spool = open(&disk).unwrap();
+    store(&spool, &image(0)).unwrap();
+    disk.rename(&spool.path(&earlier), &spool.path(&named)).unwrap();
+    let held = spool.held(&HashSet::from([&named.sop_instance])).unwrap();
+    assert_eq!(held.len(), 1);
+    for outcome in 0..20 {
+        let after = disk.after_cut(outcome);
+        let there = open(&after).unwrap().instances(&named.study).unwrap();
+        assert_eq!(there, [(named.series.clone(), named.sop_instance.clone())]);
+    }
+}
+
 /// Many threads, one folder: what each is told is true, and nobody waits for ever.
 #[test]
 fn associations_share_the_syncs_of_folders() {

@@ -22,14 +22,14 @@ use dicom_dictionary_std::{tags, uids};
 use dicom_object::{FileMetaTableBuilder, InMemDicomObject};
 use dicom_ul::association::{ClientAssociation, ClientAssociationOptions};
 use dicom_ul::pdu::{PDataValue, PDataValueType, Pdu};
-use firmware::analysis::Answer;
+use firmware::analysis::{Answer, Whose};
 use firmware::appliance::{Analyst, Answering, Appliance, Event, Parts};
 use firmware::dicom::dimse::{Command, Status};
 use firmware::dicom::door::Patience;
 use firmware::dicom::send::{Node, Sent, send};
 use firmware::station::config::{Config, Peer};
-use models::findings::{Fault, Findings, ModelIdentity, Outcome, Reason};
-use models::mr::{Contrast, Evidence};
+use models::findings::{Fault, Findings, ModelIdentity, Outcome, Reason, StudyIdentity};
+use models::mr::{Attribute, Contrast, Evidence};
 use tokio::sync::broadcast::Receiver;
 
 pub const WAIT: Duration = Duration::from_secs(20);
@@ -55,9 +55,17 @@ impl Analyst for Script {
             Ok(Answer {
                 findings: findings(),
                 views: vec![],
-                evidence: Evidence::default(),
+                evidence: evidence(),
             })
         })
+    }
+
+    fn identify<'a>(&'a self, _: &'a Path) -> Answering<'a, Option<Whose>> {
+        let identity = StudyIdentity {
+            patient_id: "P1".to_owned(),
+            ..StudyIdentity::default()
+        };
+        Box::pin(std::future::ready(Some((identity, evidence()))))
     }
 
     fn missing_contrasts<'a>(&'a self, _: &'a Path) -> Answering<'a, Option<Vec<Contrast>>> {
@@ -68,9 +76,26 @@ impl Analyst for Script {
 }
 
 fn findings() -> Findings {
+    let study = StudyIdentity {
+        study_instance_uid: "1.2.3".to_owned(),
+        ..StudyIdentity::default()
+    };
     Findings {
         outcome: Outcome::Answered,
+        study,
         ..Findings::blank("0")
+    }
+}
+
+/// What images say of their patient.
+fn evidence() -> Evidence {
+    let patient_id = Attribute {
+        tag: (0x0010, 0x0020),
+        value: b"P1".to_vec(),
+    };
+    Evidence {
+        attributes: vec![patient_id],
+        ..Evidence::default()
     }
 }
 

@@ -5,7 +5,6 @@ use std::sync::Arc;
 
 use board::Frame;
 use models::findings::{Fault, Findings, Reason, StudyIdentity};
-use models::mr::Evidence;
 
 use super::core::Core;
 use crate::analysis::Answer;
@@ -65,10 +64,12 @@ impl Core {
 
     /// Findings that say why there are none, before the state says that the study failed.
     pub(super) fn give_up(&mut self, study: &Uid, reason: Reason) {
+        let whose = self.studies.get(study).and_then(|kept| kept.whose.clone());
+        let (identity, evidence) = whose.map_or_else(Default::default, |whose| *whose);
         let answer = Answer {
-            findings: no_answer(study, reason.clone()),
+            findings: no_answer(study, identity, reason.clone()),
             views: Vec::new(),
-            evidence: Evidence::default(),
+            evidence,
         };
         let (page, owed) = match self.keep_answer(study, answer) {
             Ok((_, page)) => (page, None),
@@ -121,12 +122,12 @@ impl Core {
 }
 
 /// Findings that say only why there are none.
-fn no_answer(study: &Uid, reason: Reason) -> Findings {
+fn no_answer(study: &Uid, identity: StudyIdentity, reason: Reason) -> Findings {
     Findings {
         reasons: vec![reason],
         study: StudyIdentity {
             study_instance_uid: study.to_string(),
-            ..StudyIdentity::default()
+            ..identity
         },
         ..Findings::blank(env!("CARGO_PKG_VERSION"))
     }

@@ -13,7 +13,7 @@ use models::findings::{Fault, Findings, Reason, StudyIdentity, View};
 
 use super::Message;
 use super::housekeeping::Housekeeping;
-use crate::analysis::Answer;
+use crate::analysis::{Answer, Whose};
 use crate::appliance::Event;
 use crate::appliance::scene::StudyView;
 use crate::dicom::Uid;
@@ -80,6 +80,8 @@ pub(super) struct Kept {
     pub(super) since: Duration,
     /// The state could not be kept; it is tried again.
     pub(super) unsaved: bool,
+    /// Whose it is, as an analysis that failed left it.
+    pub(super) whose: Option<Box<Whose>>,
     /// Findings that say why there are none could not be kept; they are tried again, and the state waits.
     pub(super) owed: Option<Reason>,
 }
@@ -186,8 +188,15 @@ impl Core {
                     self.happened(&study, Happening::Surveyed { instances, missing });
                 }
             }
-            Message::Analyzed { study, outcome } => {
+            Message::Analyzed {
+                study,
+                outcome,
+                whose,
+            } => {
                 self.analyst_busy = false;
+                if let Some(kept) = self.studies.get_mut(&study) {
+                    kept.whose = whose;
+                }
                 self.analyzed(&study, outcome);
             }
             Message::Refused(_) | Message::Notices(..) | Message::Stop => {}

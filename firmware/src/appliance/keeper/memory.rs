@@ -59,6 +59,7 @@ impl Core {
             identity: None,
             since: self.now,
             unsaved: false,
+            whose: None,
             owed: None,
         };
         self.settled.retain(|settled| settled.study != *study);

@@ -31,7 +31,7 @@ use tokio::sync::broadcast;
 use self::core::{Action, Core, Hands};
 use super::scene::Scene;
 use super::{Analyst, Event};
-use crate::analysis::Answer;
+use crate::analysis::{Answer, Whose};
 use crate::dicom::Uid;
 use crate::spool::Spool;
 use crate::station::audit::{Audit, AuditEvent, Deleted};
@@ -72,6 +72,8 @@ pub(super) enum Message {
     Analyzed {
         study: Uid,
         outcome: Result<Box<Answer>, Reason>,
+        /// Whose study it is, where there is no answer that says it.
+        whose: Option<Box<Whose>>,
     },
     /// What somebody has to see to before long; all that there is about this now.
     Notices(Topic, Vec<String>),
@@ -194,13 +196,22 @@ impl Keeper {
         let folder = self.spool.folder(&study);
         self.runtime.spawn(async move {
             // In a task of its own, so that even an error of ours in it comes back as a reason.
-            let analysis = tokio::spawn(async move { analyst.analyze(&folder).await });
+            let (analyzing, its_folder) = (Arc::clone(&analyst), folder.clone());
+            let analysis = tokio::spawn(async move { analyzing.analyze(&its_folder).await });
             let outcome = analysis.await.unwrap_or_else(|_| {
                 let text = "the analysis ended by an error of ours";
                 Err(Reason::new("internal", Fault::Us, text))
             });
-            let outcome = outcome.map(Box::new);
-            report(inbox, Message::Analyzed { study, outcome }).await;
+            let whose = match &outcome {
+                Ok(_) => None,
+                Err(_) => analyst.identify(&folder).await.map(Box::new),
+            };
+            let analyzed = Message::Analyzed {
+                study,
+                outcome: outcome.map(Box::new),
+                whose,
+            };
+            report(inbox, analyzed).await;
         });
     }
 

@@ -129,6 +129,7 @@ impl Bench {
         let analyzed = Message::Analyzed {
             study: study.clone(),
             outcome: Ok(Box::new(answer())),
+            whose: None,
         };
         self.core.take(analyzed, now)
     }

@@ -121,7 +121,12 @@ impl World {
             let a_little = self.moment(Duration::from_secs(2));
             self.plan_in(wait.saturating_sub(a_little), Deed::Call(visit));
         }
-        self.say_in(wait, Message::Analyzed { study, outcome });
+        let analyzed = Message::Analyzed {
+            study,
+            outcome,
+            whose: None,
+        };
+        self.say_in(wait, analyzed);
     }
 
     fn ended(&mut self, study: Uid, failed: bool) {
