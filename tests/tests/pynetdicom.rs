@@ -6,22 +6,6 @@ use std::path::{Path, PathBuf};
 use tests::peers::{a_good_study_arrives_whole, pydicom_file, python, said};
 use tests::station::{Station, data_set, image};
 
-/// pynetdicom's thread of an association sometimes takes the response that a request waits for ("Received
-/// unexpected C-ECHO service message"), some once in 350. It is held still while requests are made.
-const STILL: &str = r#"
-import sys, time
-def still(association):
-    checkpoint = association._reactor_checkpoint
-    checkpoint.clear()
-    time.sleep(0.2)
-    checkpoint.set = lambda: None
-    return association
-def loose(association):
-    del association._reactor_checkpoint.set
-    association._reactor_checkpoint.set()
-    return association
-"#;
-
 /// Sends files in one association as they are, and prints the status of each.
 const STORE: &str = r#"
 from pydicom import dcmread
@@ -115,7 +99,7 @@ loose(within).abort()
 "#;
 
 fn output(program: &str, station: &Station, files: &[PathBuf]) -> String {
-    let output = python(&(STILL.to_owned() + program))
+    let output = python(program)
         .arg(station.port.to_string())
         .args(files)
         .output()

@@ -8,6 +8,7 @@
 //! | `general` | patient, study, series, equipment: what all of them have |
 //! | `content` | content items of a report, and references to instances |
 //! | `codes` | coded concepts |
+//! | `colour` | colours of the screen in CIELab |
 //! | `set` | data sets in the making |
 //! | `device` | which box made them |
 //! | `text` | reports and segmentations as text, for people |
@@ -20,6 +21,7 @@
 
 mod capture;
 mod codes;
+mod colour;
 mod content;
 mod device;
 mod general;

@@ -9,12 +9,14 @@ use models::mr::{Grid, Source};
 use models::study::mask_on;
 
 use super::codes;
+use super::colour::cie_lab;
 use super::content::{Pointer, tracking_uid};
 use super::device::MANUFACTURER;
 use super::general::{Context, Kind};
 use super::measurements::side_code;
 use super::set::{Set, ascii};
 use crate::dicom::Uid;
+use crate::screen::lesion_rgb;
 
 pub(super) const SOP_CLASS: &str = uids::SEGMENTATION_STORAGE;
 
@@ -155,6 +157,7 @@ fn described(context: &Context, number: u16, lesion: &Lesion) -> Set {
         .text(tags::ALGORITHM_NAME, VR::LO, &ascii(&name))
         .text(tags::ALGORITHM_VERSION, VR::LO, &ascii(&version))
         .text(tags::ALGORITHM_PARAMETERS, VR::LT, &ascii(&parameters));
+    let colour = cie_lab(lesion_rgb(lesion.number));
     let side = side_code(lesion.side);
     let region = codes::PAROTID_GLAND
         .item()
@@ -184,13 +187,9 @@ fn described(context: &Context, number: u16, lesion: &Lesion) -> Set {
         .put(
             tags::RECOMMENDED_DISPLAY_CIE_LAB_VALUE,
             VR::US,
-            PrimitiveValue::U16(AMBER.as_slice().into()),
+            PrimitiveValue::U16(colour.as_slice().into()),
         )
 }
-
-/// The amber of the outlines on the screen, #FFB000, as scaled CIELab (PS3.3 C.10.7.1.1): L* 77.6, a* 17.1,
-/// b* 79.8.
-const AMBER: [u16; 3] = [50_855, 37_289, 53_405];
 
 /// Frames are found by segment, then by place.
 fn dimensions(organization: &Uid) -> [Set; 2] {

@@ -29,7 +29,7 @@ mod tile;
 mod words;
 
 use board::Frame;
-use embedded_graphics::prelude::Size;
+use embedded_graphics::prelude::{RgbColor as _, Size};
 use models::findings::{Findings, View};
 
 pub use status::{Progress, RefusalLine, StatusView, StudyLine};
@@ -43,6 +43,12 @@ pub fn result_page(findings: &Findings, views: &[View], size: Size) -> Frame {
         model::Page::Result(page) => result::draw(&page, views, size),
         model::Page::CannotAnswer(page) => message::draw(&page, views, size),
     }
+}
+
+/// The colour of the outline of a lesion, by its number.
+pub fn lesion_rgb(number: u32) -> [u8; 3] {
+    let color = style::lesion_color(number);
+    [color.r(), color.g(), color.b()]
 }
 
 /// The page about the box itself.
