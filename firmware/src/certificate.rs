@@ -83,6 +83,8 @@ pub struct Identity {
     pub chain: Vec<CertificateDer<'static>>,
     /// Its private key.
     pub key: PrivateKeyDer<'static>,
+    /// The same as it is in its file.
+    pub key_pem: Vec<u8>,
     /// What is known about the chain.
     pub own: Vec<Certificate>,
 }
@@ -95,8 +97,14 @@ impl Identity {
     pub fn read(certificate: &Path, key: &Path) -> Result<Self, Reason> {
         let chain = certificates(certificate)?;
         let own = known(certificate, &chain)?;
-        let key = PrivateKeyDer::from_pem_slice(&read(key)?).map_err(|error| unusable(key, error))?;
-        Ok(Self { chain, key, own })
+        let key_pem = read(key)?;
+        let key = PrivateKeyDer::from_pem_slice(&key_pem).map_err(|error| unusable(key, error))?;
+        Ok(Self {
+            chain,
+            key,
+            key_pem,
+            own,
+        })
     }
 }
 
@@ -104,6 +112,8 @@ impl Identity {
 pub struct Authorities {
     /// Those that are in force.
     pub roots: RootCertStore,
+    /// The same as they are in their files.
+    pub in_force: Vec<CertificateDer<'static>>,
     /// All of them, also those that have expired.
     pub all: Vec<Certificate>,
 }
@@ -115,17 +125,19 @@ impl Authorities {
     /// As [`Identity::read`].
     pub fn read(paths: &[PathBuf], now: SystemTime) -> Result<Self, Reason> {
         let mut roots = RootCertStore::empty();
+        let mut in_force = Vec::new();
         let mut all = Vec::new();
         for path in paths {
             let ders = certificates(path)?;
             let here = known(path, &ders)?;
             // The verifiers do not look at the dates of an authority.
             for (der, _) in ders.into_iter().zip(&here).filter(|(_, one)| !one.is_over(now)) {
-                roots.add(der).map_err(|error| unusable(path, error))?;
+                roots.add(der.clone()).map_err(|error| unusable(path, error))?;
+                in_force.push(der);
             }
             all.extend(here);
         }
-        Ok(Self { roots, all })
+        Ok(Self { roots, in_force, all })
     }
 }
 

@@ -6,7 +6,7 @@ use clap::{Args, Parser, Subcommand};
 use firmware::command::analyze::Analyze;
 use firmware::command::demo::Demo;
 use firmware::command::inspect::Inspect;
-use firmware::dicom::send::Node;
+use firmware::dicom::user::Node;
 
 /// Parotid tumours on head-and-neck MR: research use only, not for diagnosis.
 ///
@@ -34,6 +34,8 @@ pub enum Command {
     Report(Report),
     /// Send DICOM files to a system.
     Send(Send),
+    /// Write reports, segmentations and captures to a medium, with a DICOMDIR.
+    Export(Export),
     /// Work on the settings.
     #[command(subcommand)]
     Config(Config),
@@ -72,6 +74,20 @@ pub struct Send {
     /// Our AE title.
     #[arg(long, value_name = "AE", default_value = "SIALOSCOPE")]
     pub from: String,
+}
+
+/// `sialoscope export`.
+#[derive(Debug, Args)]
+pub struct Export {
+    /// Settings file, which names the data folder [default: as `run`].
+    #[arg(long, value_name = "FILE")]
+    pub config: Option<PathBuf>,
+    /// The folder that becomes the file set: where the USB stick is.
+    #[arg(long, value_name = "FOLDER")]
+    pub to: PathBuf,
+    /// Study Instance UIDs [default: every study that has a result].
+    #[arg(long = "study", value_name = "UID")]
+    pub studies: Vec<String>,
 }
 
 /// `sialoscope config`.

@@ -227,6 +227,29 @@ pub const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 /// Waiting for the response of a peer that we sent to.
 pub const RESPONSE_TIMEOUT: Duration = Duration::from_secs(60);
 
+/// Longest time in which a peer that we call answers all that we have for it.
+pub const VISIT_DEADLINE: Duration = Duration::from_secs(600);
+
+/// Between an attempt to reach a destination that failed and the next: at first, and at most. It doubles from
+/// one to the next, and ends never.
+pub const DELIVERY_RETRY: (Duration, Duration) = (Duration::from_secs(5), Duration::from_secs(300));
+
+/// The same for a study of which a destination did not take something.
+pub const REFUSAL_RETRY: (Duration, Duration) = (Duration::from_secs(60), Duration::from_secs(3600));
+
+/// The same for a study whose storage commitment was asked for and not reported.
+pub const COMMITMENT_RETRY: (Duration, Duration) = (Duration::from_secs(300), Duration::from_secs(3600));
+
+/// Waiting for the report of a storage commitment on the association that asked for it, before it is expected
+/// on another one.
+pub const COMMITMENT_MOMENT: Duration = Duration::from_secs(1);
+
+/// Longest answer of a web service that is read, bytes.
+pub const MAX_WEB_ANSWER_BYTES: u64 = 1024 * 1024;
+
+/// What a stop waits for the couriers to come back; what they did not tell is done again.
+pub const COURIER_FAREWELL: Duration = Duration::from_secs(2);
+
 /// From the start of the worker process to its greeting: load, optimise and check the networks.
 pub const WORKER_START: Duration = Duration::from_secs(60);
 

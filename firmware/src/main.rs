@@ -41,6 +41,8 @@ fn main() -> ExitCode {
         Command::Run(run) => settings(run.config.as_deref()).and_then(|config| appliance(&config)),
         Command::Report(what) => text::describe(&what.file).map(|text| println!("{text}")),
         Command::Send(what) => send_files(&what),
+        Command::Export(what) => settings(what.config.as_deref())
+            .and_then(|config| command::export::export(&config, &what.to, &what.studies)),
         Command::Config(cli::Config::Check(what)) => check(&what),
         Command::Audit(cli::Audit::Verify(what)) => {
             settings(what.config.as_deref()).and_then(|config| verify_audit(&config))
@@ -173,11 +175,18 @@ fn check(what: &cli::ConfigCheck) -> Result<(), Reason> {
         eprintln!("note: {note}");
     }
     // No error: the settings may be for another machine. A start there ends with it.
-    let files = [
-        config.tls_files().map(|files| Tls::open(files).map(drop)),
-        config.syslog().map(|server| server.check()),
-    ];
-    for reason in files.into_iter().flatten().filter_map(Result::err) {
+    let ours = config.tls_files().map(|files| Tls::open(files).map(drop));
+    let destinations = config.destinations().into_iter().filter_map(|one| one.tls);
+    let theirs = config
+        .syslog()
+        .map(|server| server.tls)
+        .into_iter()
+        .chain(destinations);
+    for reason in ours
+        .into_iter()
+        .chain(theirs.map(|files| files.check()))
+        .filter_map(Result::err)
+    {
         eprintln!("note: {reason}");
     }
     Ok(())

@@ -29,12 +29,12 @@ async fn transfers_strangers_start_and_stop_are_written_down() {
     settings.peer = peers("[[peer]]\nae_title = \"TEST\"\n");
     let mut station = Station::start(&settings).await;
     station.send(&images).await.unwrap();
-    let stranger = firmware::dicom::send::Node {
+    let stranger = firmware::dicom::user::Node {
         ae_title: "SIALOSCOPE".into(),
         address: station.appliance.address().to_string(),
     };
     let rejected =
-        tokio::task::spawn_blocking(move || firmware::dicom::send::echo(&stranger, "STRANGER")).await;
+        tokio::task::spawn_blocking(move || firmware::dicom::user::echo(&stranger, "STRANGER")).await;
     rejected.unwrap().unwrap_err();
     station.until_refused().await;
     station.appliance.stop().await;

@@ -16,7 +16,7 @@ use dicom_ul::pdu::{
 use firmware::dicom::Service;
 use firmware::dicom::dimse::{Command, Status};
 use firmware::dicom::door::Patience;
-use firmware::dicom::send::echo;
+use firmware::dicom::user::echo;
 use firmware::limits;
 use firmware::station::config::{Config, Peer};
 use socket2::{Domain, Socket, Type};

@@ -13,7 +13,7 @@ use dicom_dictionary_std::{tags, uids};
 use dicom_ul::pdu::{PDataValueType, Pdu};
 use firmware::appliance::Event;
 use firmware::dicom::dimse::{Command, Status};
-use firmware::dicom::send::echo;
+use firmware::dicom::user::echo;
 use firmware::limits::MAX_CONFLICTS;
 use proptest::prelude::*;
 

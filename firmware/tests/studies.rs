@@ -232,6 +232,43 @@ async fn a_restart_goes_on_with_every_stage() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_study_that_a_start_gives_up_has_its_report() {
+    let folder = tempfile::tempdir().unwrap();
+    let data_dir = folder.path().join("data");
+    let mut station = Station::start(&config(&data_dir, SOON)).await;
+    station.send(&study(folder.path(), UID, 2)).await.unwrap();
+    let results = station.until_reported().await;
+    station.appliance.stop().await;
+    // Cut during the last analysis that it may have.
+    let records = Records::open(Arc::new(RealDisk), &data_dir).unwrap();
+    let study = Uid::parse(UID).unwrap();
+    let cut = State {
+        stage: Stage::Analyzing,
+        attempts: firmware::limits::MAX_ATTEMPTS,
+        finished_at_s: None,
+        ..state(&data_dir)
+    };
+    records.mark(&study).unwrap();
+    records.keep_state(&study, &cut).unwrap();
+    for name in ["sr.dcm", "sc.dcm", "objects.json", "findings.json"] {
+        fs::remove_file(results.join(name)).unwrap();
+    }
+    let mut station = Station::start(&config(&data_dir, SOON)).await;
+    station
+        .until(|event| matches!(event, Event::Failed { .. }).then_some(()))
+        .await;
+    let report = open_file(results.join("sr.dcm")).unwrap();
+    assert_eq!(report.element(tags::PATIENT_ID).unwrap().to_str().unwrap(), "P1");
+    let settled = || records.marked().unwrap().unwrap().is_empty();
+    while !settled() {
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    assert!(matches!(state(&data_dir).stage, Stage::Failed(_)));
+    assert_eq!(station.script.calls.load(Ordering::SeqCst), 0);
+    station.appliance.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_state_file_that_cannot_be_read_loses_no_image() {
     let folder = tempfile::tempdir().unwrap();
     let data_dir = folder.path().join("data");

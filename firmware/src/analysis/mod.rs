@@ -25,11 +25,10 @@ use crate::limits::{ANALYSIS_DEADLINE, MAX_ANSWER_BYTES, WORKER_START};
 use wire::{Hello, Request};
 
 pub use models::run::Answer;
+pub use serve::serve;
 
 /// Whose study it is, by its headers: what is left to say where the analysis itself failed.
 pub type Whose = (StudyIdentity, Evidence);
-
-pub use serve::serve;
 
 /// How the worker is started.
 #[derive(Debug, Clone)]

@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use models::findings::Fault;
 
 use crate::dicom::scp::Intake;
-use crate::dicom::{Identity, Uid};
+use crate::dicom::{Committed, Identity, Uid};
 use crate::spool::{Spool, Stored};
 use crate::station::audit::{Alert, Audit, AuditEvent, Source, Transfer};
 use crate::station::refusals::Refusal;
@@ -150,6 +150,10 @@ impl<I: Intake> Intake for Audited<I> {
             }));
         }
         self.intake.refused(refusal);
+    }
+
+    fn committed(&self, committed: Committed) {
+        self.intake.committed(committed);
     }
 
     fn announced(&self, announced: Announced) {

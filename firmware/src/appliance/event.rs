@@ -49,6 +49,11 @@ pub enum Event {
         /// Why.
         reason: Reason,
     },
+    /// Every destination has the findings of a study.
+    Delivered {
+        /// Which one.
+        study: Uid,
+    },
     /// A finished study was removed to make room.
     Removed {
         /// Which one.

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::sync::mpsc::SyncSender;
 
 use super::keeper::Message;
+use crate::dicom::Committed;
 use crate::dicom::scp::Intake;
 use crate::spool::{StoreOutcome, Stored};
 use crate::station::refusals::Refusal;
@@ -57,6 +58,10 @@ impl Intake for Inbox {
 
     fn refused(&self, refusal: Refusal) {
         self.send(Message::Refused(refusal));
+    }
+
+    fn committed(&self, committed: Committed) {
+        self.send(Message::Committed(committed));
     }
 
     fn announced(&self, announced: Announced) {

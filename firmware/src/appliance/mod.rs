@@ -25,6 +25,7 @@ use std::path::Path;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::mpsc::{SyncSender, sync_channel};
+use std::time::Duration;
 
 use board::Display;
 use models::findings::{Fault, ModelIdentity, Reason};
@@ -39,11 +40,12 @@ use crate::dicom::door::Patience;
 use crate::dicom::scp::Provider;
 use crate::disk::{Disk, RealDisk};
 use crate::limits::{EVENT_BACKLOG, INBOX_MESSAGES};
+use crate::outbox::{Couriers, Tell};
 use crate::spool::Spool;
 use crate::station::audit::syslog::{Sending, Syslog};
 use crate::station::audit::{Audit, AuditEvent};
 use crate::station::config::Config;
-use crate::station::device;
+use crate::station::device::{self, Transactions};
 use crate::station::refusals::Refusals;
 use crate::study::open::OpenStudies;
 use crate::study::record::Records;
@@ -167,7 +169,7 @@ impl Appliance {
     /// # Errors
     /// `data_dir` when the data folder cannot be used, `data_dir_in_use` when another appliance has
     /// it, `listen` when the address cannot be listened on, `tls` when a file of TLS cannot be used, be it
-    /// for callers or for the syslog server.
+    /// for callers, for a destination or for the syslog server.
     pub async fn start(config: &Config, parts: Parts) -> Result<Self, Reason> {
         let data_dir = &config.station.data_dir;
         let unusable = |error: io::Error| {
@@ -206,6 +208,7 @@ impl Appliance {
         );
         let provider = Provider::new(door, config.services(), Arc::clone(&spool), Box::new(intake));
         let provider = Arc::new(provider);
+        let couriers = couriers(config, patience.answer, open.records(), inbox.clone())?;
         let scene = Scene::new(config, addresses.to_string(), model, display);
         let keeper = Keeper {
             spool,
@@ -213,13 +216,15 @@ impl Appliance {
             rules: Rules {
                 waits: config.waits(),
                 retention: config.retention(),
-                delivers: !config.destination.is_empty(),
+                destinations: config.destinations().into_iter().map(|one| one.terms).collect(),
             },
             refusals,
             audit: Arc::clone(&audit),
             analyst,
             events: events.clone(),
             scene,
+            couriers,
+            transactions: Transactions::draw().map_err(unusable)?,
             device,
             inbox: inbox.clone(),
             runtime: Handle::current(),
@@ -326,6 +331,25 @@ fn syslog(config: &Config, audit: &Arc<Audit>, inbox: SyncSender<Message>) -> Re
         )
     };
     config.syslog().map(open).transpose()
+}
+
+/// Who brings findings to their destinations.
+fn couriers(
+    config: &Config,
+    patience: Duration,
+    records: &Arc<Records>,
+    inbox: SyncSender<Message>,
+) -> Result<Couriers, Reason> {
+    let destinations = config.destinations();
+    for files in destinations.iter().filter_map(|one| one.tls.as_ref()) {
+        files.check()?;
+    }
+    let tell: Tell = Arc::new(move |visit| {
+        // A keeper that is gone reads from the disk what is to be done again.
+        let _ = inbox.send(Message::Visited(Box::new(visit)));
+    });
+    let couriers = Couriers::start(&destinations, &config.station.ae_title, patience, records, &tell);
+    couriers.map_err(|error| Reason::new("thread", Fault::Hardware, error.to_string()))
 }
 
 /// Makes sure that no other appliance works in the data folder. The kernel lets go with the process.

@@ -22,9 +22,19 @@ pub(super) struct StudyView<'a> {
     pub stage: &'a Stage,
     /// What has not come, in words; none while it comes.
     pub waits_for: Option<String>,
+    /// Where its findings still have to go; none where everything is there.
+    pub delivery: Option<DeliveryView>,
     pub identity: Option<&'a StudyIdentity>,
     pub images: u64,
     pub since: Duration,
+}
+
+/// A delivery that is not done.
+pub(super) struct DeliveryView {
+    /// Where it has to go, and what holds it up.
+    pub words: String,
+    /// Something holds it up.
+    pub blocked: bool,
 }
 
 /// The screen: the last result until there is news, then the status.
@@ -175,7 +185,7 @@ impl Scene {
             studies: studies
                 .into_iter()
                 .map(|study| {
-                    let (progress, state) = words(study.stage, study.waits_for.as_deref());
+                    let (progress, state) = words(&study);
                     let images = usize::try_from(study.images).unwrap_or(usize::MAX);
                     StudyLine {
                         label: self.label(&study),
@@ -229,18 +239,27 @@ fn drawn(draw: impl FnOnce() -> Frame) -> Option<Frame> {
         .ok()
 }
 
-fn words(stage: &Stage, waits_for: Option<&str>) -> (Progress, String) {
-    let (progress, state) = match stage {
-        Stage::Receiving if waits_for.is_some_and(|missing| !missing.is_empty()) => {
-            let missing = waits_for.unwrap_or_default();
-            return (Progress::Working, format!("waits: {missing}"));
-        }
-        Stage::Receiving => (Progress::Working, "receiving"),
-        Stage::Complete => (Progress::Working, "waiting for the analysis"),
-        Stage::Analyzing => (Progress::Working, "analyzing"),
-        Stage::Reported => (Progress::Done, "reported"),
-        Stage::Delivered => (Progress::Done, "reported and delivered"),
-        Stage::Failed(reason) => return (Progress::Failed, format!("no answer: {reason}")),
+fn words(study: &StudyView<'_>) -> (Progress, String) {
+    let (progress, state) = match study.stage {
+        Stage::Receiving => match study.waits_for.as_deref() {
+            Some(missing) if !missing.is_empty() => (Progress::Working, format!("waits: {missing}")),
+            _ => (Progress::Working, "receiving".to_owned()),
+        },
+        Stage::Complete => (Progress::Working, "waiting for the analysis".to_owned()),
+        Stage::Analyzing => (Progress::Working, "analyzing".to_owned()),
+        Stage::Reported => (Progress::Done, "reported".to_owned()),
+        Stage::Delivered => (Progress::Done, "reported and delivered".to_owned()),
+        Stage::Failed(reason) => (Progress::Failed, format!("no answer: {reason}")),
     };
-    (progress, state.to_owned())
+    match &study.delivery {
+        Some(DeliveryView { words, blocked }) => {
+            let progress = if *blocked {
+                Progress::Failed
+            } else {
+                Progress::Working
+            };
+            (progress, format!("{state}, {words}"))
+        }
+        None => (progress, state),
+    }
 }

@@ -21,7 +21,8 @@ use super::analyze::print_findings;
 use super::{io_failure, package_folder, print};
 use crate::analysis::{Worker, WorkerSettings};
 use crate::appliance::{Appliance, Event, Parts};
-use crate::dicom::send::{Node, files_under, send};
+use crate::dicom::send::{files_under, send};
+use crate::dicom::user::Node;
 use crate::limits::ANALYSIS_DEADLINE;
 use crate::report::Kind;
 use crate::station::config::Config;
@@ -245,7 +246,12 @@ async fn follow(
             Ok(Event::Reported { findings, folder, .. }) => return Ok((findings, folder)),
             Ok(Event::Failed { reason, .. }) => return Err(reason),
             Ok(Event::Refused(refusal)) => tell(&format!("appliance  refused: {}", refusal.reason)),
-            Ok(Event::Listening(_) | Event::InstanceStored { .. } | Event::Removed { .. })
+            Ok(
+                Event::Listening(_)
+                | Event::InstanceStored { .. }
+                | Event::Delivered { .. }
+                | Event::Removed { .. },
+            )
             | Err(RecvError::Lagged(_)) => {}
             Err(RecvError::Closed) => {
                 return Err(Reason::new("no_answer", Fault::Us, "the appliance stopped"));

@@ -4,6 +4,7 @@
 
 pub mod analyze;
 pub mod demo;
+pub mod export;
 pub mod inspect;
 mod table;
 

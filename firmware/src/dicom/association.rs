@@ -9,6 +9,7 @@ use dicom_ul::pdu::{
 use models::findings::{Fault, Reason};
 
 use super::Uid;
+use super::commitment::Committed;
 use super::dimse::{
     C_CANCEL_RQ, C_ECHO_RQ, C_STORE_RQ, Command, N_ACTION_RQ, N_CREATE_RQ, N_EVENT_REPORT_RQ, N_SET_RQ,
     RESPONSE, Status,
@@ -245,6 +246,8 @@ impl<'p> Association<'p> {
     fn begin(&self, context: &Context, request: &Command) -> Result<Option<Sink<'p>>, Refused> {
         let memory = |()| Some(Sink::Memory(Vec::new()));
         match (request.field, context.service) {
+            (N_EVENT_REPORT_RQ, _) if context.we_use => commitment::to_the_instance(request).map(memory),
+            _ if !context.we_provide => Err(Refused::unknown_operation()),
             (C_ECHO_RQ, _) => store::verify(request, context).map(|()| None),
             (C_STORE_RQ, _) if !request.data_set_follows => Err(Refused::no_data_set()),
             (C_STORE_RQ, _) => {
@@ -270,6 +273,9 @@ impl<'p> Association<'p> {
         let done = sink.and_then(|sink| match sink {
             Sink::Disk(incoming) => self.store(incoming),
             Sink::Memory(data_set) if request.field == N_ACTION_RQ => self.commit(&context, &data_set),
+            Sink::Memory(data_set) if request.field == N_EVENT_REPORT_RQ => {
+                self.committed(&context, &data_set)
+            }
             Sink::Memory(data_set) => self.performed(&context, &request, &data_set),
         });
         match done {
@@ -307,6 +313,19 @@ impl<'p> Association<'p> {
         let (committed, of) = report.counts();
         tracing::info!(association = self.id, committed, of, "asked to commit to storage");
         self.reports.push(context, report);
+        Ok(())
+    }
+
+    fn committed(&mut self, context: &Context, data_set: &[u8]) -> Result<(), Refused> {
+        let committed = Committed::read(data_set, &context.transfer_syntax)?;
+        let (kept, failed) = (committed.kept.len(), committed.failed.len());
+        tracing::info!(
+            association = self.id,
+            kept,
+            failed,
+            "told what is kept of what we sent"
+        );
+        self.provider.intake.committed(committed);
         Ok(())
     }
 

@@ -166,6 +166,19 @@ impl Command {
         }
     }
 
+    /// N-ACTION-RQ.
+    pub fn action_request(message_id: u16, sop_class: &str, sop_instance: &str, action_type_id: u16) -> Self {
+        Self {
+            requested_sop_class_uid: Some(sop_class.to_owned()),
+            field: N_ACTION_RQ,
+            message_id: Some(message_id),
+            data_set_follows: true,
+            requested_sop_instance_uid: Some(sop_instance.to_owned()),
+            action_type_id: Some(action_type_id),
+            ..Self::default()
+        }
+    }
+
     /// N-EVENT-REPORT-RQ.
     pub fn event_report(message_id: u16, sop_class: &str, sop_instance: &str, event_type_id: u16) -> Self {
         Self {
@@ -186,6 +199,7 @@ impl Command {
             message_id_responded_to: Some(self.message_id.unwrap_or(0)),
             status: Some(status.0),
             error_comment: comment.map(error_comment),
+            event_type_id: self.event_type_id,
             action_type_id: self.action_type_id,
             ..Self::default()
         }

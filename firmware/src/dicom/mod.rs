@@ -10,7 +10,7 @@
 
 pub mod admission;
 mod association;
-mod commitment;
+pub(crate) mod commitment;
 pub mod dataset;
 pub mod dimse;
 pub mod door;
@@ -26,14 +26,15 @@ pub mod send;
 mod services;
 mod store;
 mod uid;
+pub mod user;
 mod user_information;
 mod wire;
 
 pub(crate) use admission::is_ae_title;
 pub use admission::{Admission, Caller, Network, Origin};
-pub use commitment::Commitment;
+pub use commitment::{Commitment, Committed, Reference};
 pub use dataset::Identity;
 pub use identity::{Credential, Identities, Passcode};
-pub(crate) use negotiate::{IMPLEMENTATION_CLASS_UID, IMPLEMENTATION_VERSION};
+pub use negotiate::{IMPLEMENTATION_CLASS_UID, IMPLEMENTATION_VERSION};
 pub use services::{Service, Services};
 pub use uid::{Uid, UidError};

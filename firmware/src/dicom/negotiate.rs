@@ -18,16 +18,20 @@ use crate::limits::MAX_PRESENTATION_CONTEXTS;
 const APPLICATION_CONTEXT: &str = "1.2.840.10008.3.1.1.1";
 
 /// Sialoscope's Implementation Class UID: a UUID as UID (PS3.5 B.2).
-pub(crate) const IMPLEMENTATION_CLASS_UID: &str = "2.25.217206603663574593685404347756745025200";
+pub const IMPLEMENTATION_CLASS_UID: &str = "2.25.217206603663574593685404347756745025200";
 
 /// Implementation Version Name, at most 16 characters.
-pub(crate) const IMPLEMENTATION_VERSION: &str = concat!("SIALO_", env!("CARGO_PKG_VERSION"));
+pub const IMPLEMENTATION_VERSION: &str = concat!("SIALO_", env!("CARGO_PKG_VERSION"));
 
 /// A presentation context that was taken.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Context {
     pub id: u8,
     pub service: Service,
+    /// We answer requests of the caller.
+    pub we_provide: bool,
+    /// The caller answers requests of ours: it reports on storage commitment.
+    pub we_use: bool,
     pub abstract_syntax: String,
     pub transfer_syntax: String,
 }
@@ -143,9 +147,19 @@ fn judge(
     taken: &mut Vec<Context>,
 ) -> PresentationContextResult {
     let abstract_syntax = trimmed(&proposed.abstract_syntax);
-    let service = services.of(abstract_syntax);
+    let roles = user_information::proposed_roles(request, abstract_syntax);
+    let offered = services.of(abstract_syntax);
+    let we_provide = offered.is_some_and(may) && roles.is_none_or(|roles| roles.scu);
+    // Some providers report without saying that they are one.
+    let we_use = abstract_syntax == uids::STORAGE_COMMITMENT_PUSH_MODEL
+        && services.asks_for_commitment
+        && may(Service::CommitmentReport)
+        && roles.is_none_or(|roles| roles.scp);
+    let service = offered.or(we_use.then_some(Service::CommitmentReport));
     let readable = |uid: &&str| match service {
-        Some(Service::Commitment | Service::PerformedStep) => normalized::syntax(uid).is_some(),
+        Some(Service::Commitment | Service::CommitmentReport | Service::PerformedStep) => {
+            normalized::syntax(uid).is_some()
+        }
         _ => storable(uid).is_some(),
     };
     // The peer lists what it prefers first; bytes are stored as they come, so that is best for both.
@@ -155,14 +169,10 @@ fn judge(
             PresentationContextResultReason::AbstractSyntaxNotSupported,
             uids::IMPLICIT_VR_LITTLE_ENDIAN,
         ),
-        (Some(service), _)
-            if !may(service) || !user_information::leaves_us_provider(request, abstract_syntax) =>
-        {
-            (
-                PresentationContextResultReason::UserRejection,
-                uids::IMPLICIT_VR_LITTLE_ENDIAN,
-            )
-        }
+        (Some(_), _) if !we_provide && !we_use => (
+            PresentationContextResultReason::UserRejection,
+            uids::IMPLICIT_VR_LITTLE_ENDIAN,
+        ),
         (Some(_), None) => (
             PresentationContextResultReason::TransferSyntaxesNotSupported,
             uids::IMPLICIT_VR_LITTLE_ENDIAN,
@@ -171,6 +181,8 @@ fn judge(
             taken.push(Context {
                 id: proposed.id,
                 service,
+                we_provide,
+                we_use,
                 abstract_syntax: abstract_syntax.to_owned(),
                 transfer_syntax: syntax.to_owned(),
             });

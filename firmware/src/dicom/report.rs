@@ -11,7 +11,7 @@ use super::commitment::Report;
 use super::dimse::Status;
 use super::negotiate::Context;
 use super::scp::Provider;
-use super::send::{Node, User, options, peer};
+use super::user::{Call, Node, User, peer};
 use crate::limits::MAX_REPORTS_WAITING;
 
 /// The reports that one association still owes.
@@ -88,10 +88,7 @@ impl Reports {
 fn deliver(to: &Node, from: &str, report: &Report) -> Result<Status, Reason> {
     const CLASS: &str = uids::STORAGE_COMMITMENT_PUSH_MODEL;
     const SYNTAX: &str = uids::IMPLICIT_VR_LITTLE_ENDIAN;
-    let own = options(to, from)
-        .with_presentation_context(CLASS, vec![SYNTAX])
-        .with_role_selection(CLASS, false, true);
-    let mut user = User::connect(to, own)?;
+    let mut user = User::connect_as_provider(&Call::plain(to, from), CLASS, SYNTAX)?;
     let context = user
         .accepted(|context| context.abstract_syntax == CLASS)
         .ok_or_else(|| {
@@ -100,9 +97,10 @@ fn deliver(to: &Node, from: &str, report: &Report) -> Result<Status, Reason> {
                 "the peer does not take storage commitment reports",
             )
         })?;
-    user.command(context, &report.command(1))?;
+    let request = report.command(user.next_message());
+    user.command(context, &request)?;
     user.data(context, &mut &report.data_set(SYNTAX)?[..])?;
-    let status = user.response(1)?;
+    let response = user.response(&request)?;
     user.release();
-    Ok(status)
+    Ok(response.status)
 }

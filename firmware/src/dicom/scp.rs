@@ -9,6 +9,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Notify;
 use tokio::task::JoinSet;
 
+use super::commitment::Committed;
 use super::door::{Complaints, Door, Entrance, Patience, Places, Room, Tls, visit};
 use super::mpps::PerformedSteps;
 use super::{Admission, Services};
@@ -30,6 +31,10 @@ pub trait Intake: Send + Sync {
     fn ended(&self, association: AssociationId, released: bool);
     /// Something was turned away.
     fn refused(&self, refusal: Refusal);
+    /// A system that we sent to says what it keeps of it.
+    fn committed(&self, committed: Committed) {
+        let _ = committed;
+    }
     /// A performed procedure step told which images its study has.
     fn announced(&self, announced: Announced) {
         let _ = announced;

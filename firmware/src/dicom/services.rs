@@ -6,10 +6,10 @@ use serde::{Deserialize, Serialize};
 use super::Uid;
 use super::commitment::Commitment;
 use super::identity::Identities;
-use super::send::Node;
+use super::user::Node;
 use crate::limits::DEFAULT_PDU_KIB;
 
-/// A service class that we provide.
+/// A service, as we provide it unless it says otherwise.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Service {
     /// C-ECHO (PS3.4 Annex A).
@@ -21,13 +21,16 @@ pub enum Service {
     /// N-ACTION and N-EVENT-REPORT (PS3.4 Annex J).
     #[serde(rename = "commit")]
     Commitment,
+    /// N-EVENT-REPORT about what we sent (PS3.4 Annex J), as user.
+    #[serde(rename = "report")]
+    CommitmentReport,
     /// N-CREATE and N-SET of the modality performed procedure step (PS3.4 Annex F).
     #[serde(rename = "mpps")]
     PerformedStep,
 }
 
 impl Service {
-    /// Every service.
+    /// Every service that we provide.
     pub const ALL: [Self; 4] = [
         Self::Verification,
         Self::Storage,
@@ -51,6 +54,8 @@ pub struct Services {
     pub identities: Identities,
     /// Longest P-DATA-TF PDU that we announce and accept, bytes after the 6-byte header.
     pub pdu_bytes: u32,
+    /// Whether we ask others to commit to storage, and take their reports.
+    pub asks_for_commitment: bool,
     /// Where the systems of these AE titles take event reports when their association is over.
     pub report_to: Vec<Node>,
 }
@@ -64,6 +69,7 @@ impl Default for Services {
             performed_steps: true,
             identities: Identities::Ignored,
             pdu_bytes: DEFAULT_PDU_KIB * 1024,
+            asks_for_commitment: false,
             report_to: Vec::new(),
         }
     }

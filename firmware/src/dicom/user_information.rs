@@ -17,12 +17,12 @@ const ONE_AT_A_TIME: [u8; 4] = [0, 1, 0, 1];
 /// level 3, the bytes stay as they come; no coercion. Odd bytes are reserved.
 const STORAGE_AS_IT_COMES: [u8; 6] = [2, 0, 3, 0, 0, 0];
 
-/// Whether the caller leaves us the role of provider for an abstract syntax. It does unless it says
-/// otherwise (PS3.7 D.3.3.4).
-pub(super) fn leaves_us_provider(request: &AssociationRQ, class: &str) -> bool {
-    request.user_variables.iter().all(|item| match item {
-        UserVariableItem::ScuScpRoleSelectionSubItem(of, roles) => trimmed(of) != class || roles.scu,
-        _ => true,
+/// The roles that the caller wants for itself; none where it says nothing (PS3.7 D.3.3.4): then it is user,
+/// and we are provider.
+pub(super) fn proposed_roles(request: &AssociationRQ, class: &str) -> Option<RequestorRoles> {
+    request.user_variables.iter().find_map(|item| match item {
+        UserVariableItem::ScuScpRoleSelectionSubItem(of, roles) if trimmed(of) == class => Some(*roles),
+        _ => None,
     })
 }
 
@@ -46,27 +46,27 @@ pub(super) fn answer(request: &AssociationRQ, taken: &[Context], pdu_bytes: u32)
         UserVariableItem::ImplementationClassUID(IMPLEMENTATION_CLASS_UID.to_owned()),
         UserVariableItem::ImplementationVersionName(IMPLEMENTATION_VERSION.to_owned()),
     ];
-    let service_of = |class: &str| {
-        let context = taken
-            .iter()
-            .find(|context| context.abstract_syntax == trimmed(class));
-        context.map(|context| context.service)
+    let context_of = |class: &str| {
+        let mut all = taken.iter();
+        all.find(|context| context.abstract_syntax == trimmed(class))
     };
     for proposed in &request.user_variables {
         let answer = match proposed {
             UserVariableItem::Unknown(ASYNCHRONOUS_OPERATIONS, _) => {
                 UserVariableItem::Unknown(ASYNCHRONOUS_OPERATIONS, ONE_AT_A_TIME.to_vec())
             }
-            // We are nobody's user on an association that somebody else asked for.
-            UserVariableItem::ScuScpRoleSelectionSubItem(class, roles) if service_of(class).is_some() => {
+            UserVariableItem::ScuScpRoleSelectionSubItem(class, roles) => {
+                let Some(context) = context_of(class) else {
+                    continue;
+                };
                 let roles = RequestorRoles {
-                    scu: roles.scu,
-                    scp: false,
+                    scu: roles.scu && context.we_provide,
+                    scp: roles.scp && context.we_use,
                 };
                 UserVariableItem::ScuScpRoleSelectionSubItem(class.clone(), roles)
             }
             UserVariableItem::SopClassExtendedNegotiationSubItem(class, _)
-                if service_of(class) == Some(Service::Storage) =>
+                if context_of(class).is_some_and(|context| context.service == Service::Storage) =>
             {
                 let information = STORAGE_AS_IT_COMES.to_vec();
                 UserVariableItem::SopClassExtendedNegotiationSubItem(class.clone(), information)

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use board::Frame;
 use dicom_core::{PrimitiveValue, VR};
-use dicom_dictionary_std::{tags, uids};
+use dicom_dictionary_std::tags;
 use models::findings::NOTICE;
 
 use super::codes;
@@ -13,17 +13,14 @@ use super::device::{MANUFACTURER, MODEL};
 use super::general::{Context, Kind};
 use super::set::Set;
 
-pub(super) const SOP_CLASS: &str = uids::SECONDARY_CAPTURE_IMAGE_STORAGE;
-
 /// The object.
 pub(super) fn capture(context: &Context, page: &Frame) -> Set {
-    let side = |length: u32| PrimitiveValue::from(u16::try_from(length).unwrap_or(u16::MAX));
     let mut pixels = page.rgb().to_vec();
     if pixels.len() % 2 == 1 {
         pixels.push(0);
     }
     context
-        .general(Kind::Capture, SOP_CLASS)
+        .general(Kind::Capture)
         .text(tags::CONVERSION_TYPE, VR::CS, "WSD")
         .text(tags::SECONDARY_CAPTURE_DEVICE_MANUFACTURER, VR::LO, MANUFACTURER)
         .text(
@@ -41,8 +38,8 @@ pub(super) fn capture(context: &Context, page: &Frame) -> Set {
         .put(tags::SAMPLES_PER_PIXEL, VR::US, 3_u16)
         .text(tags::PHOTOMETRIC_INTERPRETATION, VR::CS, "RGB")
         .put(tags::PLANAR_CONFIGURATION, VR::US, 0_u16)
-        .put(tags::ROWS, VR::US, side(page.height()))
-        .put(tags::COLUMNS, VR::US, side(page.width()))
+        .side(tags::ROWS, page.height() as usize)
+        .side(tags::COLUMNS, page.width() as usize)
         .put(tags::BITS_ALLOCATED, VR::US, 8_u16)
         .put(tags::BITS_STORED, VR::US, 8_u16)
         .put(tags::HIGH_BIT, VR::US, 7_u16)

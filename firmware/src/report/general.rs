@@ -3,7 +3,7 @@
 use dicom_core::VR;
 use dicom_core::dictionary::{DataDictionary as _, DataDictionaryEntry as _};
 use dicom_core::header::Tag;
-use dicom_dictionary_std::{StandardDataDictionary, tags};
+use dicom_dictionary_std::{StandardDataDictionary, tags, uids};
 use models::findings::Findings;
 use models::mr::Evidence;
 use serde::{Deserialize, Serialize};
@@ -40,8 +40,17 @@ impl Kind {
         }
     }
 
-    /// Far above what scanners count up to, and always the same.
-    fn series_number(self) -> &'static str {
+    /// (0008,0016).
+    pub fn sop_class(self) -> &'static str {
+        match self {
+            Self::Report => uids::COMPREHENSIVE3_DSR_STORAGE,
+            Self::Segmentation => uids::SEGMENTATION_STORAGE,
+            Self::Capture => uids::SECONDARY_CAPTURE_IMAGE_STORAGE,
+        }
+    }
+
+    /// (0020,0011): far above what scanners count up to, and always the same.
+    pub fn series_number(self) -> &'static str {
         match self {
             Self::Report => "97001",
             Self::Segmentation => "97002",
@@ -49,7 +58,8 @@ impl Kind {
         }
     }
 
-    fn name(self) -> &'static str {
+    /// What it is called in a sentence.
+    pub fn name(self) -> &'static str {
         match self {
             Self::Report => "report",
             Self::Segmentation => "segmentation",
@@ -57,7 +67,8 @@ impl Kind {
         }
     }
 
-    fn modality(self) -> &'static str {
+    /// (0008,0060).
+    pub fn modality(self) -> &'static str {
         match self {
             Self::Report => "SR",
             Self::Segmentation => "SEG",
@@ -122,10 +133,10 @@ impl Context<'_> {
     }
 
     /// Patient, study, series, equipment, and the object itself.
-    pub fn general(&self, kind: Kind, sop_class: &str) -> Set {
+    pub fn general(&self, kind: Kind) -> Set {
         let (date, time) = self.date_and_time();
         self.study_attributes()
-            .text(tags::SOP_CLASS_UID, VR::UI, sop_class)
+            .text(tags::SOP_CLASS_UID, VR::UI, kind.sop_class())
             .text(tags::SOP_INSTANCE_UID, VR::UI, self.instance_uid(kind).as_str())
             .text(tags::MODALITY, VR::CS, kind.modality())
             .text(tags::SERIES_INSTANCE_UID, VR::UI, self.series_uid(kind).as_str())
@@ -205,34 +216,24 @@ impl Context<'_> {
 
     /// Who acquired the images; none where they do not say.
     fn scanner(&self) -> Option<Set> {
-        let of_scanner = self
-            .evidence
-            .attributes
+        self.evidence.attribute(tags::MANUFACTURER)?;
+        let set = OF_SCANNER
             .iter()
-            .map(|attribute| (Tag(attribute.tag.0, attribute.tag.1), &attribute.value))
-            .filter(|(tag, _)| OF_SCANNER.contains(tag));
-        let set = of_scanner.fold(Set::new(), |set, (tag, value)| set.written(tag, vr(tag), value));
-        let named = self
-            .evidence
-            .attributes
-            .iter()
-            .any(|attribute| Tag(attribute.tag.0, attribute.tag.1) == tags::MANUFACTURER);
-        named.then(|| {
-            set.items(
-                tags::PURPOSE_OF_REFERENCE_CODE_SEQUENCE,
-                [ACQUISITION_EQUIPMENT.item()],
-            )
-        })
+            .fold(Set::new(), |set, tag| match self.evidence.attribute(*tag) {
+                Some(value) => set.written(*tag, vr(*tag), value),
+                None => set,
+            });
+        Some(set.items(
+            tags::PURPOSE_OF_REFERENCE_CODE_SEQUENCE,
+            [ACQUISITION_EQUIPMENT.item()],
+        ))
     }
 
     /// In the time zone that the images name, else in UTC.
-    pub fn date_and_time(&self) -> (String, String) {
-        let zone = self.evidence.attributes.iter().find_map(|attribute| {
-            let tag = Tag(attribute.tag.0, attribute.tag.1);
-            (tag == tags::TIMEZONE_OFFSET_FROM_UTC).then_some(&attribute.value)
-        });
+    fn date_and_time(&self) -> (String, String) {
+        let zone = self.evidence.attribute(tags::TIMEZONE_OFFSET_FROM_UTC);
         let made = zone
-            .and_then(|value| offset(value))
+            .and_then(offset)
             .map_or(self.made, |offset| self.made.to_offset(offset));
         // Both formats hold nothing that can fail for a date of four digits.
         let date = made.format(format_description!("[year][month][day]"));

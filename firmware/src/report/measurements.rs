@@ -1,7 +1,7 @@
 //! The structured report: Comprehensive 3D SR (PS3.3 A.35.13) after TID 1500 (PS3.16).
 
 use dicom_core::VR;
-use dicom_dictionary_std::{tags, uids};
+use dicom_dictionary_std::tags;
 use models::findings::{LabelProbability, Lesion, NOTICE, Outcome, Side, TaskAnswer};
 use models::mr::Source;
 
@@ -13,8 +13,6 @@ use super::general::{Context, Kind};
 use super::segmentation::{self, Segments};
 use super::set::Set;
 
-pub(super) const SOP_CLASS: &str = uids::COMPREHENSIVE3_DSR_STORAGE;
-
 /// The report about a result.
 pub(super) fn report(
     context: &Context,
@@ -23,11 +21,11 @@ pub(super) fn report(
 ) -> Set {
     let study = context.study();
     let predecessor = supersedes.map(|before| {
-        let pointer = Pointer::to(SOP_CLASS, before.sop_instance.as_str());
+        let pointer = Pointer::to(Kind::Report.sop_class(), before.sop_instance.as_str());
         (before.series.to_string(), pointer)
     });
     let document = context
-        .general(Kind::Report, SOP_CLASS)
+        .general(Kind::Report)
         .and(Context::coding_schemes())
         .text(tags::COMPLETION_FLAG, VR::CS, "COMPLETE")
         .text(tags::VERIFICATION_FLAG, VR::CS, "UNVERIFIED")
@@ -55,7 +53,7 @@ fn referenced(context: &Context, segments: Option<&Segments>) -> Vec<(String, Po
     }
     if segments.is_some() {
         let uid = context.instance_uid(Kind::Segmentation);
-        let pointer = Pointer::to(segmentation::SOP_CLASS, uid.as_str());
+        let pointer = Pointer::to(Kind::Segmentation.sop_class(), uid.as_str());
         all.push((context.series_uid(Kind::Segmentation).to_string(), pointer));
     }
     all
@@ -182,7 +180,7 @@ fn region(context: &Context, number: u16, source: &Source) -> [Item; 2] {
     let uid = context.instance_uid(Kind::Segmentation);
     let segment = Pointer {
         segment: Some(number),
-        ..Pointer::to(segmentation::SOP_CLASS, uid.as_str())
+        ..Pointer::to(Kind::Segmentation.sop_class(), uid.as_str())
     };
     [
         Item::image(As::Contains, codes::REFERENCED_SEGMENT, &segment),

@@ -43,6 +43,7 @@ pub use codes::{Code, private_codes};
 pub use device::Device;
 use general::Context;
 pub use general::Kind;
+pub(crate) use set::Set;
 
 /// A DICOM object as a file.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -68,8 +69,8 @@ pub struct Predecessor {
     pub sop_instance: Uid,
 }
 
-/// The objects of one result: report, segmentation where there are lesions, page where it was drawn. Nothing where no image of
-/// the study could be read, since then nobody can say whose it is.
+/// The objects of one result: report, segmentation where there are lesions, page where it was drawn. Nothing
+/// where no image of the study could be read, since then nobody can say whose it is.
 ///
 /// # Errors
 /// `internal`: an object cannot be written.
@@ -92,29 +93,28 @@ pub fn objects(
         result: digest(findings, device, supersedes)?,
     };
     let segments = segmentation::segments(&context);
-    let object = |kind, sop_class, set: set::Set| -> Result<Object, Reason> {
+    let object = |kind: Kind, set: Set| -> Result<Object, Reason> {
         let sop_instance = context.instance_uid(kind);
         Ok(Object {
             kind,
-            sop_class: Uid::parse(sop_class)
+            sop_class: Uid::parse(kind.sop_class())
                 .map_err(|error| Reason::new("internal", Fault::Us, error.to_string()))?,
-            file: set.file(sop_class, &sop_instance)?,
+            file: set.file(kind.sop_class(), &sop_instance)?,
             sop_instance,
             series: context.series_uid(kind),
         })
     };
     let mut objects = vec![object(
         Kind::Report,
-        measurements::SOP_CLASS,
         measurements::report(&context, segments.as_ref(), supersedes),
     )?];
     if let Some(segments) = &segments {
         let set = segmentation::segmentation(&context, segments);
-        objects.push(object(Kind::Segmentation, segmentation::SOP_CLASS, set)?);
+        objects.push(object(Kind::Segmentation, set)?);
     }
     if let Some(page) = page {
         let set = capture::capture(&context, page);
-        objects.push(object(Kind::Capture, capture::SOP_CLASS, set)?);
+        objects.push(object(Kind::Capture, set)?);
     }
     Ok(objects)
 }

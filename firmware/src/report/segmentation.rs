@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use dicom_core::{PrimitiveValue, VR};
-use dicom_dictionary_std::{tags, uids};
+use dicom_dictionary_std::tags;
 use models::findings::{Lesion, NOTICE, Side};
 use models::mr::{Grid, Source};
 use models::study::mask_on;
@@ -17,8 +17,6 @@ use super::measurements::side_code;
 use super::set::{Set, ascii};
 use crate::dicom::Uid;
 use crate::screen::lesion_rgb;
-
-pub(super) const SOP_CLASS: &str = uids::SEGMENTATION_STORAGE;
 
 /// Lesions as voxels of the anchor series.
 pub(super) struct Segments<'a> {
@@ -93,20 +91,19 @@ pub(super) fn segmentation(context: &Context, segments: &Segments) -> Set {
     let [_, rows, columns] = grid.shape;
     let frames = segments.frames();
     let organization = Uid::derived(&["dimensions", context.study()]);
-    let side = |length: usize| PrimitiveValue::from(u16::try_from(length).unwrap_or(u16::MAX));
     let functional = frames
         .iter()
         .map(|(number, slice, _)| per_frame(segments, *number, *slice));
     context
-        .general(Kind::Segmentation, SOP_CLASS)
+        .general(Kind::Segmentation)
         .texts(tags::IMAGE_TYPE, VR::CS, &["DERIVED", "PRIMARY"])
         .text(tags::FRAME_OF_REFERENCE_UID, VR::UI, segments.frame_of_reference)
         .text(tags::POSITION_REFERENCE_INDICATOR, VR::LO, "")
         .put(tags::SAMPLES_PER_PIXEL, VR::US, 1_u16)
         .text(tags::PHOTOMETRIC_INTERPRETATION, VR::CS, "MONOCHROME2")
         .text(tags::NUMBER_OF_FRAMES, VR::IS, &frames.len().to_string())
-        .put(tags::ROWS, VR::US, side(rows))
-        .put(tags::COLUMNS, VR::US, side(columns))
+        .side(tags::ROWS, rows)
+        .side(tags::COLUMNS, columns)
         .put(tags::BITS_ALLOCATED, VR::US, 1_u16)
         .put(tags::BITS_STORED, VR::US, 1_u16)
         .put(tags::HIGH_BIT, VR::US, 0_u16)
@@ -223,16 +220,14 @@ fn dimensions(organization: &Uid) -> [Set; 2] {
 }
 
 fn shared(grid: &Grid, thickness_mm: Option<f64>) -> Set {
-    let between = length(grid.slice_step);
+    let [between_slices, between_rows, between_columns] = grid.spacing();
     let measures = Set::new()
-        .decimals(tags::SLICE_THICKNESS, &[thickness_mm.unwrap_or(between)])
-        .decimals(tags::SPACING_BETWEEN_SLICES, &[between])
-        .decimals(
-            tags::PIXEL_SPACING,
-            &[length(grid.row_step), length(grid.column_step)],
-        );
-    let unit = |step: [f64; 3]| step.map(|part| part / length(step));
-    let orientation = [unit(grid.column_step), unit(grid.row_step)].concat();
+        .decimals(tags::SLICE_THICKNESS, &[thickness_mm.unwrap_or(between_slices)])
+        .decimals(tags::SPACING_BETWEEN_SLICES, &[between_slices])
+        .decimals(tags::PIXEL_SPACING, &[between_rows, between_columns]);
+    let along_row = grid.column_step.map(|part| part / between_columns);
+    let down_column = grid.row_step.map(|part| part / between_rows);
+    let orientation = [along_row, down_column].concat();
     let orientation = Set::new().decimals(tags::IMAGE_ORIENTATION_PATIENT, &orientation);
     Set::new()
         .items(tags::PIXEL_MEASURES_SEQUENCE, [measures])
@@ -292,8 +287,4 @@ fn packed(frames: &[(u16, usize, &Segment)], rows: usize, columns: usize) -> Vec
         }
     }
     bytes
-}
-
-fn length(step: [f64; 3]) -> f64 {
-    step.iter().map(|part| part * part).sum::<f64>().sqrt()
 }

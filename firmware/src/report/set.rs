@@ -11,11 +11,16 @@ use crate::dicom::{IMPLEMENTATION_CLASS_UID, IMPLEMENTATION_VERSION, Uid};
 
 /// A data set, or an item of a sequence.
 #[derive(Debug, Clone)]
-pub(super) struct Set(InMemDicomObject);
+pub(crate) struct Set(InMemDicomObject);
 
 impl Set {
     pub fn new() -> Self {
         Self(InMemDicomObject::new_empty())
+    }
+
+    /// One that is there already.
+    pub fn of(object: InMemDicomObject) -> Self {
+        Self(object)
     }
 
     /// Any value.
@@ -54,6 +59,11 @@ impl Set {
         }
     }
 
+    /// Rows or columns of an image.
+    pub fn side(self, tag: Tag, pixels: usize) -> Self {
+        self.put(tag, VR::US, u16::try_from(pixels).unwrap_or(u16::MAX))
+    }
+
     /// Decimal strings.
     pub fn decimals(self, tag: Tag, numbers: &[f64]) -> Self {
         let texts: Vec<String> = numbers.iter().map(|number| decimal(*number)).collect();
@@ -87,10 +97,6 @@ impl Set {
 
     /// As a DICOM file (PS3.10 7) in Explicit VR Little Endian.
     pub fn file(&self, sop_class: &str, sop_instance: &Uid) -> Result<Vec<u8>, Reason> {
-        let ours = |error: &dyn std::fmt::Display| {
-            let text = format!("an object cannot be written: {error}");
-            Reason::new("internal", Fault::Us, text)
-        };
         let mut bytes = vec![0; 128];
         bytes.extend_from_slice(b"DICM");
         FileMetaTableBuilder::new()
@@ -101,12 +107,24 @@ impl Set {
             .implementation_version_name(IMPLEMENTATION_VERSION)
             .build()
             .and_then(|table| table.write(&mut bytes))
-            .map_err(|error| ours(&error))?;
-        self.0
-            .write_dataset_with_ts(&mut bytes, &EXPLICIT_VR_LITTLE_ENDIAN.erased())
-            .map_err(|error| ours(&error))?;
+            .map_err(|error| unwritable(&error))?;
+        bytes.extend(self.bytes()?);
         Ok(bytes)
     }
+
+    /// Its elements in Explicit VR Little Endian.
+    pub fn bytes(&self) -> Result<Vec<u8>, Reason> {
+        let mut bytes = Vec::new();
+        self.0
+            .write_dataset_with_ts(&mut bytes, &EXPLICIT_VR_LITTLE_ENDIAN.erased())
+            .map_err(|error| unwritable(&error))?;
+        Ok(bytes)
+    }
+}
+
+fn unwritable(error: &dyn std::fmt::Display) -> Reason {
+    let text = format!("an object cannot be written: {error}");
+    Reason::new("internal", Fault::Us, text)
 }
 
 /// A number in the 16 characters of a decimal string (PS3.5 6.2), as exact as fits.

@@ -1,6 +1,7 @@
 //! The settings: one TOML file, every table optional, unknown keys refused with line and column.
 
 mod audit;
+mod destination;
 mod door;
 
 use std::fmt;
@@ -24,6 +25,7 @@ use crate::spool::SpoolLimits;
 use crate::study::{Waits, retention};
 
 pub use audit::Audit;
+pub use destination::Destination;
 pub use door::{MaySend, Peer, Tls};
 
 /// The settings file that holds every default and says what each setting means.
@@ -44,7 +46,7 @@ pub struct Config {
     /// Where the audit trail is sent, if anywhere.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub audit: Option<Audit>,
-    /// Where findings go. Reserved.
+    /// Where findings go.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub destination: Vec<Destination>,
     /// What is offered to callers.
@@ -92,18 +94,6 @@ pub enum Language {
     #[default]
     #[serde(rename = "en")]
     English,
-}
-
-/// `[[destination]]`.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Destination {
-    /// Its AE title.
-    pub ae_title: String,
-    /// Name or address.
-    pub host: String,
-    /// Port.
-    pub port: u16,
 }
 
 /// `[study]`.
@@ -313,12 +303,7 @@ impl Config {
 
     fn check(&self) -> Result<(), String> {
         let titles = std::iter::once(("station", &self.station.ae_title))
-            .chain(self.peer.iter().map(|peer| ("peer", &peer.ae_title)))
-            .chain(
-                self.destination
-                    .iter()
-                    .map(|destination| ("destination", &destination.ae_title)),
-            );
+            .chain(self.peer.iter().map(|peer| ("peer", &peer.ae_title)));
         for (table, title) in titles {
             if !is_ae_title(title) {
                 return Err(format!(
@@ -366,7 +351,11 @@ impl Config {
         ];
         match positive.iter().find(|(_, value)| *value == 0) {
             Some((name, _)) => Err(format!("{name} must not be 0")),
-            None => self.check_door().and_then(|()| self.check_audit()),
+            None => {
+                self.check_door()?;
+                self.check_audit()?;
+                self.check_destinations()
+            }
         }
     }
 

@@ -6,6 +6,7 @@ use std::path::Path;
 use models::package::hex;
 use ring::rand::{SecureRandom as _, SystemRandom};
 
+use crate::dicom::Uid;
 use crate::disk::Disk;
 use crate::limits::MAX_STATE_BYTES;
 use crate::report::Device;
@@ -22,17 +23,52 @@ pub fn open(disk: &dyn Disk, data_dir: &Path, ae_title: &str) -> io::Result<Devi
     let serial = match disk.read_at_most(&path, MAX_STATE_BYTES) {
         Ok(bytes) => read(&bytes)?,
         Err(error) if error.kind() == io::ErrorKind::NotFound => {
-            let mut random = [0; SERIAL_BYTES];
-            SystemRandom::new()
-                .fill(&mut random)
-                .map_err(|_| io::Error::other("the system has no random numbers"))?;
-            let serial = hex(&random).to_uppercase();
+            let serial = hex(&random::<SERIAL_BYTES>()?).to_uppercase();
             disk.replace(&path, serial.as_bytes())?;
             serial
         }
         Err(error) => return Err(error),
     };
     Ok(Device::new(&serial, ae_title))
+}
+
+/// Transaction UIDs that nobody has and nobody guesses: of bytes that are drawn once, and a count.
+#[derive(Debug, Clone)]
+pub struct Transactions {
+    drawn: String,
+    count: u64,
+}
+
+impl Transactions {
+    /// Of bytes drawn now.
+    ///
+    /// # Errors
+    /// The system has no random numbers.
+    pub fn draw() -> io::Result<Self> {
+        Ok(Self::of(&hex(&random::<16>()?)))
+    }
+
+    /// Of these.
+    pub fn of(drawn: &str) -> Self {
+        Self {
+            drawn: drawn.to_owned(),
+            count: 0,
+        }
+    }
+
+    /// The next one.
+    pub fn next_uid(&mut self) -> Uid {
+        self.count += 1;
+        Uid::derived(&["transaction", &self.drawn, &self.count.to_string()])
+    }
+}
+
+fn random<const BYTES: usize>() -> io::Result<[u8; BYTES]> {
+    let mut random = [0; BYTES];
+    SystemRandom::new()
+        .fill(&mut random)
+        .map_err(|_| io::Error::other("the system has no random numbers"))?;
+    Ok(random)
 }
 
 fn read(bytes: &[u8]) -> io::Result<String> {

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::config::{Config, Peer};
-use crate::dicom::send::Node;
+use crate::dicom::user::Node;
 use crate::dicom::{Commitment, Credential, Identities, Services, Uid};
 use crate::limits::PDU_KIB;
 
@@ -118,6 +118,7 @@ impl Config {
                 }
             },
             pdu_bytes: self.limits.pdu_kib * 1024,
+            asks_for_commitment: self.reporters().next().is_some(),
             // Checked when the settings were read.
             report_to: self.report_to().unwrap_or_default(),
         }

@@ -7,6 +7,7 @@
 //!   screen.png            their page
 //!   sr.dcm, seg.dcm, sc.dcm   DICOM objects about them
 //!   objects.json          which of these there are
+//!   delivery.json         how far each of them is on its way to each destination
 //!   superseded-N/         earlier findings and pages, each about fewer images
 //! data_dir/studies/
 //!   .open/<Study>         an empty file: the study is unfinished ([`super::open`])
@@ -29,6 +30,7 @@ use super::evidence::{Expected, Present};
 use crate::dicom::Uid;
 use crate::disk::Disk;
 use crate::limits::MAX_STATE_BYTES;
+use crate::outbox::delivery::Delivery;
 use crate::report::{Kind, Object, Predecessor};
 
 /// `state.json`.
@@ -51,6 +53,9 @@ pub struct State {
 /// The list of objects.
 const OBJECTS: &str = "objects.json";
 
+/// How far they are on their way.
+const DELIVERY: &str = "delivery.json";
+
 /// An object about the findings of a study, in `objects.json`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Listed {
@@ -65,7 +70,8 @@ pub struct Listed {
 }
 
 impl Listed {
-    fn of(object: &Object) -> Self {
+    /// What is listed of an object.
+    pub fn of(object: &Object) -> Self {
         Self {
             kind: object.kind,
             sop_class: object.sop_class.clone(),
@@ -221,6 +227,21 @@ impl Records {
         self.listed(&self.folder(study))
     }
 
+    /// Keeps how far the objects of a study are on their way, durably.
+    pub fn keep_delivery(&self, study: &Uid, delivery: &Delivery) -> io::Result<()> {
+        self.write(study, DELIVERY, &serde_json::to_vec_pretty(delivery)?)
+    }
+
+    /// How far they are; none where nobody is to get them.
+    pub fn delivery(&self, study: &Uid) -> io::Result<Option<Delivery>> {
+        let path = self.folder(study).join(DELIVERY);
+        match self.disk.read_at_most(&path, MAX_STATE_BYTES) {
+            Ok(bytes) => Ok(Some(serde_json::from_slice(&bytes)?)),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
     /// The report that the next one supersedes: the last that was put aside.
     pub fn predecessor(&self, study: &Uid) -> io::Result<Option<Predecessor>> {
         let folder = self.folder(study);
@@ -265,6 +286,7 @@ impl Records {
             "sr.dcm",
             "seg.dcm",
             "sc.dcm",
+            DELIVERY,
             OBJECTS,
             "findings.json",
         ] {

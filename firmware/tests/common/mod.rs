@@ -6,6 +6,7 @@
     reason = "shared by several test crates"
 )]
 
+pub mod archive;
 pub mod caller;
 
 use std::fs;
@@ -26,7 +27,8 @@ use firmware::analysis::{Answer, Whose};
 use firmware::appliance::{Analyst, Answering, Appliance, Event, Parts};
 use firmware::dicom::dimse::{Command, Status};
 use firmware::dicom::door::Patience;
-use firmware::dicom::send::{Node, Sent, send};
+use firmware::dicom::send::{Sent, send};
+use firmware::dicom::user::Node;
 use firmware::station::config::{Config, Peer};
 use models::findings::{Fault, Findings, ModelIdentity, Outcome, Reason, StudyIdentity};
 use models::mr::{Attribute, Contrast, Evidence};

@@ -54,6 +54,13 @@ pub struct Evidence {
 }
 
 impl Evidence {
+    /// An attribute as it is written; none where the image has none.
+    pub fn attribute(&self, tag: Tag) -> Option<&[u8]> {
+        let tag = (tag.group(), tag.element());
+        let found = self.attributes.iter().find(|attribute| attribute.tag == tag);
+        found.map(|attribute| &attribute.value[..])
+    }
+
     /// The volume in whose frame of reference all positions are.
     pub fn anchor(&self) -> Option<&Source> {
         let anchor = self.anchor?;

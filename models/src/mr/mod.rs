@@ -65,12 +65,13 @@ use ndarray::Array3;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+pub use self::codec::reads;
 pub use self::data_set::{DataSet, Element};
 pub use self::element::Syntax;
 pub use self::evidence::{Attribute, Evidence, ImageReference, Source};
 pub use self::extent::Broken;
 use self::header::Image;
-pub use self::series::scan;
+pub use self::series::{MR_IMAGES, scan};
 use self::stored::StoredFile;
 use crate::findings::{RefusedInput, StudyIdentity};
 

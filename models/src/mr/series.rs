@@ -14,7 +14,7 @@ use crate::findings::{Fault, Reason, RefusedInput, StudyIdentity};
 use crate::limits::{MAX_B_DEVIATION, MAX_B0_S_PER_MM2, MAX_DIRECTIONS};
 
 /// MR Image Storage, Enhanced MR, Enhanced MR Color (refused as colour) and Legacy Converted Enhanced MR.
-const MR_IMAGES: [&str; 4] = [
+pub const MR_IMAGES: [&str; 4] = [
     "1.2.840.10008.5.1.4.1.1.4",
     "1.2.840.10008.5.1.4.1.1.4.1",
     "1.2.840.10008.5.1.4.1.1.4.3",

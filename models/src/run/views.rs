@@ -30,7 +30,7 @@ pub(super) fn views(
     threshold: f32,
 ) -> Vec<View> {
     let target = picture_grid(grid, slice);
-    let scale = spacing(grid) / PIXEL_MM;
+    let scale = grid.spacing()[2] / PIXEL_MM;
     let outlines: Vec<Outline> = lesions
         .iter()
         .flat_map(|m| {
@@ -68,13 +68,9 @@ pub(super) fn views(
         .collect()
 }
 
-fn spacing(grid: &Grid) -> f64 {
-    grid.column_step.iter().map(|v| v * v).sum::<f64>().sqrt()
-}
-
 /// The slice's plane with finer pixels and the same centre.
 fn picture_grid(grid: &Grid, slice: usize) -> Grid {
-    let ratio = PIXEL_MM / spacing(grid);
+    let ratio = PIXEL_MM / grid.spacing()[2];
     let finer = |step: [f64; 3]| step.map(|v| v * ratio);
     let (row_step, column_step) = (finer(grid.row_step), finer(grid.column_step));
     let half = |n: usize| (n as f64 - 1.0) / 2.0;

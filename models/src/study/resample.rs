@@ -59,13 +59,15 @@ pub fn mask_on(mask: &Mask, target: &Grid) -> Vec<[usize; 3]> {
     let cells = inside.as_slice_mut().unwrap_or_default();
     let (mut low, mut high) = ([f64::INFINITY; 3], [f64::NEG_INFINITY; 3]);
     let [_, rows, columns] = mask.grid.shape;
+    let place =
+        |index: usize| [index / (rows * columns), index / columns % rows, index % columns].map(|i| i as f64);
     for index in mask.runs.iter().flat_map(|run| run[0]..run[1]) {
         let Some(cell) = cells.get_mut(index) else {
             continue;
         };
         *cell = 1.0;
         // A voxel reaches at most one step around its centre.
-        let at = [index / (rows * columns), index / columns % rows, index % columns].map(|i| i as f64);
+        let at = place(index);
         for corner in 0..8 {
             let side = |axis: usize| at[axis] + if corner >> axis & 1 == 0 { -1.0 } else { 1.0 };
             let there = target.index_of(mask.grid.position(side(0), side(1), side(2)));
@@ -92,7 +94,7 @@ pub fn mask_on(mask: &Mask, target: &Grid) -> Vec<[usize; 3]> {
     if voxels.is_empty()
         && let Some([first, _]) = mask.runs.first()
     {
-        let at = [first / (rows * columns), first / columns % rows, first % columns].map(|i| i as f64);
+        let at = place(*first);
         let there = target.index_of(mask.grid.position(at[0], at[1], at[2]));
         let within = (0..3).all(|a| (-0.5..target.shape[a] as f64 - 0.5).contains(&there[a]));
         voxels.extend(within.then(|| there.map(|index| index.round().max(0.0) as usize)));

@@ -7,7 +7,7 @@ use board::Frame;
 use models::findings::{Fault, Findings, Reason, StudyIdentity};
 
 use super::core::Core;
-use crate::analysis::Answer;
+use crate::analysis::{Answer, Whose};
 use crate::appliance::Event;
 use crate::dicom::Uid;
 use crate::study::{Event as Happening, Stage};
@@ -62,6 +62,20 @@ impl Core {
         self.settle(study);
     }
 
+    /// A start gave a study up, and now it is known whose it is, as far as that can be said.
+    pub(super) fn identified(&mut self, study: &Uid, whose: Option<Box<Whose>>) {
+        let Some(kept) = self.studies.get_mut(study) else {
+            return;
+        };
+        // Else images came meanwhile.
+        if let Some(reason) = kept.nameless.take() {
+            kept.whose = whose;
+            self.give_up(study, reason);
+            self.persist(study);
+            self.settle(study);
+        }
+    }
+
     /// Findings that say why there are none, before the state says that the study failed.
     pub(super) fn give_up(&mut self, study: &Uid, reason: Reason) {
         let whose = self.studies.get(study).and_then(|kept| kept.whose.clone());
@@ -111,13 +125,12 @@ impl Core {
     /// Findings stay where no object can be made about them: people are told of it.
     fn keep_objects(&mut self, study: &Uid, answer: &Answer, page: Option<&Frame>) -> io::Result<()> {
         let before = self.records.predecessor(study)?;
-        match (self.hands.compose)(answer, page, before.as_ref()) {
-            Ok(objects) => self.records.keep_objects(study, &objects),
-            Err(reason) => {
-                self.complain(reason);
-                self.records.keep_objects(study, &[])
-            }
-        }
+        let objects = (self.hands.compose)(answer, page, before.as_ref()).unwrap_or_else(|reason| {
+            self.complain(reason);
+            Vec::new()
+        });
+        self.records.keep_objects(study, &objects)?;
+        self.owe(study, &objects)
     }
 }
 

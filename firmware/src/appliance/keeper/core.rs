@@ -12,14 +12,20 @@ use board::Frame;
 use models::findings::{Fault, Findings, Reason, StudyIdentity, View};
 
 use super::Message;
+use super::deliveries::Queues;
 use super::housekeeping::Housekeeping;
 use crate::analysis::{Answer, Whose};
 use crate::appliance::Event;
 use crate::appliance::scene::StudyView;
 use crate::dicom::Uid;
 use crate::limits::MAX_ANNOUNCED_STUDIES;
+use crate::outbox::Errand;
+use crate::outbox::delivery::Delivery;
+use crate::outbox::destination::Terms;
 use crate::report::{Object, Predecessor};
 use crate::spool::Spool;
+use crate::station::audit::AuditEvent;
+use crate::station::device::Transactions;
 use crate::study::evidence::Announced;
 use crate::study::open::OpenStudies;
 use crate::study::record::{Records, State, fingerprint};
@@ -27,12 +33,12 @@ use crate::study::retention::Retention;
 use crate::study::{Arrival, Effect, Event as Happening, Progress, Stage, Waits};
 
 /// The settings that decide.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub(in crate::appliance) struct Rules {
     pub waits: Waits,
     pub retention: Retention,
-    /// Whether findings go to destinations; then a study is not done before they are there.
-    pub delivers: bool,
+    /// Where findings go. A study is not done before they are there.
+    pub destinations: Vec<Terms>,
 }
 
 /// Draws the page about findings; none when that failed.
@@ -42,15 +48,15 @@ pub(in crate::appliance) type Draw = Box<dyn Fn(&Findings, &[View]) -> Option<Fr
 pub(in crate::appliance) type Compose =
     Box<dyn Fn(&Answer, Option<&Frame>, Option<&Predecessor>) -> Result<Vec<Object>, Reason> + Send>;
 
-/// Writes down, durably, that a study of the patient with this ID was removed. None when no image was there any
-/// more to tell the ID.
-pub(in crate::appliance) type Witness = Box<dyn Fn(&Uid, Option<String>) + Send>;
+/// Writes into the audit trail, durably.
+pub(in crate::appliance) type Witness = Box<dyn Fn(AuditEvent) + Send>;
 
 /// What the core has done for it.
 pub(super) struct Hands {
     pub draw: Draw,
     pub compose: Compose,
     pub witness: Witness,
+    pub transactions: Transactions,
 }
 
 /// What the keeper must see to, in this order.
@@ -59,6 +65,10 @@ pub(super) enum Action {
     Survey { study: Uid, instances: u64 },
     /// Ask for findings.
     Analyze { study: Uid },
+    /// Ask whose study it is.
+    Identify { study: Uid },
+    /// Send a courier out.
+    Deliver(Errand),
     /// Tell whoever watches.
     Tell(Event),
     /// Show the page of a result.
@@ -84,6 +94,12 @@ pub(super) struct Kept {
     pub(super) whose: Option<Box<Whose>>,
     /// Findings that say why there are none could not be kept; they are tried again, and the state waits.
     pub(super) owed: Option<Reason>,
+    /// Given up by a start for this reason; it waits to be told whose study it is.
+    pub(super) nameless: Option<Reason>,
+    /// How far its objects are on their way; none where nobody is to get them.
+    pub(super) delivery: Option<Delivery>,
+    /// That could not be kept; it is tried again.
+    pub(super) unsaved_delivery: bool,
 }
 
 /// A finished study as the status page remembers it.
@@ -117,13 +133,15 @@ pub(super) struct Core {
     /// How long the appliance had run before this start.
     pub(super) ran_before: Duration,
     pub(super) housekeeping: Housekeeping,
-    actions: Vec<Action>,
+    pub(super) queues: Queues,
+    pub(super) actions: Vec<Action>,
 }
 
 impl Core {
     /// Goes on with the unfinished studies, and with nothing else.
     pub(super) fn new(spool: Arc<Spool>, open: Arc<OpenStudies>, rules: Rules, hands: Hands) -> Self {
         let mut core = Self {
+            queues: Queues::new(&rules.destinations),
             spool,
             records: Arc::clone(open.records()),
             open,
@@ -149,6 +167,7 @@ impl Core {
             core.load(&study, true);
         }
         core.begin_next();
+        core.send_couriers();
         core
     }
 
@@ -199,9 +218,13 @@ impl Core {
                 }
                 self.analyzed(&study, outcome);
             }
+            Message::Identified { study, whose } => self.identified(&study, whose),
+            Message::Visited(visit) => self.visited(*visit),
+            Message::Committed(committed) => self.committed(&committed),
             Message::Refused(_) | Message::Notices(..) | Message::Stop => {}
         }
         self.begin_next();
+        self.send_couriers();
         std::mem::take(&mut self.actions)
     }
 
@@ -221,6 +244,7 @@ impl Core {
         }
         self.keep_house();
         self.begin_next();
+        self.send_couriers();
         std::mem::take(&mut self.actions)
     }
 
@@ -229,6 +253,7 @@ impl Core {
         let deadlines = self.studies.values();
         deadlines
             .filter_map(|kept| kept.progress.deadline(self.rules.waits))
+            .chain(self.queues.due())
             .fold(self.housekeeping.due, Duration::min)
     }
 
@@ -255,6 +280,10 @@ impl Core {
             study,
             stage: kept.progress.stage(),
             waits_for: (!kept.progress.is_fed()).then(|| kept.progress.missing().to_string()),
+            delivery: kept
+                .delivery
+                .as_ref()
+                .and_then(|delivery| self.delivery_view(study, delivery)),
             identity: kept.identity.as_ref(),
             images: kept.progress.instances(),
             since: kept.since,
@@ -263,6 +292,7 @@ impl Core {
             study: &settled.study,
             stage: &settled.stage,
             waits_for: None,
+            delivery: None,
             identity: settled.identity.as_ref(),
             images: settled.images,
             since: settled.since,
@@ -304,6 +334,7 @@ impl Core {
         if *kept.progress.stage() != before {
             kept.since = self.now;
             kept.owed = None;
+            kept.nameless = None;
         }
         self.carry_out(study, effects);
         self.settle(study);
@@ -314,6 +345,7 @@ impl Core {
             match effect {
                 Effect::Persist => self.persist(study),
                 Effect::Supersede => {
+                    self.withdraw(study);
                     if let Err(error) = self.records.supersede(study) {
                         self.disk_failed("earlier findings cannot be put aside", &error);
                     }
@@ -346,7 +378,7 @@ impl Core {
             return;
         };
         kept.unsaved = true;
-        if kept.owed.is_some() {
+        if kept.owed.is_some() || kept.nameless.is_some() {
             return;
         }
         let stage = kept.progress.stage().clone();

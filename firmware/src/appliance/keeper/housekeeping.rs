@@ -24,6 +24,7 @@ use crate::limits::{
     HOUSEKEEPING_HURRY, HOUSEKEEPING_LOOK, HOUSEKEEPING_OLDEST, HOUSEKEEPING_PAUSE, HOUSEKEEPING_STUDIES,
     HOUSEKEEPING_WALK, RUNNING_TIME_KEPT,
 };
+use crate::station::audit::{AuditEvent, Deleted};
 use crate::study::Stage;
 use crate::study::record::{State, fingerprint};
 use crate::study::retention::Finished;
@@ -162,7 +163,7 @@ impl Core {
             return self.reopen(study);
         };
         if !self.spool.holds(study)? {
-            (self.hands.witness)(study, None);
+            self.witness_removal(study, None);
             return self.records.remove(study);
         }
         // Rounded up, as when it is kept with the final state.
@@ -175,15 +176,24 @@ impl Core {
             };
             return self.records.keep_state(study, &state);
         };
-        let failed = matches!(state.stage, Stage::Failed(_));
-        if state.stage == Stage::Delivered || failed || !self.rules.delivers {
-            self.remember(Finished {
-                at: Duration::from_secs(seconds),
-                study: study.clone(),
-                failed,
-            });
+        if state.stage != Stage::Delivered && self.owes(study)? {
+            // Its mark was lost, or its destination is in the settings again.
+            return self.reopen(study);
         }
+        self.remember(Finished {
+            at: Duration::from_secs(seconds),
+            study: study.clone(),
+            failed: matches!(state.stage, Stage::Failed(_)),
+        });
         Ok(())
+    }
+
+    /// No patient ID where no image was there any more to tell it.
+    fn witness_removal(&self, study: &Uid, patient_id: Option<String>) {
+        (self.hands.witness)(AuditEvent::StudyDeleted(Deleted {
+            study: study.clone(),
+            patient_id,
+        }));
     }
 
     /// A state that makes no sense is none: its study is analyzed anew.
@@ -242,7 +252,7 @@ impl Core {
             // An image of which the state knows nothing, or one that comes once more at this moment.
             return self.reopen(study);
         }
-        (self.hands.witness)(study, patient_id);
+        self.witness_removal(study, patient_id);
         self.tell(Event::Removed { study: study.clone() });
         self.records.remove(study)?;
         tracing::info!(study = study.tag(), "removed a finished study");

@@ -2,7 +2,7 @@
 
 use std::io;
 
-use super::core::{Core, Kept, Settled};
+use super::core::{Action, Core, Kept, Settled};
 use crate::dicom::Uid;
 use crate::limits::STATUS_STUDIES;
 use crate::study::evidence::Present;
@@ -61,13 +61,20 @@ impl Core {
             unsaved: false,
             whose: None,
             owed: None,
+            nameless: None,
+            delivery: None,
+            unsaved_delivery: false,
         };
         self.settled.retain(|settled| settled.study != *study);
         self.studies.insert(study.clone(), kept);
         if let Some(reason) = given_up {
-            self.give_up(study, reason);
+            if let Some(kept) = self.studies.get_mut(study) {
+                kept.nameless = Some(reason);
+            }
+            self.actions.push(Action::Identify { study: study.clone() });
         }
         self.carry_out(study, effects);
+        self.load_delivery(study)?;
         if let Some(place) = self.announced.iter().position(|said| said.study == *study)
             && let Some(announced) = self.announced.remove(place)
         {
@@ -77,12 +84,37 @@ impl Core {
         Ok(())
     }
 
-    /// A finished study that nobody feeds leaves the memory.
+    /// How far its objects were on their way, where it is about all images that are there.
+    fn load_delivery(&mut self, study: &Uid) -> io::Result<()> {
+        let Some(kept) = self.studies.get_mut(study) else {
+            return Ok(());
+        };
+        if !kept.progress.stage().is_final() || kept.delivery.is_some() {
+            return Ok(());
+        }
+        match self.records.delivery(study) {
+            Err(error) if error.kind() == io::ErrorKind::InvalidData => {
+                self.disk_failed("how far a delivery was cannot be read", &error);
+            }
+            delivery => kept.delivery = delivery?,
+        }
+        self.end_delivery(study);
+        Ok(())
+    }
+
+    /// A finished study that nobody feeds and that nobody waits for leaves the memory.
     pub(super) fn settle(&mut self, study: &Uid) {
         let Some(kept) = self.studies.get(study) else {
             return;
         };
-        if !kept.progress.stage().is_final() || kept.progress.is_fed() || kept.unsaved {
+        if !kept.progress.stage().is_final()
+            || kept.progress.is_fed()
+            || kept.unsaved
+            || kept.unsaved_delivery
+        {
+            return;
+        }
+        if self.is_owed(study) {
             return;
         }
         match self.open.settle(study) {
@@ -115,6 +147,9 @@ impl Core {
             }
             if self.studies.get(&study).is_some_and(|kept| kept.unsaved) {
                 self.persist(&study);
+            }
+            if self.studies.get(&study).is_some_and(|kept| kept.unsaved_delivery) {
+                self.keep_delivery(&study);
             }
             self.settle(&study);
         }

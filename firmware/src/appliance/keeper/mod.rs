@@ -5,11 +5,13 @@
 //! | `core` | the decisions: messages and time in, actions out |
 //! | `memory` | which studies it holds |
 //! | `answers` | what becomes of an analysis |
+//! | `deliveries` | what becomes of its findings |
 //! | `housekeeping` | what goes to make room |
 //! | here | the thread around them: clock, inbox, analyst, screen, journal |
 
 mod answers;
 mod core;
+mod deliveries;
 mod housekeeping;
 #[cfg(test)]
 mod life;
@@ -32,16 +34,18 @@ use self::core::{Action, Core, Hands};
 use super::scene::Scene;
 use super::{Analyst, Event};
 use crate::analysis::{Answer, Whose};
-use crate::dicom::Uid;
+use crate::dicom::{Committed, Uid};
+use crate::outbox::{Couriers, Visit};
+use crate::report::{self, Device, Predecessor};
 use crate::spool::Spool;
-use crate::station::audit::{Audit, AuditEvent, Deleted};
+use crate::station::audit::Audit;
+use crate::station::device::Transactions;
 use crate::station::refusals::{Refusal, Refusals};
 use crate::study::evidence::Announced;
 use crate::study::open::OpenStudies;
 use crate::study::{Arrival, AssociationId};
 
 pub(super) use self::core::{Draw, Rules};
-use crate::report::{self, Device, Predecessor};
 
 /// What the keeper is told.
 pub(super) enum Message {
@@ -75,6 +79,12 @@ pub(super) enum Message {
         /// Whose study it is, where there is no answer that says it.
         whose: Option<Box<Whose>>,
     },
+    /// Whose study it is, where that can be said.
+    Identified { study: Uid, whose: Option<Box<Whose>> },
+    /// A courier is back.
+    Visited(Box<Visit>),
+    /// A destination says what it keeps.
+    Committed(Committed),
     /// What somebody has to see to before long; all that there is about this now.
     Notices(Topic, Vec<String>),
     /// The appliance stops.
@@ -88,6 +98,8 @@ pub(super) enum Topic {
     Certificates,
     /// The way of the audit trail to its server.
     AuditTrail,
+    /// The ways of findings to their destinations.
+    Destinations,
 }
 
 /// The keeper's surroundings.
@@ -100,6 +112,10 @@ pub(super) struct Keeper {
     pub analyst: Arc<dyn Analyst>,
     pub events: broadcast::Sender<Event>,
     pub scene: Scene,
+    /// Who brings findings to their destinations.
+    pub couriers: Couriers,
+    /// For requests of ours.
+    pub transactions: Transactions,
     /// Who signs the objects.
     pub device: Device,
     pub inbox: SyncSender<Message>,
@@ -113,12 +129,7 @@ impl Keeper {
         let started = Instant::now();
         let (spool, open) = (Arc::clone(&self.spool), Arc::clone(&self.open));
         let audit = Arc::clone(&self.audit);
-        let witness = move |study: &Uid, patient_id| {
-            audit.record(&AuditEvent::StudyDeleted(Deleted {
-                study: study.clone(),
-                patient_id,
-            }));
-        };
+        let witness = move |event| audit.record(&event);
         let device = self.device.clone();
         let compose = move |answer: &Answer, page: Option<&Frame>, before: Option<&Predecessor>| {
             let made = OffsetDateTime::now_utc();
@@ -128,8 +139,9 @@ impl Keeper {
             draw: self.scene.drawing(),
             compose: Box::new(compose),
             witness: Box::new(witness),
+            transactions: self.transactions.clone(),
         };
-        let mut core = Core::new(spool, open, self.rules, hands);
+        let mut core = Core::new(spool, open, self.rules.clone(), hands);
         tracing::info!(studies = core.unfinished(), "went on with the unfinished studies");
         let mut actions = core.tick(Duration::ZERO);
         loop {
@@ -138,12 +150,15 @@ impl Keeper {
                 self.scene.touch();
             }
             actions.into_iter().for_each(|action| self.act(action, now));
+            self.scene.notices(Topic::Destinations, core.queues.notices());
             let redraw = self.scene.refresh(now, core.views(), core.short_of_space());
             let next = core.due().saturating_sub(started.elapsed()).min(redraw);
             actions = match messages.recv_timeout(next) {
                 Ok(Message::Stop) | Err(RecvTimeoutError::Disconnected) => {
                     let last = core.stop(started.elapsed());
-                    return last.into_iter().for_each(|action| self.act(action, now));
+                    last.into_iter().for_each(|action| self.act(action, now));
+                    self.couriers.stop();
+                    return;
                 }
                 Ok(Message::Refused(refusal)) => {
                     self.refused(refusal, now);
@@ -167,6 +182,8 @@ impl Keeper {
         match action {
             Action::Survey { study, instances } => self.survey(study, instances),
             Action::Analyze { study } => self.analyze(study),
+            Action::Identify { study } => self.identify(study),
+            Action::Deliver(errand) => self.couriers.send(errand),
             // Nobody needs to listen.
             Action::Tell(event) => drop(self.events.send(event)),
             Action::Show(page) => self.scene.show(&page, now),
@@ -212,6 +229,15 @@ impl Keeper {
                 whose,
             };
             report(inbox, analyzed).await;
+        });
+    }
+
+    fn identify(&self, study: Uid) {
+        let (analyst, inbox) = (Arc::clone(&self.analyst), self.inbox.clone());
+        let folder = self.spool.folder(&study);
+        self.runtime.spawn(async move {
+            let whose = analyst.identify(&folder).await.map(Box::new);
+            report(inbox, Message::Identified { study, whose }).await;
         });
     }
 

@@ -13,6 +13,7 @@ use models::findings::{Fault, Findings, Outcome, Reason};
 use models::mr::Evidence;
 
 use super::core::{Action, Core, Hands, Rules};
+use super::life::archives;
 use super::{Arrival, Message};
 use crate::analysis::Answer;
 use crate::appliance::{Absent, Appliance, Event, Parts};
@@ -20,26 +21,33 @@ use crate::dicom::Uid;
 use crate::dicom::dataset::Counts;
 use crate::disk::simulated::{Faults, SimulatedDisk};
 use crate::disk::{Disk, RealDisk};
+use crate::outbox::Visit;
+use crate::outbox::destination::Terms;
 use crate::spool::{Spool, SpoolLimits};
+use crate::station::audit::{AuditEvent, Deleted};
 use crate::station::config::Config;
+use crate::station::device::Transactions;
 use crate::study::open::OpenStudies;
 use crate::study::record::{Records, State, fingerprint};
 use crate::study::retention::Retention;
 use crate::study::{Stage, Waits};
 
 const DAY: Duration = Duration::from_secs(86_400);
-const RULES: Rules = Rules {
-    waits: Waits {
-        quiet: Duration::from_secs(30),
-        patience: Duration::from_secs(300),
-    },
-    retention: Retention {
-        age: Duration::from_secs(30 * 86_400),
-        keep_free_bytes: 0,
-        warn_free_bytes: 1 << 30,
-    },
-    delivers: false,
-};
+
+fn rules() -> Rules {
+    Rules {
+        waits: Waits {
+            quiet: Duration::from_secs(30),
+            patience: Duration::from_secs(300),
+        },
+        retention: Retention {
+            age: Duration::from_secs(30 * 86_400),
+            keep_free_bytes: 0,
+            warn_free_bytes: 1 << 30,
+        },
+        destinations: vec![],
+    }
+}
 
 fn uid(text: &str) -> Uid {
     Uid::parse(text).unwrap()
@@ -58,6 +66,10 @@ type Removals = Arc<Mutex<Vec<(Uid, Option<String>)>>>;
 
 impl Bench {
     fn start(disk: Arc<dyn Disk>, data_dir: &Path) -> Self {
+        Self::delivering(disk, data_dir, vec![])
+    }
+
+    fn delivering(disk: Arc<dyn Disk>, data_dir: &Path, destinations: Vec<Terms>) -> Self {
         let limits = SpoolLimits {
             object_bytes: 1 << 20,
             free_bytes: 0,
@@ -68,14 +80,22 @@ impl Bench {
         let no_page = Box::new(|_: &_, _: &_| None);
         let removed = Removals::default();
         let book = Arc::clone(&removed);
-        let witness =
-            Box::new(move |study: &Uid, patient| book.lock().unwrap().push((study.clone(), patient)));
+        let witness = move |event| {
+            if let AuditEvent::StudyDeleted(Deleted { study, patient_id }) = event {
+                book.lock().unwrap().push((study, patient_id));
+            }
+        };
         let hands = Hands {
             draw: no_page,
-            compose: Box::new(|_, _, _| Ok(vec![])),
-            witness,
+            compose: Box::new(|_, _, _| Ok(archives::objects("1.2.3", "a result"))),
+            witness: Box::new(witness),
+            transactions: Transactions::of("test"),
         };
-        let core = Core::new(Arc::clone(&spool), Arc::clone(&open), RULES, hands);
+        let rules = Rules {
+            destinations,
+            ..rules()
+        };
+        let core = Core::new(Arc::clone(&spool), Arc::clone(&open), rules, hands);
         Self {
             disk,
             spool,
@@ -327,8 +347,8 @@ fn what_a_study_waits_for_is_shown_and_then_remarked_in_its_findings() {
     bench.receive(&study, counts, Duration::ZERO);
     let shown = bench.core.views().next().unwrap().waits_for;
     assert_eq!(shown.as_deref(), Some("1 of 6 series"));
-    bench.core.tick(RULES.waits.patience);
-    let told = bench.answer(&study, RULES.waits.patience);
+    bench.core.tick(rules().waits.patience);
+    let told = bench.answer(&study, rules().waits.patience);
     let remark = told.iter().find_map(|action| match action {
         Action::Tell(Event::Reported { findings, .. }) => findings.quality.first().cloned(),
         _ => None,
@@ -401,5 +421,66 @@ fn history(data_dir: &Path, studies: usize) {
             finished_at_s: Some(0),
         };
         records.keep_state(&study, &state).unwrap();
+    }
+}
+
+#[test]
+fn what_is_superseded_is_not_on_its_way_any_more() {
+    let disk = SimulatedDisk::new(Path::new("/data"));
+    let mut bench = Bench::delivering(Arc::new(disk), Path::new("/data"), archives::terms());
+    let study = uid("1.2.3");
+    bench.receive(&study, Counts::default(), Duration::ZERO);
+    bench.begin(&study, Duration::ZERO);
+    let errands: Vec<_> = bench
+        .answer(&study, Duration::ZERO)
+        .into_iter()
+        .filter_map(|action| match action {
+            Action::Deliver(errand) => Some(errand),
+            _ => None,
+        })
+        .collect();
+    assert_eq!(errands.len(), 3, "one for each destination");
+    for errand in errands {
+        bench
+            .core
+            .take(nobody_there(&study, errand.destination), Duration::ZERO);
+    }
+    let delivers = |actions: Vec<Action>| actions.iter().any(|act| matches!(act, Action::Deliver(_)));
+    let soon = Duration::from_secs(6);
+    assert!(delivers(bench.core.tick(soon)), "it is tried again");
+    bench.core.take(another_image(&study), soon);
+    for terms in archives::terms() {
+        assert!(!delivers(bench.core.take(nobody_there(&study, terms.name), soon)));
+    }
+    assert!(
+        !delivers(bench.core.tick(10 * soon)),
+        "there is nothing to say about it now"
+    );
+}
+
+/// A courier who did not get in.
+fn nobody_there(study: &Uid, destination: String) -> Message {
+    Message::Visited(Box::new(Visit {
+        study: study.clone(),
+        destination,
+        about: vec![],
+        sent: vec![],
+        commitment: None,
+        trouble: Some(Reason::new("unreachable", Fault::Peer, "away")),
+        warnings: vec![],
+    }))
+}
+
+fn another_image(study: &Uid) -> Message {
+    let series = uid(&format!("{study}.1"));
+    Message::Stored {
+        study: study.clone(),
+        arrival: Arrival {
+            association: 2,
+            sop: uid(&format!("{series}.2")),
+            series,
+            counts: Counts::default(),
+        },
+        is_new: true,
     }
 }

@@ -67,6 +67,8 @@ pub struct Patience {
     pub pdu: Duration,
     /// For the peer to take what is written.
     pub write: Duration,
+    /// For an answer of a system that we call.
+    pub answer: Duration,
 }
 
 impl Default for Patience {
@@ -78,6 +80,7 @@ impl Default for Patience {
             message: limits::DIMSE_TIMEOUT,
             pdu: limits::PDU_DEADLINE,
             write: limits::WRITE_TIMEOUT,
+            answer: limits::RESPONSE_TIMEOUT,
         }
     }
 }

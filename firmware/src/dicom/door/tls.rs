@@ -96,10 +96,11 @@ pub(super) fn shown_by(tls: &ServerConnection) -> Option<Certificate> {
 
 impl Loaded {
     fn read(files: &TlsFiles, now: SystemTime) -> Result<Self, Reason> {
-        let Identity { chain, key, own } = Identity::read(&files.certificate, &files.key)?;
+        let Identity { chain, key, own, .. } = Identity::read(&files.certificate, &files.key)?;
         let Authorities {
             roots,
             all: authorities,
+            ..
         } = Authorities::read(&files.authorities, now)?;
         let provider = Arc::new(ring::default_provider());
         let verifier = if roots.is_empty() && files.client_certificate == ClientCertificate::Optional {

@@ -1,11 +1,13 @@
 //! Events as audit messages: the XML of PS3.15 A.5.1, one message per event of A.5.3.
 
+use std::collections::BTreeMap;
 use std::io;
+use std::net::IpAddr;
 
 use quick_xml::Writer;
 use quick_xml::events::{BytesEnd, BytesStart, BytesText, Event};
 
-use super::{Alert, AuditEvent, Deleted, Transfer};
+use super::{Alert, AuditEvent, Deleted, Export, Transfer};
 
 /// A coded concept of PS3.16.
 struct Code {
@@ -93,6 +95,7 @@ impl Message<'_> {
             AuditEvent::Stopped => self.activity(&APPLICATION_STOP)?,
             AuditEvent::TransferBegins(transfer) => self.transfer(&BEGIN_TRANSFERRING, "E", transfer)?,
             AuditEvent::Transferred(transfer) => self.transfer(&INSTANCES_TRANSFERRED, "C", transfer)?,
+            AuditEvent::Exported(export) => self.export(export)?,
             AuditEvent::StudyDeleted(deleted) => self.deletion(deleted)?,
             AuditEvent::Alert(alert) => self.alert(alert)?,
         }
@@ -118,13 +121,30 @@ impl Message<'_> {
         self.participant(&from.ae_title, &from.ae_title, true, &address, &SOURCE)?;
         self.ourselves(false, &DESTINATION)?;
         self.audit_source()?;
-        let instances: Vec<_> = transfer
-            .instances
-            .iter()
-            .map(|(class, count)| (class.as_str(), *count))
-            .collect();
-        self.study(transfer.study.as_str(), &instances)?;
+        self.study(transfer.study.as_str(), &transfer.instances)?;
         self.patient(&transfer.patient_id)
+    }
+
+    fn export(&mut self, export: &Export) -> io::Result<()> {
+        let (outcome, text) = if export.complete {
+            (Outcome::Success, None)
+        } else {
+            let text = "the visit broke off; what was not acknowledged is sent again";
+            (Outcome::MinorFailure, Some(text))
+        };
+        self.identification(&INSTANCES_TRANSFERRED, "R", outcome, None, text)?;
+        self.ourselves(true, &SOURCE)?;
+        // A name (1) or an address (2).
+        let kind = if export.host.parse::<IpAddr>().is_ok() {
+            "2"
+        } else {
+            "1"
+        };
+        let (to, point) = (&export.to, (export.host.as_str(), kind));
+        self.participant_as(to, to, false, point, &DESTINATION)?;
+        self.audit_source()?;
+        self.study(export.study.as_str(), &export.instances)?;
+        self.patient(&export.patient_id)
     }
 
     fn deletion(&mut self, deleted: &Deleted) -> io::Result<()> {
@@ -132,7 +152,7 @@ impl Message<'_> {
         // Nobody asked for it but the rules that we were given.
         self.ourselves(true, &APPLICATION)?;
         self.audit_source()?;
-        self.study(deleted.study.as_str(), &[])?;
+        self.study(deleted.study.as_str(), &BTreeMap::new())?;
         // The patient must be there (A.5.3.8); an ID that is not known is empty, as in the images.
         self.patient(deleted.patient_id.as_deref().unwrap_or_default())
     }
@@ -155,7 +175,7 @@ impl Message<'_> {
         self.participant(title, title, false, &alert.address, &SOURCE)?;
         self.audit_source()?;
         // The node in question (A.5.3.11).
-        self.object(&alert.address, "4", "13", &NODE_ID, &[])
+        self.object(&alert.address, "4", "13", &NODE_ID, &BTreeMap::new())
     }
 
     fn identification(
@@ -235,13 +255,13 @@ impl Message<'_> {
     }
 
     /// Instances of each SOP class.
-    fn study(&mut self, uid: &str, instances: &[(&str, u64)]) -> io::Result<()> {
+    fn study(&mut self, uid: &str, instances: &BTreeMap<String, u64>) -> io::Result<()> {
         // A system object (2) that is a report (3): how A.5 names studies.
         self.object(uid, "2", "3", &STUDY_UID, instances)
     }
 
     fn patient(&mut self, id: &str) -> io::Result<()> {
-        self.object(id, "1", "1", &PATIENT_NUMBER, &[])
+        self.object(id, "1", "1", &PATIENT_NUMBER, &BTreeMap::new())
     }
 
     fn object(
@@ -250,7 +270,7 @@ impl Message<'_> {
         kind: &str,
         role: &str,
         id_type: &Code,
-        instances: &[(&str, u64)],
+        instances: &BTreeMap<String, u64>,
     ) -> io::Result<()> {
         self.open(
             "ParticipantObjectIdentification",

@@ -39,6 +39,8 @@ pub enum AuditEvent {
     TransferBegins(Transfer),
     /// An association with instances of a study is over (A.5.3.7).
     Transferred(Transfer),
+    /// Objects about a study were sent to a destination (A.5.3.7).
+    Exported(Export),
     /// Retention removed a study (A.5.3.8).
     StudyDeleted(Deleted),
     /// Somebody was turned away, or something is wrong with the trail itself (A.5.3.11).
@@ -58,6 +60,23 @@ pub struct Transfer {
     pub instances: BTreeMap<String, u64>,
     /// Whether the association was released, or broke off.
     pub released: bool,
+}
+
+/// Objects of ours in one visit to a destination.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Export {
+    /// The AE title of the destination, or its name where it has none.
+    pub to: String,
+    /// Its host name or address.
+    pub host: String,
+    /// About which study.
+    pub study: Uid,
+    /// (0010,0020).
+    pub patient_id: String,
+    /// How many of which SOP class it acknowledged.
+    pub instances: BTreeMap<String, u64>,
+    /// Whether the visit came to its end.
+    pub complete: bool,
 }
 
 /// A study that is gone.

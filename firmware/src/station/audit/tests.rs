@@ -1,5 +1,6 @@
 #![allow(clippy::unwrap_used)]
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::net::Ipv4Addr;
 
@@ -55,6 +56,17 @@ fn file(data_dir: &Path) -> std::path::PathBuf {
     data_dir.join("audit/000000000001.jsonl")
 }
 
+fn export() -> Export {
+    Export {
+        to: "PACS".to_owned(),
+        host: "pacs.example.org".to_owned(),
+        study: Uid::parse("1.2.3").unwrap(),
+        patient_id: "P-1".to_owned(),
+        instances: BTreeMap::from([("1.2.840.10008.5.1.4.1.1.88.34".to_owned(), 1)]),
+        complete: true,
+    }
+}
+
 #[test]
 fn messages_are_those_of_the_standard() {
     let now = "2026-11-22T10:00:00Z";
@@ -68,6 +80,7 @@ fn messages_are_those_of_the_standard() {
                 ..transfer()
             }),
         ),
+        ("exported", AuditEvent::Exported(export())),
         (
             "deleted",
             AuditEvent::StudyDeleted(Deleted {

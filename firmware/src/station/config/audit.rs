@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::Config;
 use crate::station::audit::syslog::{Address, Server};
+use crate::tls::ClientFiles;
 
 /// `[audit]`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -44,8 +45,10 @@ impl Config {
     pub fn syslog(&self) -> Option<Server> {
         self.audit.as_ref().map(|audit| Server {
             address: audit.syslog.clone(),
-            authorities: audit.authorities.clone(),
-            own: audit.certificate.clone().zip(audit.key.clone()),
+            tls: ClientFiles {
+                authorities: audit.authorities.clone(),
+                own: audit.certificate.clone().zip(audit.key.clone()),
+            },
         })
     }
 }
@@ -65,10 +68,10 @@ mod tests {
         assert_eq!(parse("").syslog(), None);
         let config = parse(AUDIT);
         let server = config.syslog().unwrap();
-        assert_eq!((server.address.port, server.own), (6514, None));
+        assert_eq!((server.address.port, server.tls.own), (6514, None));
         assert_eq!(parse(&config.to_toml().unwrap()), config);
         let config = parse(&format!("{AUDIT}certificate = \"c\"\nkey = \"k\""));
-        assert_eq!(config.syslog().unwrap().own, Some(("c".into(), "k".into())));
+        assert_eq!(config.syslog().unwrap().tls.own, Some(("c".into(), "k".into())));
         assert_eq!(parse(&config.to_toml().unwrap()), config);
     }
 

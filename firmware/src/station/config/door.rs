@@ -157,7 +157,7 @@ impl Config {
             callers: if self.station.open {
                 Callers::Everybody
             } else {
-                Callers::Listed(self.peer.iter().map(caller).collect())
+                Callers::Listed(self.peer.iter().map(caller).chain(self.reporters()).collect())
             },
         }
     }

@@ -35,10 +35,15 @@ const UNCOMPRESSED: [&str; 4] = [
     "1.2.840.10008.1.2.1.99",
 ];
 
-/// Whether pixel data in this transfer syntax are read; else why not.
-pub(super) fn readable(syntax: &str) -> Result<(), Reason> {
+/// Whether pixel data in this transfer syntax are read.
+pub fn reads(syntax: &str) -> bool {
     let known = [&UNCOMPRESSED[..], &[RLE], &JPEG, &JPEG_LS, &JPEG_2000];
-    if known.iter().any(|list| list.contains(&syntax)) {
+    known.iter().any(|list| list.contains(&syntax))
+}
+
+/// The same, with why not.
+pub(super) fn readable(syntax: &str) -> Result<(), Reason> {
+    if reads(syntax) {
         return Ok(());
     }
     let name = TransferSyntaxRegistry

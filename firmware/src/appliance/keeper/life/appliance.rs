@@ -11,17 +11,20 @@ use rand::RngExt as _;
 
 use super::hospital::{Image, Visit};
 use super::world::{Deed, Ended, World};
-use super::{CUT_EVERY, CUT_OPERATIONS, DATA_DIR, Instances, LIMITS, NAME_BYTES, ROOM, RULES};
+use super::{
+    CUT_EVERY, CUT_OPERATIONS, DATA_DIR, Instances, LIMITS, NAME_BYTES, RETENTION, ROOM, WAITS, archives,
+};
 use crate::analysis::Answer;
 use crate::appliance::Event;
 use crate::appliance::intake::Inbox;
 use crate::appliance::keeper::Message;
-use crate::appliance::keeper::core::{Action, Core, Hands};
+use crate::appliance::keeper::core::{Action, Core, Hands, Rules};
 use crate::dicom::Uid;
 use crate::dicom::scp::Intake as _;
 use crate::disk::simulated::{Faults, SimulatedDisk};
 use crate::limits::INBOX_MESSAGES;
 use crate::spool::{Spool, StoreError, Stored};
+use crate::station::device::Transactions;
 use crate::study::open::OpenStudies;
 use crate::study::record::{Records, fingerprint};
 
@@ -79,6 +82,11 @@ impl World {
                     self.say_in(wait, message);
                 }
                 Action::Analyze { study } => self.analyze(study),
+                Action::Identify { study } => {
+                    let wait = self.moment(Duration::from_secs(5));
+                    self.say_in(wait, Message::Identified { study, whose: None });
+                }
+                Action::Deliver(errand) => self.deliver(errand),
                 Action::Tell(Event::Reported { study, findings, .. }) => {
                     self.tally.reported += 1;
                     self.tally.without_all += findings.quality.len() as u64;
@@ -87,6 +95,10 @@ impl World {
                 Action::Tell(Event::Failed { study, .. }) => {
                     self.tally.failed += 1;
                     self.ended(study, true);
+                }
+                Action::Tell(Event::Delivered { study }) => {
+                    self.tally.delivered += 1;
+                    self.check(self.is_delivered(&study), "what is called delivered is not there");
                 }
                 Action::Tell(Event::Removed { study }) => self.removed(&study),
                 Action::Complain(reason) => {
@@ -97,7 +109,7 @@ impl World {
         }
     }
 
-    fn say_in(&mut self, wait: Duration, message: Message) {
+    pub(super) fn say_in(&mut self, wait: Duration, message: Message) {
         let boot = self.boot;
         self.plan_in(wait, Deed::Say { boot, message });
     }
@@ -110,7 +122,7 @@ impl World {
             3 => (Err((Fault::Us, "worker_timeout")), 600),
             4 => (Err((Fault::Data, "unreadable")), 5),
             // Fast enough for all the scanners together; else ever more studies would wait.
-            _ => (Ok(answer(&seen)), 8),
+            _ => (Ok(answer(&study, &seen)), 8),
         };
         self.seen.insert(study.clone(), seen);
         let outcome = outcome
@@ -132,6 +144,10 @@ impl World {
     fn ended(&mut self, study: Uid, failed: bool) {
         let seen = self.seen.get(&study).cloned().unwrap_or_default();
         let at = self.now;
+        let on_disk = self.running.as_ref().map(|on| on.open.records().objects(&study));
+        let listed = on_disk.and_then(Result::ok).unwrap_or_default();
+        let uids = listed.into_iter().map(|object| object.sop_instance).collect();
+        self.expected.insert(study.clone(), uids);
         if self.ended.insert(study, Ended { at, failed, seen }).is_some() {
             self.tally.reopened += 1;
         }
@@ -218,7 +234,7 @@ impl World {
             let (boot, wait) = (self.boot, self.moment(CUT_EVERY));
             self.plan_in(wait, Deed::PowerOff { boot });
         }
-        match start(&self.disk) {
+        match start(&self.disk, self.boot) {
             Some((spool, open, core)) => {
                 let (keeper, messages) = sync_channel(INBOX_MESSAGES);
                 self.running = Some(Running {
@@ -250,15 +266,25 @@ pub(super) fn folders(disk: &SimulatedDisk) -> Option<(Arc<Spool>, Arc<Records>,
     Some((spool, records, open))
 }
 
-fn start(disk: &SimulatedDisk) -> Option<(Arc<Spool>, Arc<OpenStudies>, Core)> {
+fn start(disk: &SimulatedDisk, boot: u64) -> Option<(Arc<Spool>, Arc<OpenStudies>, Core)> {
     let (spool, _, open) = folders(disk)?;
     let open = Arc::new(open);
     let hands = Hands {
         draw: Box::new(|_, _| None),
-        compose: Box::new(|_, _, _| Ok(vec![])),
-        witness: Box::new(|_, _| ()),
+        compose: Box::new(|answer, _, _| {
+            let Findings { study, reasons, .. } = &answer.findings;
+            let result = format!("{} {}", study.description, reasons.len());
+            Ok(archives::objects(&study.study_instance_uid, &result))
+        }),
+        witness: Box::new(|_| ()),
+        transactions: Transactions::of(&boot.to_string()),
     };
-    let core = Core::new(Arc::clone(&spool), Arc::clone(&open), RULES, hands);
+    let rules = Rules {
+        waits: WAITS,
+        retention: RETENTION,
+        destinations: archives::terms(),
+    };
+    let core = Core::new(Arc::clone(&spool), Arc::clone(&open), rules, hands);
     (!disk.is_off()).then_some((spool, open, core))
 }
 
@@ -269,11 +295,12 @@ fn store<'s>(spool: &'s Spool, image: &Image) -> Result<Stored<'s>, StoreError> 
 }
 
 /// Findings that say which images they are about.
-fn answer(seen: &Instances) -> Answer {
+fn answer(study: &Uid, seen: &Instances) -> Answer {
     Answer {
         findings: Findings {
             outcome: Outcome::Answered,
             study: StudyIdentity {
+                study_instance_uid: study.to_string(),
                 description: fingerprint(&seen.iter().cloned().collect()),
                 ..StudyIdentity::default()
             },

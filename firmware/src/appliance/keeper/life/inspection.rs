@@ -6,7 +6,7 @@ use models::findings::{Findings, Outcome};
 
 use super::appliance::folders;
 use super::world::{Ended, World};
-use super::{Instances, RULES};
+use super::{Instances, RETENTION};
 use crate::dicom::Uid;
 use crate::disk::Disk as _;
 use crate::disk::simulated::Faults;
@@ -28,11 +28,12 @@ impl World {
             acknowledged.is_subset(&ended.seen),
             "a study was removed whose last images nobody had analyzed",
         );
-        let least = if ended.failed {
-            RULES.retention.age
-        } else {
-            LEAST_KEPT
-        };
+        self.check(
+            self.is_delivered(study),
+            "a study was removed that a destination lacks",
+        );
+        self.expected.remove(study);
+        let least = if ended.failed { RETENTION.age } else { LEAST_KEPT };
         self.check(self.now >= ended.at + least, "a study was removed too early");
     }
 
@@ -71,6 +72,13 @@ impl World {
             self.check(about_all || strangers, "a result is not about all images");
             if about_all {
                 self.check_findings(&records, &study, &state.stage, &found);
+                let listed = records.objects(&study).unwrap_or_default();
+                let uids = listed.into_iter().map(|object| object.sop_instance).collect();
+                self.expected.insert(study.clone(), uids);
+                self.check(
+                    self.is_delivered(&study),
+                    "a settled study is not where it should be",
+                );
                 let failed = matches!(state.stage, Stage::Failed(_));
                 // The cut may have come before the world was told.
                 let at = self.ended.get(&study).map_or(Duration::ZERO, |ended| ended.at);

@@ -6,6 +6,7 @@
 //! | `world` | time, chance, and what is to happen |
 //! | `hospital` | who sends what, and when |
 //! | `appliance` | the code of the appliance in this world |
+//! | `archives` | where findings go |
 //! | `clock` | a wall clock that can be moved |
 //! | `inspection` | what must be true |
 //!
@@ -17,6 +18,7 @@
 //! jumps must be the same to the last byte on the disk.
 
 mod appliance;
+pub(super) mod archives;
 mod clock;
 mod hospital;
 mod inspection;
@@ -29,7 +31,6 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use models::findings::{Fault, Reason};
 
 use self::world::World;
-use super::Rules;
 use crate::dicom::Uid;
 use crate::spool::SpoolLimits;
 use crate::station::refusals::Refusal;
@@ -41,24 +42,22 @@ const HOUR: Duration = Duration::from_secs(3600);
 /// Each name on the simulated disk takes so many bytes of it.
 const NAME_BYTES: u64 = 4096;
 /// Names for which there is room.
-const ROOM: u64 = 9000;
+const ROOM: u64 = 16_000;
 /// The power goes so long after it came, at most. By time and not by work: a cut makes work, and so would make
 /// more cuts.
 const CUT_EVERY: Duration = Duration::from_secs(20 * 60);
 /// And then at one of so many operations of the disk.
 const CUT_OPERATIONS: u64 = 100;
 
-const RULES: Rules = Rules {
-    waits: Waits {
-        quiet: Duration::from_secs(30),
-        patience: Duration::from_secs(300),
-    },
-    retention: Retention {
-        age: Duration::from_secs(12 * 3600),
-        keep_free_bytes: 3000 * NAME_BYTES,
-        warn_free_bytes: 1500 * NAME_BYTES,
-    },
-    delivers: false,
+const WAITS: Waits = Waits {
+    quiet: Duration::from_secs(30),
+    patience: Duration::from_secs(300),
+};
+
+const RETENTION: Retention = Retention {
+    age: Duration::from_secs(12 * 3600),
+    keep_free_bytes: 3000 * NAME_BYTES,
+    warn_free_bytes: 1500 * NAME_BYTES,
 };
 
 const LIMITS: SpoolLimits = SpoolLimits {
@@ -79,6 +78,7 @@ struct Tally {
     reopened: u64,
     removed: u64,
     without_all: u64,
+    delivered: u64,
 }
 
 /// A life and what is left of it: the tally, and all that is on the disk.
@@ -101,8 +101,17 @@ fn live_through(seed: u64, studies: usize, hours: u32) {
         reopened,
         removed,
         without_all,
+        delivered,
     } = tally;
-    for often in [cuts, turned_away, failed, reopened, removed, without_all] {
+    for often in [
+        cuts,
+        turned_away,
+        failed,
+        reopened,
+        removed,
+        without_all,
+        delivered,
+    ] {
         assert!(often > 5, "too easy a life");
     }
 }
@@ -126,6 +135,20 @@ fn twenty_thousand_studies_in_three_days() {
     for seed in first..first + lives {
         live_through(seed, 20_000, 72);
     }
+}
+
+/// One destination is away from the beginning to the end; nothing else goes wrong there for ever.
+#[test]
+fn a_destination_is_away_for_three_days() {
+    let mut world = World::new(11, 300, 68, false);
+    world.plan_absence(archives::FAR, Duration::ZERO, 72 * HOUR);
+    world.live();
+    let tally = world.tally;
+    assert!(
+        tally.removed < tally.delivered,
+        "nothing goes before it is delivered: {tally:?}"
+    );
+    assert!(tally.delivered >= 300, "{tally:?}");
 }
 
 #[test]

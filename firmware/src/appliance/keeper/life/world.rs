@@ -9,6 +9,7 @@ use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::SeedableRng as _;
 
 use super::appliance::Running;
+use super::archives::{self, Archive};
 use super::hospital::{self, Visit};
 use super::{CUT_OPERATIONS, DATA_DIR, HOUR, Instances, ROOM, Tally, clock};
 use crate::appliance::keeper::Message;
@@ -34,6 +35,8 @@ pub(super) enum Deed {
     PowerOn,
     /// The machine stands still.
     Stall(Duration),
+    /// A destination goes away, or comes back.
+    Away(&'static str, bool),
     /// Other data takes room on the disk, or is gone: so many names have room.
     Room(u64),
 }
@@ -71,6 +74,10 @@ pub(super) struct World {
     /// What the analysis of a study last saw.
     pub(super) seen: BTreeMap<Uid, Instances>,
     pub(super) ended: BTreeMap<Uid, Ended>,
+    /// The systems that findings go to.
+    pub(super) archives: BTreeMap<String, Archive>,
+    /// The SOP Instance UIDs about the last result of a study.
+    pub(super) expected: BTreeMap<Uid, Vec<Uid>>,
     pub(super) tally: Tally,
 }
 
@@ -95,6 +102,8 @@ impl World {
             acknowledged: BTreeMap::new(),
             seen: BTreeMap::new(),
             ended: BTreeMap::new(),
+            archives: BTreeMap::new(),
+            expected: BTreeMap::new(),
             tally: Tally::default(),
         };
         world.plan_at(Duration::ZERO, Deed::PowerOn);
@@ -104,6 +113,10 @@ impl World {
         for _ in 0..hours.div_ceil(12) {
             let (at, time) = (world.moment(hours * HOUR), world.moment(2 * HOUR));
             world.plan_at(at, Deed::Stall(time));
+        }
+        for _ in 0..hours.div_ceil(6) {
+            let (at, time) = (world.moment(hours * HOUR), world.moment(HOUR / 2));
+            world.plan_absence(archives::FAR, at, time);
         }
         for _ in 0..hours.div_ceil(6) {
             let at = world.moment(hours * HOUR);
@@ -173,7 +186,7 @@ impl World {
                     return self.inspect(true);
                 }
                 let since = *idle_since.get_or_insert(self.now);
-                self.check(self.now < since + HOUR, "a study waits for ever");
+                self.check(self.now < since + 4 * HOUR, "a study waits for ever");
             }
         }
     }
@@ -186,6 +199,12 @@ impl World {
             Deed::Room(names) => {
                 self.room = names;
                 self.set_free_bytes();
+            }
+            Deed::Away(name, away) => {
+                if !away {
+                    self.look_at_absence(name);
+                }
+                self.archives.entry(name.to_owned()).or_default().away = away;
             }
             Deed::Stall(time) => self.now += time,
             Deed::Call(visit) if self.running.is_none() => self.come_again(visit),

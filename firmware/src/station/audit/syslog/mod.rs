@@ -37,13 +37,13 @@ use time::macros::format_description;
 
 use self::connection::Connection;
 use self::frame::frame;
-use self::server::Credentials;
 use super::Audit;
 use super::mark::Woken;
 use super::reading::{Found, Reading, oldest};
 use super::trail;
 use crate::disk::{Disk as _, RealDisk};
 use crate::limits::{CERTIFICATE_CHECK, SYSLOG_FAREWELL, SYSLOG_RECORDS, SYSLOG_RETRY, SYSLOG_SETTLE};
+use crate::tls::ClientCredentials;
 
 pub use server::{Address, AddressError, Server};
 
@@ -53,7 +53,7 @@ pub type Tell = Box<dyn Fn(Vec<String>) + Send>;
 /// The way of the trail to its server.
 pub struct Syslog {
     server: Server,
-    credentials: Credentials,
+    credentials: ClientCredentials,
     data_dir: PathBuf,
     audit: Arc<Audit>,
     /// The last record that the server is known to have read, or that is gone.
@@ -88,7 +88,7 @@ impl Syslog {
     /// # Errors
     /// `tls` with the name of the file that cannot be used; `data_dir` when the disk failed.
     pub fn open(server: Server, data_dir: &Path, audit: Arc<Audit>, tell: Tell) -> Result<Self, Reason> {
-        let credentials = Credentials::read(&server, SystemTime::now())?;
+        let credentials = ClientCredentials::read(&server.tls, SystemTime::now())?;
         let delivered = read_delivered(data_dir, audit.mark.last()).map_err(|error| {
             let text = format!("how far the audit trail was delivered: {error}");
             Reason::new("data_dir", Fault::Hardware, text)
@@ -155,10 +155,7 @@ impl Syslog {
     /// Sends what was not delivered yet, in one connection.
     fn burst(&mut self) -> Result<(), Reason> {
         self.count_what_is_gone().map_err(unreadable)?;
-        let config = self.credentials.config.clone().ok_or_else(|| {
-            let text = "every authority in audit.authorities has expired";
-            Reason::new("syslog_certificate", Fault::Configuration, text)
-        })?;
+        let config = self.credentials.config()?;
         let mut connection = Connection::open(&self.server.address, config)?;
         let mut reading = Reading::from(&self.data_dir, self.delivered + 1);
         let mut sent = self.delivered;
@@ -256,7 +253,7 @@ impl Syslog {
 
     fn read_certificates_again(&mut self) {
         self.checked = Instant::now();
-        self.unusable = match Credentials::read(&self.server, SystemTime::now()) {
+        self.unusable = match ClientCredentials::read(&self.server.tls, SystemTime::now()) {
             Ok(credentials) => {
                 self.credentials = credentials;
                 None
@@ -267,7 +264,7 @@ impl Syslog {
                 Some(reason)
             }
         };
-        for warning in self.credentials.warnings(SystemTime::now()) {
+        for warning in self.credentials.warnings("syslog", SystemTime::now()) {
             tracing::warn!("{warning}");
         }
         self.tell();
@@ -285,7 +282,7 @@ impl Syslog {
             Way::Unknown | Way::Open => None,
         };
         let unusable = self.unusable.as_ref().map(|reason| reason.text.clone());
-        let warnings = self.credentials.warnings(SystemTime::now());
+        let warnings = self.credentials.warnings("syslog", SystemTime::now());
         let all = blocked.into_iter().chain(unusable).chain(warnings);
         (self.tell)(all.collect());
     }

@@ -1,20 +1,12 @@
 //! A syslog server: where it is, and by which certificates it and we are known.
 
 use std::fmt;
-use std::path::PathBuf;
 use std::str::FromStr;
-use std::sync::Arc;
-use std::time::SystemTime;
 
-use models::findings::{Fault, Reason};
-use rustls::ClientConfig;
-use rustls::client::Resumption;
-use rustls::crypto::ring;
 use rustls::pki_types::ServerName;
-use rustls::version::{TLS12, TLS13};
 use serde::{Deserialize, Serialize};
 
-use crate::certificate::{Authorities, Certificate, Identity, unusable, warnings};
+use crate::tls::ClientFiles;
 
 /// `HOST:PORT`; an IPv6 address in brackets.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -85,71 +77,8 @@ impl From<Address> for String {
 pub struct Server {
     /// Where it is.
     pub address: Address,
-    /// PEM files with the authorities of its certificate.
-    pub authorities: Vec<PathBuf>,
-    /// PEM files with our certificate and its key, where it wants to see one.
-    pub own: Option<(PathBuf, PathBuf)>,
-}
-
-impl Server {
-    /// Whether its files can be used.
-    ///
-    /// # Errors
-    /// `tls` with the name of the file that cannot be used, by its configuration.
-    pub fn check(&self) -> Result<(), Reason> {
-        Credentials::read(self, SystemTime::now()).map(drop)
-    }
-}
-
-/// What the files of a server hold.
-pub(super) struct Credentials {
-    /// None when every authority has expired: then no certificate of the server can hold.
-    pub(super) config: Option<Arc<ClientConfig>>,
-    own: Vec<Certificate>,
-    authorities: Vec<Certificate>,
-}
-
-impl Credentials {
-    /// Reads the files.
-    ///
-    /// # Errors
-    /// `tls` with the name of the file that cannot be used, by its configuration.
-    pub(super) fn read(server: &Server, now: SystemTime) -> Result<Self, Reason> {
-        let Authorities { roots, all } = Authorities::read(&server.authorities, now)?;
-        let identity = match &server.own {
-            Some((certificate, key)) => Some((certificate, Identity::read(certificate, key)?)),
-            None => None,
-        };
-        let ours = |error: rustls::Error| Reason::new("tls", Fault::Us, error.to_string());
-        let nobody = roots.is_empty();
-        let config = ClientConfig::builder_with_provider(Arc::new(ring::default_provider()))
-            .with_protocol_versions(&[&TLS13, &TLS12])
-            .map_err(ours)?
-            .with_root_certificates(roots);
-        let (mut config, own) = match identity {
-            None => (config.with_no_client_auth(), Vec::new()),
-            Some((path, Identity { chain, key, own })) => {
-                let config = config.with_client_auth_cert(chain, key);
-                (config.map_err(|error| unusable(path, error))?, own)
-            }
-        };
-        // Every connection looks at the certificates anew.
-        config.resumption = Resumption::disabled();
-        Ok(Self {
-            config: (!nobody).then(|| Arc::new(config)),
-            own,
-            authorities: all,
-        })
-    }
-
-    /// What people should know: certificates that end soon or have ended.
-    pub(super) fn warnings(&self, now: SystemTime) -> impl Iterator<Item = String> {
-        warnings(&self.own, "syslog certificate", now).chain(warnings(
-            &self.authorities,
-            "syslog authority",
-            now,
-        ))
-    }
+    /// By which certificates it and we are known.
+    pub tls: ClientFiles,
 }
 
 #[cfg(test)]

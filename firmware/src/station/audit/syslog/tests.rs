@@ -18,6 +18,7 @@ use super::*;
 use crate::limits::AUDIT_FILES;
 use crate::station::audit::AuditEvent;
 use crate::station::audit::trail::{Record, Trail, verify};
+use crate::tls::ClientFiles;
 
 const WAIT: Duration = Duration::from_secs(30);
 
@@ -228,8 +229,10 @@ impl Bench {
 fn server(authority: &Authority, to: SocketAddr, own: Option<(PathBuf, PathBuf)>) -> Server {
     Server {
         address: to.to_string().parse().unwrap(),
-        authorities: vec![authority.file.clone()],
-        own,
+        tls: ClientFiles {
+            authorities: vec![authority.file.clone()],
+            own,
+        },
     }
 }
 
@@ -397,19 +400,20 @@ fn a_server_is_told_apart_by_its_certificate_and_we_by_ours() {
     for (n, (config, own, expected)) in outcomes.into_iter().enumerate() {
         let receiver = Receiver::new(config);
         let server = server(&hospital, receiver.address(), own);
-        let credentials = Credentials::read(&server, SystemTime::now()).unwrap();
+        let credentials = ClientCredentials::read(&server.tls, SystemTime::now()).unwrap();
         let (sent, read) = thread::scope(|scope| {
             let read = scope.spawn(|| {
                 let mut text = Vec::new();
                 let _ = receiver.call().read_to_end(&mut text);
                 text
             });
-            let sent = Connection::open(&server.address, credentials.config.unwrap()).and_then(|mut open| {
-                open.send(b"3 abc")?;
-                thread::sleep(Duration::from_millis(200));
-                open.is_whole()?;
-                open.end()
-            });
+            let sent =
+                Connection::open(&server.address, credentials.config().unwrap()).and_then(|mut open| {
+                    open.send(b"3 abc")?;
+                    thread::sleep(Duration::from_millis(200));
+                    open.is_whole()?;
+                    open.end()
+                });
             (sent, read.join().unwrap())
         });
         match (&sent, expected) {

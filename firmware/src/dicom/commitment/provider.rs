@@ -1,7 +1,4 @@
-//! Storage commitment, push model, as provider (PS3.4 Annex J): which instances we promise to keep.
-//!
-//! N-ACTION asks, and is answered at once: the request was understood. N-EVENT-REPORT says of each
-//! instance what became of it.
+//! As provider: which instances we promise to keep.
 
 use dicom_core::value::DataSetSequence;
 use dicom_core::{DataElement, Length, PrimitiveValue, VR};
@@ -12,11 +9,12 @@ use dicom_transfer_syntax_registry::TransferSyntaxRegistry;
 use models::findings::{Fault, Reason};
 use serde::{Deserialize, Serialize};
 
-use super::Uid;
-use super::dimse::{Command, Status};
-use super::normalized::{about, read, too_much, uid};
-use super::refused::Refused;
-use super::services::Services;
+use super::{REQUEST, Reference, references, to_the_instance};
+use crate::dicom::Uid;
+use crate::dicom::dimse::{Command, Status};
+use crate::dicom::normalized::{read, too_much, uid};
+use crate::dicom::refused::Refused;
+use crate::dicom::services::Services;
 use crate::limits::MAX_REFERENCES;
 use crate::spool::Spool;
 
@@ -33,19 +31,9 @@ pub enum Commitment {
     WhileKept,
 }
 
-/// Request Storage Commitment, the one action (PS3.4 J.3.2).
-const REQUEST: u16 = 1;
-
-/// An instance that is referred to (PS3.3 10.8).
-#[derive(Debug, Clone, PartialEq, Eq)]
-struct Reference {
-    class: Uid,
-    instance: Uid,
-}
-
 /// What a peer asks us to keep.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) struct Request {
+pub(in crate::dicom) struct Request {
     transaction: Uid,
     references: Vec<Reference>,
 }
@@ -68,19 +56,15 @@ enum Failure {
 
 /// What became of a request.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) struct Report {
+pub(in crate::dicom) struct Report {
     transaction: Uid,
     committed: Vec<Reference>,
     failed: Vec<(Reference, Failure)>,
 }
 
 /// Whether the data set of a request is worth receiving.
-pub(super) fn begin(request: &Command) -> Result<(), Refused> {
-    let instance = about(request, uids::STORAGE_COMMITMENT_PUSH_MODEL)?;
-    if instance.as_str() != uids::STORAGE_COMMITMENT_PUSH_MODEL_INSTANCE {
-        let text = "storage commitment has one instance, which is another one";
-        return Err(Refused::peer(Status::NO_SUCH_SOP_INSTANCE, "sop_instance", text));
-    }
+pub(in crate::dicom) fn begin(request: &Command) -> Result<(), Refused> {
+    to_the_instance(request)?;
     if request.action_type_id != Some(REQUEST) {
         let text = "storage commitment has no such action";
         return Err(Refused::peer(Status::NO_SUCH_ACTION, "unknown_action", text));
@@ -90,7 +74,7 @@ pub(super) fn begin(request: &Command) -> Result<(), Refused> {
 
 impl Request {
     /// From the data set of the N-ACTION.
-    pub(super) fn read(data_set: &[u8], transfer_syntax: &str) -> Result<Self, Refused> {
+    pub(in crate::dicom) fn read(data_set: &[u8], transfer_syntax: &str) -> Result<Self, Refused> {
         let wrong = Status::INVALID_ARGUMENT_VALUE;
         let set = read(data_set, transfer_syntax)?;
         let transaction = uid(&set, tags::TRANSACTION_UID, "Transaction UID", wrong)?;
@@ -102,30 +86,14 @@ impl Request {
         if items.len() > MAX_REFERENCES {
             return Err(too_much("instances in one request"));
         }
-        let reference = |item| {
-            Ok(Reference {
-                class: uid(
-                    item,
-                    tags::REFERENCED_SOP_CLASS_UID,
-                    "Referenced SOP Class UID",
-                    wrong,
-                )?,
-                instance: uid(
-                    item,
-                    tags::REFERENCED_SOP_INSTANCE_UID,
-                    "Referenced SOP Instance UID",
-                    wrong,
-                )?,
-            })
-        };
         Ok(Self {
             transaction,
-            references: items.iter().map(reference).collect::<Result<_, Refused>>()?,
+            references: references(items)?,
         })
     }
 
     /// Decides about each instance by what lies in the spool now.
-    pub(super) fn judge(self, spool: &Spool, services: &Services) -> Report {
+    pub(in crate::dicom) fn judge(self, spool: &Spool, services: &Services) -> Report {
         let wanted = self.references.iter().map(|reference| &reference.instance);
         let held = spool.held(&wanted.collect()).inspect_err(|error| {
             let reason = Reason::new(
@@ -169,12 +137,12 @@ impl Request {
 
 impl Report {
     /// Instances that are committed, and all.
-    pub(super) fn counts(&self) -> (usize, usize) {
+    pub(in crate::dicom) fn counts(&self) -> (usize, usize) {
         (self.committed.len(), self.committed.len() + self.failed.len())
     }
 
     /// The N-EVENT-REPORT that tells it (PS3.4 J.3.3): event 1 when all are committed, else 2.
-    pub(super) fn command(&self, message_id: u16) -> Command {
+    pub(in crate::dicom) fn command(&self, message_id: u16) -> Command {
         Command::event_report(
             message_id,
             uids::STORAGE_COMMITMENT_PUSH_MODEL,
@@ -184,7 +152,7 @@ impl Report {
     }
 
     /// Its data set.
-    pub(super) fn data_set(&self, transfer_syntax: &str) -> Result<Vec<u8>, Reason> {
+    pub(in crate::dicom) fn data_set(&self, transfer_syntax: &str) -> Result<Vec<u8>, Reason> {
         let ours = |error: &dyn std::fmt::Display| {
             Reason::new(
                 "internal",
@@ -221,16 +189,6 @@ impl Report {
         set.write_dataset_with_ts(&mut bytes, syntax)
             .map_err(|error| ours(&error))?;
         Ok(bytes)
-    }
-}
-
-impl Reference {
-    fn item(&self) -> InMemDicomObject {
-        let uid = |tag, uid: &Uid| DataElement::new(tag, VR::UI, uid.as_str());
-        InMemDicomObject::from_element_iter([
-            uid(tags::REFERENCED_SOP_CLASS_UID, &self.class),
-            uid(tags::REFERENCED_SOP_INSTANCE_UID, &self.instance),
-        ])
     }
 }
 
