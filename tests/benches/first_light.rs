@@ -6,7 +6,8 @@
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use firmware::dicom::send::{Node, files_under, send};
+use firmware::dicom::send::{files_under, send};
+use firmware::dicom::user::Node;
 use phantom::Patient;
 use tests::station::Station;
 

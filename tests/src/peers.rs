@@ -123,18 +123,36 @@ pub fn pydicom_file(name: &str) -> PathBuf {
 pub struct Orthanc {
     process: Running,
     pub dicom_port: u16,
-    http_port: u16,
+    pub http_port: u16,
+    login: Option<String>,
 }
 
 impl Orthanc {
     /// `settings` are further members of its configuration, each followed by a comma.
     pub fn start(folder: &Path, settings: &str) -> Self {
+        let settings = format!(r#"{settings} "Plugins": [], "AuthenticationEnabled": false,"#);
+        Self::launch(folder, &settings)
+    }
+
+    /// The same with its DICOMweb plugin, and for one user only.
+    pub fn start_web(folder: &Path, (user, password): (&str, &str)) -> Self {
+        let settings = format!(
+            r#""AuthenticationEnabled": true, "RegisteredUsers": {{ {user:?}: {password:?} }},
+               "Plugins": ["/usr/share/orthanc/plugins/libOrthancDicomWeb.so"],"#
+        );
+        Self {
+            login: Some(format!("{user}:{password}")),
+            ..Self::launch(folder, &settings)
+        }
+    }
+
+    fn launch(folder: &Path, settings: &str) -> Self {
         let (dicom_port, http_port) = (free_port(), free_port());
         let configuration = folder.join("orthanc.json");
         let text = format!(
-            r#"{{ {settings} "StorageDirectory": {folder:?}, "IndexDirectory": {folder:?}, "Plugins": [],
+            r#"{{ {settings} "StorageDirectory": {folder:?}, "IndexDirectory": {folder:?},
                 "HttpPort": {http_port}, "DicomPort": {dicom_port}, "DicomAet": "ORTHANC",
-                "RemoteAccessAllowed": false, "AuthenticationEnabled": false, "SaveJobs": false }}"#
+                "RemoteAccessAllowed": false, "SaveJobs": false }}"#
         );
         fs::create_dir_all(folder).unwrap();
         fs::write(&configuration, text).unwrap();
@@ -148,6 +166,7 @@ impl Orthanc {
             process,
             dicom_port,
             http_port,
+            login: None,
         }
     }
 
@@ -160,6 +179,7 @@ impl Orthanc {
     fn rest(&self, method: &str, path: &str, body: &[&str]) -> String {
         let url = format!("http://127.0.0.1:{}{path}", self.http_port);
         let mut arguments = vec!["--silent", "--show-error", "--fail", "--request", method];
+        arguments.extend(self.login.iter().flat_map(|login| ["--user", login]));
         arguments.extend_from_slice(body);
         arguments.push(&url);
         let output = tool("curl", &arguments, &[]);
@@ -173,6 +193,15 @@ impl Orthanc {
         let answer = self.rest("POST", "/instances", &["--data-binary", &data, "-H", "Expect:"]);
         let answer: serde_json::Value = serde_json::from_str(&answer).unwrap();
         answer["ID"].as_str().unwrap().to_owned()
+    }
+
+    /// The SOP Instance UIDs of all that it has.
+    pub fn instances(&self) -> Vec<String> {
+        let all = self.rest("GET", "/instances?expand", &[]);
+        let all: Vec<serde_json::Value> = serde_json::from_str(&all).unwrap();
+        let uid =
+            |one: &serde_json::Value| one["MainDicomTags"]["SOPInstanceUID"].as_str().map(str::to_owned);
+        all.iter().filter_map(uid).collect()
     }
 
     /// Tells it where an appliance is.

@@ -5,12 +5,14 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::time::{Duration, Instant};
 
 use dicom_core::Tag;
 use dicom_dictionary_std::{tags, uids};
+use dicom_object::open_file;
 use tests::made::{ITEM, element, file, item_header};
-use tests::peers::{pydicom_file, succeeds};
-use tests::station::{Station, data_set};
+use tests::peers::{Running, free_port, pydicom_file, succeeds};
+use tests::station::{Settings, Station, data_set};
 
 /// One byte per character, without code extensions: defined term, escape sequence of its G1 set with
 /// code extensions (PS3.3 Table C.12-3), and a name's letters.
@@ -158,6 +160,89 @@ fn names_in_every_character_set_are_stored_byte_for_byte() {
         );
     }
     readable(&station);
+    assert!(station.terminate().success());
+}
+
+/// The value of an element of an Explicit VR Little Endian data set with a short header.
+fn value(data_set: &[u8], tag: Tag, vr: &[u8; 2]) -> Vec<u8> {
+    let head = [&tag.group().to_le_bytes(), &tag.element().to_le_bytes(), &vr[..]].concat();
+    let at = data_set
+        .windows(head.len())
+        .position(|window| window == head)
+        .unwrap()
+        + head.len();
+    let length = u16::from_le_bytes(data_set[at..at + 2].try_into().unwrap()) as usize;
+    data_set[at + 2..at + 2 + length].to_vec()
+}
+
+#[test]
+fn names_in_every_character_set_reach_the_archive_byte_for_byte() {
+    let folder = tempfile::tempdir().unwrap();
+    let (port, archive) = (free_port(), folder.path().join("archive"));
+    fs::create_dir(&archive).unwrap();
+    let mut storescp = Command::new("storescp");
+    storescp
+        .args(["--bit-preserving", "-od"])
+        .arg(&archive)
+        .arg(port.to_string());
+    let _storescp = Running::listening(storescp, port);
+    let settings = Settings {
+        quiet_seconds: 0.5,
+        tables: &format!("[[destination]]\nae_title = \"ARCHIVE\"\nhost = \"127.0.0.1\"\nport = {port}\n"),
+        ..Settings::default()
+    };
+    let station = Station::with(folder.path(), &settings);
+    let all = all();
+    let files: Vec<_> = all
+        .iter()
+        .enumerate()
+        .map(|(number, (set, name))| written(folder.path(), number + 1, set, name))
+        .collect();
+    let paths: Vec<_> = files.iter().map(|(path, _)| path.clone()).collect();
+    let to = station.port.to_string();
+    succeeds("storescu", &["-aec", "SIALOSCOPE", "127.0.0.1", &to], &paths);
+    let deadline = Instant::now() + Duration::from_secs(120);
+    for ((_, [study, ..]), (set, name)) in files.iter().zip(&all) {
+        let record = station.data_dir.join("studies").join(study);
+        let delivered = || {
+            let told = fs::read_to_string(record.join("delivery.json")).unwrap_or_default();
+            told.contains("stored") && !told.contains("waiting")
+        };
+        while !delivered() {
+            let log = || fs::read_to_string(&station.log).unwrap();
+            assert!(Instant::now() < deadline, "{study}: {}", log());
+            std::thread::sleep(Duration::from_millis(50));
+        }
+        for object in ["sr.dcm", "sc.dcm"] {
+            let object = record.join(object);
+            let uid = open_file(&object)
+                .unwrap()
+                .meta()
+                .media_storage_sop_instance_uid()
+                .to_owned();
+            let arrived = fs::read_dir(&archive)
+                .unwrap()
+                .map(|entry| entry.unwrap().path())
+                .find(|path| path.to_str().unwrap().ends_with(&uid))
+                .unwrap();
+            let arrived = data_set(&arrived);
+            assert_eq!(arrived, data_set(&object));
+            let set_text = String::from_utf8_lossy(set);
+            let padded = |bytes: &[u8]| [bytes, &b" "[..bytes.len() % 2]].concat();
+            assert_eq!(
+                value(&arrived, tags::PATIENT_NAME, b"PN"),
+                padded(name),
+                "{set_text}"
+            );
+            if !set.is_empty() {
+                assert_eq!(
+                    value(&arrived, tags::SPECIFIC_CHARACTER_SET, b"CS"),
+                    padded(set),
+                    "{set_text}"
+                );
+            }
+        }
+    }
     assert!(station.terminate().success());
 }
 

@@ -12,7 +12,8 @@ use std::time::{Duration, Instant};
 
 use dicom_dictionary_std::{tags, uids};
 use firmware::dicom::dimse::{self, Status};
-use firmware::dicom::send::{Node, send};
+use firmware::dicom::send::send;
+use firmware::dicom::user::Node;
 use rustix::process::Resource;
 use tests::made::Slice;
 use tests::peers::{a_good_study_arrives_whole, free_port, said, succeeds, tool};

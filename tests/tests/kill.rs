@@ -7,7 +7,8 @@ use std::path::PathBuf;
 use std::sync::mpsc::channel;
 use std::time::{Duration, Instant, SystemTime};
 
-use firmware::dicom::send::{Node, send};
+use firmware::dicom::send::send;
+use firmware::dicom::user::Node;
 use tests::station::{Station, data_set, image};
 
 const ROUNDS: usize = 10;

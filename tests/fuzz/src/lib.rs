@@ -129,6 +129,7 @@ fn door() -> Door {
 fn services() -> Services {
     Services {
         commitment: Commitment::WhileKept,
+        asks_for_commitment: true,
         ..Services::default()
     }
 }
