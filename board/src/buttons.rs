@@ -6,15 +6,16 @@ use heapless::Deque;
 /// less than 10 ms.
 pub const SETTLE_MS: u64 = 20;
 
-/// A key held this long is a long press, milliseconds.
-pub const LONG_PRESS_MS: u64 = 1500;
+/// A key held this long is a long press, milliseconds: longer than a firm press lasts, and short enough
+/// that nobody lets go in doubt.
+pub const LONG_PRESS_MS: u64 = 700;
 
 /// Events that wait to be read; more are counted as lost.
 pub const QUEUE: usize = 16;
 
 /// What a key did.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Action {
+pub enum Change {
     /// It went down.
     Press,
     /// It has been down for [`LONG_PRESS_MS`].
@@ -29,7 +30,7 @@ pub struct Event {
     /// Index of the key.
     pub key: usize,
     /// What it did.
-    pub action: Action,
+    pub change: Change,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -72,9 +73,9 @@ impl<const N: usize> Buttons<N> {
     /// back. Call it every few milliseconds.
     pub fn sample(&mut self, now_ms: u64, closed: [bool; N]) {
         for (key, closed) in closed.into_iter().enumerate() {
-            if let Some(action) = self.keys[key].sample(now_ms, closed) {
+            if let Some(change) = self.keys[key].sample(now_ms, closed) {
                 // The oldest events tell what happened first, so the newest is the one to lose.
-                if self.events.push_back(Event { key, action }).is_err() {
+                if self.events.push_back(Event { key, change }).is_err() {
                     self.lost = self.lost.saturating_add(1);
                 }
             }
@@ -93,19 +94,20 @@ impl<const N: usize> Buttons<N> {
 }
 
 impl Key {
-    fn sample(&mut self, now_ms: u64, closed: bool) -> Option<Action> {
+    fn sample(&mut self, now_ms: u64, closed: bool) -> Option<Change> {
         if closed != self.raw {
             (self.raw, self.raw_since) = (closed, now_ms);
         }
         if self.raw != self.down && now_ms.saturating_sub(self.raw_since) >= SETTLE_MS {
             self.down = self.raw;
             self.pressed_at = self.down.then_some(self.raw_since);
-            return Some(if self.down { Action::Press } else { Action::Release });
+            return Some(if self.down { Change::Press } else { Change::Release });
         }
         let pressed_at = self.pressed_at?;
-        (now_ms.saturating_sub(pressed_at) >= LONG_PRESS_MS).then(|| {
+        // A contact that opened is on its way to a release, which tells more than a long press.
+        (self.raw && now_ms.saturating_sub(pressed_at) >= LONG_PRESS_MS).then(|| {
             self.pressed_at = None;
-            Action::LongPress
+            Change::LongPress
         })
     }
 }
@@ -116,20 +118,20 @@ mod tests {
 
     use super::*;
 
-    fn played(levels: impl Fn(u64) -> bool, until_ms: u64) -> Vec<Action> {
+    fn played(levels: impl Fn(u64) -> bool, until_ms: u64) -> Vec<Change> {
         let mut buttons = Buttons::<1>::default();
         (0..until_ms)
             .flat_map(|ms| {
                 buttons.sample(ms, [levels(ms)]);
-                buttons.next_event().map(|event| event.action)
+                buttons.next_event().map(|event| event.change)
             })
             .collect()
     }
 
     #[test]
     fn a_held_key_is_pressed_long_pressed_and_released_once() {
-        let actions = played(|ms| (100..2000).contains(&ms), 3000);
-        assert_eq!(actions, [Action::Press, Action::LongPress, Action::Release]);
+        let changes = played(|ms| (100..2000).contains(&ms), 3000);
+        assert_eq!(changes, [Change::Press, Change::LongPress, Change::Release]);
     }
 
     #[test]
@@ -143,7 +145,7 @@ mod tests {
             buttons.next_event(),
             Some(Event {
                 key: 0,
-                action: Action::Press
+                change: Change::Press
             })
         );
     }
@@ -151,7 +153,7 @@ mod tests {
     proptest! {
         /// Any bouncing shorter than the settling time around one press stays one press.
         #[test]
-        fn bouncing_is_one_press(bounces in prop::collection::vec(1..SETTLE_MS, 0..12), held in 50..1000u64) {
+        fn bouncing_is_one_press(bounces in prop::collection::vec(1..SETTLE_MS, 0..12), held in 50..LONG_PRESS_MS) {
             let mut edges = vec![100];
             for bounce in &bounces {
                 edges.push(edges[edges.len() - 1] + bounce);
@@ -162,16 +164,16 @@ mod tests {
             let end = edges[edges.len() - 1] + held;
             edges.push(end);
             let closed = |ms: u64| edges.iter().filter(|&&edge| edge <= ms).count() % 2 == 1;
-            prop_assert_eq!(played(closed, end + 100), vec![Action::Press, Action::Release]);
+            prop_assert_eq!(played(closed, end + 100), vec![Change::Press, Change::Release]);
         }
 
         /// Whatever the contacts do, presses and releases take turns.
         #[test]
         fn presses_and_releases_alternate(levels in prop::collection::vec(any::<bool>(), 1..200)) {
-            let actions = played(|ms| levels[(ms / 7) as usize % levels.len()], 5000);
-            let turns: Vec<_> = actions.into_iter().filter(|a| *a != Action::LongPress).collect();
-            for (i, action) in turns.iter().enumerate() {
-                prop_assert_eq!(*action, if i % 2 == 0 { Action::Press } else { Action::Release });
+            let changes = played(|ms| levels[(ms / 7) as usize % levels.len()], 5000);
+            let turns: Vec<_> = changes.into_iter().filter(|a| *a != Change::LongPress).collect();
+            for (i, change) in turns.iter().enumerate() {
+                prop_assert_eq!(*change, if i % 2 == 0 { Change::Press } else { Change::Release });
             }
         }
     }

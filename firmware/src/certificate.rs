@@ -12,6 +12,7 @@ use time::OffsetDateTime;
 
 use crate::disk::{Disk as _, RealDisk};
 use crate::limits::{CERTIFICATE_WARNING, MAX_PEM_BYTES};
+use crate::screen::situation;
 
 /// What is known about a certificate.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -45,15 +46,36 @@ impl Certificate {
         self.not_after < seconds(now)
     }
 
+    /// As people see it.
+    pub fn shown(&self, now: SystemTime) -> situation::Certificate {
+        situation::Certificate {
+            name: self.name().to_owned(),
+            until: self.last_day(),
+            ends_soon: self.left(now) <= CERTIFICATE_WARNING.as_secs().cast_signed(),
+        }
+    }
+
+    fn name(&self) -> &str {
+        self.common_name.as_deref().unwrap_or("without a name")
+    }
+
+    fn last_day(&self) -> String {
+        OffsetDateTime::from_unix_timestamp(self.not_after)
+            .map_or_else(|_| "a day out of range".to_owned(), |end| end.date().to_string())
+    }
+
+    /// Seconds to its end.
+    fn left(&self, now: SystemTime) -> i64 {
+        self.not_after - seconds(now)
+    }
+
     /// What people should know about its end, from [`CERTIFICATE_WARNING`] ahead.
     fn warning(&self, whose: &str, now: SystemTime) -> Option<String> {
-        let left = self.not_after - seconds(now);
+        let left = self.left(now);
         if left > CERTIFICATE_WARNING.as_secs().cast_signed() {
             return None;
         }
-        let name = self.common_name.as_deref().unwrap_or("without a name");
-        let day = OffsetDateTime::from_unix_timestamp(self.not_after)
-            .map_or_else(|_| "a day out of range".to_owned(), |end| end.date().to_string());
+        let (name, day) = (self.name(), self.last_day());
         Some(match left {
             ..0 => format!("{whose} {name} expired on {day}"),
             _ => format!("{whose} {name} expires in {} days, on {day}", left / 86_400),

@@ -6,6 +6,7 @@ use clap::{Args, Parser, Subcommand};
 use firmware::command::analyze::Analyze;
 use firmware::command::demo::Demo;
 use firmware::command::inspect::Inspect;
+use firmware::command::screen::Screen;
 use firmware::dicom::user::Node;
 
 /// Parotid tumours on head-and-neck MR: research use only, not for diagnosis.
@@ -30,6 +31,8 @@ pub enum Command {
     Inspect(Inspect),
     /// Analyze one study from files.
     Analyze(Analyze),
+    /// Draw a page of the screen, for documents and support.
+    Screen(Screen),
     /// Print a report, a segmentation or a capture as text.
     Report(Report),
     /// Send DICOM files to a system.

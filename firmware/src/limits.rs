@@ -256,17 +256,34 @@ pub const WORKER_START: Duration = Duration::from_secs(60);
 /// Address space of the worker process, bytes. Its resident memory stays far below.
 pub const WORKER_MEMORY_BYTES: u64 = 1536 * 1024 * 1024;
 
-/// Longest line from the worker process, bytes. Six pictures of 256 × 256 need about 600 KB.
-pub const MAX_ANSWER_BYTES: u64 = 16 * 1024 * 1024;
+/// Longest line from the worker process, and longest file of pictures, bytes: the pictures of a study in base64
+/// ([`models::limits::MAX_PICTURE_BYTES`]), with outlines and heat.
+pub const MAX_ANSWER_BYTES: u64 = 24 * 1024 * 1024;
 
-/// How long a result stays on the screen although there is news for the status page.
-pub const RESULT_STAYS: Duration = Duration::from_secs(60);
+/// Between attempts to open a display that is missing.
+pub const DISPLAY_RETRY: Duration = Duration::from_secs(3);
 
-/// Least time between two drawings of the status page.
-pub const STATUS_REDRAW: Duration = Duration::from_secs(1);
+/// Longest findings file that is read for the screen, bytes.
+pub const MAX_FINDINGS_BYTES: u64 = 64 * 1024 * 1024;
 
-/// Studies on the status page.
-pub const STATUS_STUDIES: usize = 12;
+/// Least time between two accounts of the situation for the screen.
+pub const SITUATION_EVERY: Duration = Duration::from_millis(500);
+
+/// The same where nothing happened: ages and temperatures change.
+pub const SITUATION_IDLE: Duration = Duration::from_secs(20);
+
+/// How long the lamps say that there is a new result.
+pub const RESULT_LIGHT: Duration = Duration::from_secs(120);
+
+/// Finished studies in the list on the screen.
+pub const LISTED_STUDIES: usize = 24;
+
+/// Temperature inside the box from which on it is an alarm, °C: below the 85 °C at which the processors of the
+/// supported boards slow down.
+pub const HOT_CELSIUS: f32 = 80.0;
+
+/// No clock that is right shows an earlier year.
+pub const EARLIEST_YEAR: i32 = 2026;
 
 /// Size of a file of the audit trail at which the next one is begun, bytes.
 pub const AUDIT_FILE_BYTES: u64 = 1024 * 1024;

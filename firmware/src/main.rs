@@ -7,7 +7,6 @@ use std::path::Path;
 use std::process::ExitCode;
 use std::sync::Arc;
 
-use board::PngFile;
 use clap::Parser as _;
 use cli::{Cli, Command};
 use firmware::analysis::{self, Worker, WorkerSettings};
@@ -16,6 +15,8 @@ use firmware::command;
 use firmware::dicom::door::Tls;
 use firmware::dicom::send;
 use firmware::report::text;
+use firmware::screen::situation::{Phase, Start, Station};
+use firmware::screen::{Screen, Situation};
 use firmware::station::audit::trail;
 use firmware::station::config::{Config, DEFAULTS};
 use models::findings::{Fault, Reason};
@@ -39,6 +40,7 @@ fn main() -> ExitCode {
         Command::Inspect(what) => command::inspect::inspect(&what),
         Command::Analyze(what) => command::analyze::analyze(&what),
         Command::Run(run) => settings(run.config.as_deref()).and_then(|config| appliance(&config)),
+        Command::Screen(what) => command::screen::screen(&what),
         Command::Report(what) => text::describe(&what.file).map(|text| println!("{text}")),
         Command::Send(what) => send_files(&what),
         Command::Export(what) => settings(what.config.as_deref())
@@ -93,6 +95,7 @@ fn appliance(config: &Config) -> Result<(), Reason> {
         // Before anything else, so that a signal during the start is not lost.
         let mut terminate = signal(SignalKind::terminate()).map_err(failed)?;
         let mut interrupt = signal(SignalKind::interrupt()).map_err(failed)?;
+        let screen = screen(config)?;
         let (analyst, model): (Arc<dyn Analyst>, _) = match worker(config).await {
             Ok((worker, model)) => (Arc::new(worker), model),
             Err(reason) => (Arc::new(Absent(reason.clone())), Err(reason)),
@@ -100,8 +103,7 @@ fn appliance(config: &Config) -> Result<(), Reason> {
         if let Err(reason) = &model {
             tracing::error!(code = reason.code, "no model: {reason}");
         }
-        let display = PngFile::new(config.station.data_dir.join("screen.png"));
-        let mut appliance = Appliance::start(config, Parts::new(analyst, model, Box::new(display))).await?;
+        let mut appliance = Appliance::start(config, Parts::new(analyst, model, screen)).await?;
         let done = tokio::select! {
             _ = terminate.recv() => Ok(()),
             _ = interrupt.recv() => Ok(()),
@@ -113,6 +115,28 @@ fn appliance(config: &Config) -> Result<(), Reason> {
     // An association that does not end in time must not hold the process.
     runtime.shutdown_background();
     done
+}
+
+/// The screen, which shows the start from here on.
+fn screen(config: &Config) -> Result<Screen, Reason> {
+    let data_dir = &config.station.data_dir;
+    let screen = Screen::start(
+        config.screen_settings(),
+        config.outlet(),
+        config.inputs(),
+        data_dir,
+    )
+    .map_err(|error| Reason::new("thread", Fault::Hardware, error.to_string()))?;
+    let station = Station {
+        software_version: env!("CARGO_PKG_VERSION").to_owned(),
+        ..Station::default()
+    };
+    screen.tell(Situation {
+        phase: Phase::Starting(Start::Model),
+        station,
+        ..Situation::default()
+    });
+    Ok(screen)
 }
 
 async fn worker(

@@ -15,10 +15,12 @@ use dicom_object::open_file;
 use firmware::appliance::Event;
 use firmware::dicom::Uid;
 use firmware::disk::RealDisk;
+use firmware::station::config::Display;
 use firmware::study::Stage;
 use firmware::study::evidence::Expected;
 use firmware::study::record::{Records, State, fingerprint};
 use models::findings::{Findings, Outcome};
+use models::pictures::Pictures;
 
 const UID: &str = "1.2.3";
 const SOON: f64 = 0.3;
@@ -35,7 +37,9 @@ fn state(data_dir: &Path) -> State {
 #[tokio::test(flavor = "multi_thread")]
 async fn quiet_time_completes_a_study() {
     let folder = tempfile::tempdir().unwrap();
-    let mut station = Station::start(&config(&folder.path().join("data"), SOON)).await;
+    let mut config = config(&folder.path().join("data"), SOON);
+    config.screen.display = Display::Png;
+    let mut station = Station::start(&config).await;
     station.send(&study(folder.path(), UID, 5)).await.unwrap();
     let results = station.until_reported().await;
     assert_eq!(station.script.images_seen.load(Ordering::SeqCst), 5);
@@ -43,9 +47,12 @@ async fn quiet_time_completes_a_study() {
         serde_json::from_slice(&fs::read(results.join("findings.json")).unwrap()).unwrap();
     assert_eq!(findings.outcome, Outcome::Answered);
     assert_eq!(&fs::read(results.join("screen.png")).unwrap()[1..4], b"PNG");
+    let pictures: Pictures =
+        serde_json::from_slice(&fs::read(results.join("pictures.json")).unwrap()).unwrap();
+    assert_eq!(pictures, Pictures::default(), "what the analyst gave");
     assert_eq!(
-        fs::read(results.join("screen.png")).unwrap(),
-        fs::read(station.data_dir.join("screen.png")).unwrap()
+        &fs::read(station.data_dir.join("screen.png")).unwrap()[1..4],
+        b"PNG"
     );
     assert_eq!(state(&station.data_dir).stage, Stage::Reported);
     station.appliance.stop().await;
@@ -295,7 +302,7 @@ async fn a_data_folder_belongs_to_one_appliance() {
     let parts = firmware::appliance::Parts::new(
         station.script.clone(),
         Err(models::findings::Reason::new("none", common::OURS, "none")),
-        Box::new(board::PngFile::new(folder.path().join("x.png"))),
+        common::screen(&config(folder.path(), SOON)),
     );
     let second = firmware::appliance::Appliance::start(&config(folder.path(), SOON), parts).await;
     assert_eq!(second.err().unwrap().code, "data_dir_in_use");

@@ -303,38 +303,6 @@ pub struct Timing {
     pub milliseconds: f64,
 }
 
-/// One contrast as the result page shows it: a slice, windowed to 8 bits, with outlines.
-///
-/// Rows run to posterior and columns to the patient's left, so the picture has the radiological
-/// convention: the patient's right is on the viewer's left.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct View {
-    /// Which contrast.
-    pub contrast: Contrast,
-    /// s/mm², for diffusion.
-    pub b_value: Option<f64>,
-    /// Pixels per row.
-    pub width: usize,
-    /// Rows.
-    pub height: usize,
-    /// Edge of a pixel, millimetres.
-    pub pixel_mm: f64,
-    /// Row by row, 0 black to 255 white.
-    #[serde(with = "base64_bytes")]
-    pub pixels: Vec<u8>,
-    /// Closed outlines of the lesions in pixel coordinates `[x, y]`, each with its lesion's number.
-    pub outlines: Vec<Outline>,
-}
-
-/// A closed line around a lesion.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Outline {
-    /// [`Lesion::number`].
-    pub lesion: u32,
-    /// `[x, y]` in pixels of the view.
-    pub points: Vec<[f32; 2]>,
-}
-
 pub(crate) mod base64_bytes {
     use base64::Engine as _;
     use base64::engine::general_purpose::STANDARD;

@@ -8,6 +8,7 @@
 //! | [`package`] | the model package on disk: manifest, hashes, golden vectors |
 //! | [`run`] | tract: load, check, answer |
 //! | [`findings`] | the answer and its JSON form |
+//! | [`pictures`] | what the answer is shown on |
 //! | [`statistics`] | figures about answers, with intervals |
 //! | [`limits`] | every limit on size, count and time in this crate |
 
@@ -15,6 +16,7 @@ pub mod findings;
 pub mod limits;
 pub mod mr;
 pub mod package;
+pub mod pictures;
 pub mod recipe;
 pub mod run;
 pub mod statistics;

@@ -84,6 +84,9 @@ pub const MIN_UPTAKE_T2: f64 = -0.2;
 /// The brightest tissue gains at least this factor over the rest by contrast agent.
 pub const MIN_ENHANCEMENT: f64 = 1.2;
 
+/// Pictures of all contrasts of one study together, bytes: 32 slices of 256 × 256 in six contrasts.
+pub const MAX_PICTURE_BYTES: usize = 12 * 1024 * 1024;
+
 /// Lesions reported per study.
 pub const MAX_LESIONS: usize = 6;
 

@@ -106,6 +106,8 @@ pub struct ReaderInput {
     pub images: Array4<f32>,
     /// (slice, [x0, y0, x1, y1]) in pixels of the square; pixel `i` covers `[i, i + 1)`.
     pub boxes: Array2<f32>,
+    /// Which slices of the locator's grid they are.
+    pub slices: Vec<usize>,
 }
 
 impl Recipe {
@@ -156,6 +158,7 @@ impl Recipe {
 
         let mut images = Array4::zeros((lesion.len(), recipe.contrasts.len(), recipe.size, recipe.size));
         let mut boxes = Array2::zeros((lesion.len(), 4));
+        let slices = lesion.iter().map(|part| part.slice).collect();
         for (n, part) in lesion.iter().enumerate() {
             let square = square_around(&whole, part.slice, cx, cy, recipe);
             let image = normalised(study, &channels, &square)?;
@@ -168,7 +171,11 @@ impl Recipe {
                 boxes[[n, i]] = corner.clamp(0.0, recipe.size as f32);
             }
         }
-        Ok(ReaderInput { images, boxes })
+        Ok(ReaderInput {
+            images,
+            boxes,
+            slices,
+        })
     }
 }
 

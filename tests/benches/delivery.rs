@@ -9,11 +9,13 @@ use std::process::Command;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
-use board::PngFile;
+use board::Outlet;
+use board::display::Setting;
 use firmware::analysis::{Answer, Whose, Worker, WorkerSettings};
 use firmware::appliance::{Analyst, Answering, Appliance, Event, Parts};
 use firmware::dicom::send::{files_under, send};
 use firmware::dicom::user::Node;
+use firmware::screen::Screen;
 use firmware::station::config::Config;
 use models::findings::Reason;
 use models::mr::Contrast;
@@ -31,9 +33,13 @@ struct Timed {
 }
 
 impl Analyst for Timed {
-    fn analyze<'a>(&'a self, folder: &'a Path) -> Answering<'a, Result<Answer, Reason>> {
+    fn analyze<'a>(
+        &'a self,
+        folder: &'a Path,
+        told: &'a (dyn Fn(&str) + Send + Sync),
+    ) -> Answering<'a, Result<Answer, Reason>> {
         Box::pin(async move {
-            let answer = Worker::analyze(&self.worker, folder).await;
+            let answer = Worker::analyze(&self.worker, folder, told).await;
             *self.answered.lock().expect("nobody panics with it") = Instant::now();
             answer
         })
@@ -71,8 +77,17 @@ async fn main() {
         worker,
         answered: Mutex::new(Instant::now()),
     });
-    let display = Box::new(PngFile::new(folder.path().join("screen.png")));
-    let parts = Parts::new(Arc::clone(&analyst) as Arc<dyn Analyst>, model, display);
+    let screen = Screen::start(
+        config.screen_settings(),
+        Outlet::new(Setting::None),
+        Default::default(),
+        folder.path(),
+    );
+    let parts = Parts::new(
+        Arc::clone(&analyst) as Arc<dyn Analyst>,
+        model,
+        screen.expect("a screen"),
+    );
     let mut events = parts.events.subscribe();
     let appliance = Appliance::start(&config, parts).await.expect("an appliance");
     println!(

@@ -15,6 +15,7 @@ use std::time::Duration;
 
 use models::findings::{Fault, ModelIdentity, Reason, StudyIdentity};
 use models::mr::{Contrast, Evidence};
+use models::pictures::Pictures;
 use serde::de::DeserializeOwned;
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::process::{Child, ChildStdin, ChildStdout, Command};
@@ -22,7 +23,7 @@ use tokio::sync::Mutex;
 use tokio::time::timeout;
 
 use crate::limits::{ANALYSIS_DEADLINE, MAX_ANSWER_BYTES, WORKER_START};
-use wire::{Hello, Request};
+use wire::{Hello, Progress, Request};
 
 pub use models::run::Answer;
 pub use serve::serve;
@@ -101,13 +102,30 @@ impl Worker {
         ))
     }
 
-    /// Answers about the study in a folder.
+    /// Answers about the study in a folder; tells each step that begins, by its name in
+    /// [`models::findings::Timing::step`].
     ///
     /// # Errors
     /// `worker_start`, `worker_crashed`, `worker_timeout`: the process is gone; the next call starts
     /// a new one.
-    pub async fn analyze(&self, folder: &Path) -> Result<Answer, Reason> {
-        self.ask(&Request::Answer(folder.to_owned())).await
+    pub async fn analyze(&self, folder: &Path, told: &(dyn Fn(&str) + Sync)) -> Result<Answer, Reason> {
+        let request = Request::Answer(folder.to_owned());
+        let last = |progress: Progress| match progress {
+            Progress::Step(step) => {
+                told(&step);
+                None
+            }
+            Progress::Answer(answer) => Some(*answer),
+        };
+        self.ask_until(&request, last).await
+    }
+
+    /// The study in a folder on every slice, where it is the one that was answered about last.
+    ///
+    /// # Errors
+    /// As [`Worker::analyze`].
+    pub async fn pictures(&self, folder: &Path) -> Result<Option<Pictures>, Reason> {
+        self.ask(&Request::Pictures(folder.to_owned())).await
     }
 
     /// Whose study lies in a folder.
@@ -133,6 +151,15 @@ impl Worker {
     }
 
     async fn ask<T: DeserializeOwned>(&self, request: &Request) -> Result<T, Reason> {
+        self.ask_until(request, Some).await
+    }
+
+    /// Reads replies until `last` takes one as the last.
+    async fn ask_until<R: DeserializeOwned, T>(
+        &self,
+        request: &Request,
+        last: impl Fn(R) -> Option<T>,
+    ) -> Result<T, Reason> {
         let mut slot = self.running.lock().await;
         // Taken out while it works: whatever goes wrong below drops it, and dropping kills it.
         let mut running = match slot.take() {
@@ -146,8 +173,14 @@ impl Worker {
                 .write_all(&line)
                 .await
                 .map_err(|e| crashed(&e.to_string()))?;
-            let reply = read_line(&mut running.replies, MAX_ANSWER_BYTES).await?;
-            serde_json::from_slice(&reply).map_err(|e| crashed(&format!("its answer is no answer: {e}")))
+            loop {
+                let reply = read_line(&mut running.replies, MAX_ANSWER_BYTES).await?;
+                let reply: R = serde_json::from_slice(&reply)
+                    .map_err(|e| crashed(&format!("its answer is no answer: {e}")))?;
+                if let Some(answer) = last(reply) {
+                    return Ok::<T, Reason>(answer);
+                }
+            }
         };
         let answer = timeout(self.settings.longest, exchange).await.map_err(|_| {
             let seconds = self.settings.longest.as_secs();

@@ -1,15 +1,15 @@
 //! The worker's side.
 
 use std::io::{BufRead, Write, stdin, stdout};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use models::findings::{Fault, Reason};
 use models::mr::{self, Contrast, Evidence};
-use models::run::{Model, examine};
+use models::run::{Examination, Model, examine_in_steps};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
 use super::Whose;
-use super::wire::{Hello, Request, line};
+use super::wire::{Hello, Progress, Request, line};
 use crate::limits::WORKER_MEMORY_BYTES;
 
 /// Loads the model, greets, and answers requests until standard input closes, which it does when
@@ -29,6 +29,8 @@ pub fn serve(package: &Path, threads: usize) -> Result<(), Reason> {
     };
     let mut out = stdout().lock();
     send(&mut out, &line(&hello)?)?;
+    // The last study that was answered about, until somebody wants to see it.
+    let mut shown: Option<(PathBuf, Examination)> = None;
     for request in stdin().lock().lines() {
         let request = request.map_err(broken_pipe)?;
         let request: Request = serde_json::from_str(&request)
@@ -36,11 +38,24 @@ pub fn serve(package: &Path, threads: usize) -> Result<(), Reason> {
         let reply = match request {
             Request::Contrasts(folder) => line(&promised(&folder)),
             Request::Identify(folder) => line(&whose(&folder)),
-            Request::Answer(folder) => line(&examine(
-                model.as_ref(),
-                &mr::scan(&[folder]),
-                env!("CARGO_PKG_VERSION"),
-            )),
+            Request::Answer(folder) => {
+                // Two studies at once would need twice the memory.
+                drop(shown.take());
+                let scan = mr::scan(std::slice::from_ref(&folder));
+                let mut told = |step: &str| {
+                    // A pipe that breaks is met by the answer.
+                    let step = line(&Progress::Step(step.to_owned()));
+                    let _ = step.and_then(|step| send(&mut out, &step));
+                };
+                let version = env!("CARGO_PKG_VERSION");
+                let (answer, left) = examine_in_steps(model.as_ref(), &scan, version, &mut told);
+                shown = left.map(|left| (folder, left));
+                line(&Progress::Answer(Box::new(answer)))
+            }
+            Request::Pictures(folder) => {
+                let left = shown.take().filter(|(last, _)| *last == folder);
+                line(&left.map(|(_, left)| left.pictures(threads)))
+            }
         };
         send(&mut out, &reply?)?;
     }

@@ -22,10 +22,22 @@ pub(super) struct Hello {
 pub(super) enum Request {
     /// Which contrasts do the headers promise? The reply is a list of them.
     Contrasts(PathBuf),
-    /// What is in the study? The reply is an [`super::Answer`].
+    /// What is in the study? The replies are the steps that begin, then an [`super::Answer`].
     Answer(PathBuf),
+    /// The study that was answered about last, on every slice. The reply is [`models::pictures::Pictures`]; none
+    /// where it was another study, or its images could not be read.
+    Pictures(PathBuf),
     /// Whose study is it? The reply is [`super::Whose`].
     Identify(PathBuf),
+}
+
+/// A reply to [`Request::Answer`].
+#[derive(Debug, Serialize, Deserialize)]
+pub(super) enum Progress {
+    /// A step begins, by its name in [`models::findings::Timing::step`].
+    Step(String),
+    /// The last reply.
+    Answer(Box<super::Answer>),
 }
 
 /// A value as one line.

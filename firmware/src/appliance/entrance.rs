@@ -94,7 +94,15 @@ impl fmt::Display for Addresses {
     }
 }
 
-/// Reads the certificates again every while, and tells of those that end soon.
+impl Addresses {
+    /// For people: the plain one, and the one with TLS.
+    pub(super) fn shown(&self) -> (Option<String>, Option<String>) {
+        let text = |address: Option<SocketAddr>| address.map(|address| address.to_string());
+        (text(self.plain), text(self.tls))
+    }
+}
+
+/// Reads the certificates again every while, and tells of them, above all of those that end soon.
 pub(super) async fn watch(provider: Arc<Provider>, inbox: SyncSender<Message>) {
     let mut every = tokio::time::interval(CERTIFICATE_CHECK);
     while let Some(tls) = provider.tls() {
@@ -107,10 +115,12 @@ pub(super) async fn watch(provider: Arc<Provider>, inbox: SyncSender<Message>) {
         for notice in &notices {
             tracing::warn!("{notice}");
         }
+        let certificates = tls.own(SystemTime::now());
         let inbox = inbox.clone();
         // A keeper that is gone shows nothing.
         let _ = tokio::task::spawn_blocking(move || {
-            drop(inbox.send(Message::Notices(Topic::Certificates, notices)));
+            let _ = inbox.send(Message::Certificates(certificates));
+            let _ = inbox.send(Message::Notices(Topic::Certificates, notices));
         })
         .await;
     }

@@ -27,9 +27,9 @@ use std::sync::Arc;
 use std::sync::mpsc::{SyncSender, sync_channel};
 use std::time::Duration;
 
-use board::Display;
 use models::findings::{Fault, ModelIdentity, Reason};
 use models::mr::Contrast;
+use models::pictures::Pictures;
 use rustix::fs::FlockOperation;
 use tokio::runtime::Handle;
 use tokio::sync::{broadcast, oneshot};
@@ -41,6 +41,8 @@ use crate::dicom::scp::Provider;
 use crate::disk::{Disk, RealDisk};
 use crate::limits::{EVENT_BACKLOG, INBOX_MESSAGES};
 use crate::outbox::{Couriers, Tell};
+use crate::screen::situation::{self, Phase, Start};
+use crate::screen::{Screen, Situation};
 use crate::spool::Spool;
 use crate::station::audit::syslog::{Sending, Syslog};
 use crate::station::audit::{Audit, AuditEvent};
@@ -64,7 +66,19 @@ pub type Answering<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
 pub trait Analyst: Send + Sync + 'static {
     /// Answers about the study whose files are in a folder. An error is no statement about the
     /// study; the analysis may be tried again.
-    fn analyze<'a>(&'a self, folder: &'a Path) -> Answering<'a, Result<Answer, Reason>>;
+    /// Each step that begins is told, by its name in [`models::findings::Timing::step`].
+    fn analyze<'a>(
+        &'a self,
+        folder: &'a Path,
+        told: &'a (dyn Fn(&str) + Send + Sync),
+    ) -> Answering<'a, Result<Answer, Reason>>;
+
+    /// The study in the folder on every slice, right after it was answered about; none where only the pictures of the
+    /// answer are to be had.
+    fn pictures<'a>(&'a self, folder: &'a Path) -> Answering<'a, Option<Pictures>> {
+        let _ = folder;
+        Box::pin(std::future::ready(None))
+    }
 
     /// The contrasts that the model knows and the images in the folder lack; none when nothing can be
     /// said about that. Without that evidence a study becomes complete by its counts or by quiet time.
@@ -81,8 +95,22 @@ pub trait Analyst: Send + Sync + 'static {
 }
 
 impl Analyst for Worker {
-    fn analyze<'a>(&'a self, folder: &'a Path) -> Answering<'a, Result<Answer, Reason>> {
-        Box::pin(Worker::analyze(self, folder))
+    fn analyze<'a>(
+        &'a self,
+        folder: &'a Path,
+        told: &'a (dyn Fn(&str) + Send + Sync),
+    ) -> Answering<'a, Result<Answer, Reason>> {
+        Box::pin(Worker::analyze(self, folder, told))
+    }
+
+    fn pictures<'a>(&'a self, folder: &'a Path) -> Answering<'a, Option<Pictures>> {
+        Box::pin(async move {
+            let asked = Worker::pictures(self, folder).await;
+            asked
+                .inspect_err(|reason| tracing::warn!(code = reason.code, "{reason}"))
+                .ok()
+                .flatten()
+        })
     }
 
     fn missing_contrasts<'a>(&'a self, folder: &'a Path) -> Answering<'a, Option<Vec<Contrast>>> {
@@ -110,7 +138,11 @@ impl Analyst for Worker {
 pub struct Absent(pub Reason);
 
 impl Analyst for Absent {
-    fn analyze<'a>(&'a self, _: &'a Path) -> Answering<'a, Result<Answer, Reason>> {
+    fn analyze<'a>(
+        &'a self,
+        _: &'a Path,
+        _: &'a (dyn Fn(&str) + Send + Sync),
+    ) -> Answering<'a, Result<Answer, Reason>> {
         Box::pin(std::future::ready(Err(self.0.clone())))
     }
 }
@@ -122,7 +154,7 @@ pub struct Parts {
     /// The model that answers, or why there is none.
     pub model: Result<ModelIdentity, Reason>,
     /// Where the pages are shown.
-    pub display: Box<dyn Display + Send>,
+    pub screen: Screen,
     /// Who wants to know what happens; subscribe before the start to miss nothing.
     pub events: broadcast::Sender<Event>,
     /// How long it waits for peers; what the settings say about it goes first.
@@ -131,15 +163,11 @@ pub struct Parts {
 
 impl Parts {
     /// Parts with a channel of events of their own.
-    pub fn new(
-        analyst: Arc<dyn Analyst>,
-        model: Result<ModelIdentity, Reason>,
-        display: Box<dyn Display + Send>,
-    ) -> Self {
+    pub fn new(analyst: Arc<dyn Analyst>, model: Result<ModelIdentity, Reason>, screen: Screen) -> Self {
         Self {
             analyst,
             model,
-            display,
+            screen,
             events: broadcast::Sender::new(EVENT_BACKLOG),
             patience: Patience::default(),
         }
@@ -179,25 +207,39 @@ impl Appliance {
                 format!("the data folder {}: {error}", data_dir.display()),
             )
         };
+        let Parts {
+            analyst,
+            model,
+            screen,
+            events,
+            patience,
+        } = parts;
+        let begin = |start| {
+            let station = situation::Station {
+                software_version: env!("CARGO_PKG_VERSION").to_owned(),
+                ..situation::Station::default()
+            };
+            screen.tell(Situation {
+                phase: Phase::Starting(start),
+                station,
+                ..Situation::default()
+            });
+        };
+        begin(Start::Storage);
         std::fs::create_dir_all(data_dir).map_err(unusable)?;
         let lock = take(data_dir)?;
         let disk: Arc<dyn Disk> = Arc::new(RealDisk);
         let spool = Spool::open(Arc::clone(&disk), data_dir, config.spool_limits()).map_err(unusable)?;
         let spool = Arc::new(spool);
         let records = Records::open(Arc::clone(&disk), data_dir).map_err(unusable)?;
+        begin(Start::Studies);
         let open = OpenStudies::open(Arc::new(records), &spool).map_err(unusable)?;
         let open = Arc::new(open);
         let refusals = Refusals::open(data_dir).map_err(unusable)?;
         let device = device::open(&*disk, data_dir, &config.station.ae_title).map_err(unusable)?;
         let audit = Arc::new(Audit::open(data_dir, &config.station.ae_title).map_err(unusable)?);
         let (inbox, messages) = sync_channel(INBOX_MESSAGES);
-        let Parts {
-            analyst,
-            model,
-            display,
-            events,
-            patience,
-        } = parts;
+        begin(Start::Network);
         let door = entrance::door(config, patience)?;
         let syslog = syslog(config, &audit, inbox.clone())?;
         let (listeners, addresses) = entrance::listen(config).await?;
@@ -209,7 +251,7 @@ impl Appliance {
         let provider = Provider::new(door, config.services(), Arc::clone(&spool), Box::new(intake));
         let provider = Arc::new(provider);
         let couriers = couriers(config, patience.answer, open.records(), inbox.clone())?;
-        let scene = Scene::new(config, addresses.to_string(), model, display);
+        let scene = Scene::new(config, addresses.shown(), &device.serial_number, model, screen);
         let keeper = Keeper {
             spool,
             open,

@@ -1,99 +1,108 @@
-//! Which page is on the screen.
+//! What the screen and the lamps are told.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::PathBuf;
 use std::time::Duration;
 
-use board::{Display, Frame};
-use embedded_graphics::prelude::Size;
-use models::findings::{Findings, ModelIdentity, Reason, StudyIdentity};
+use board::leds::{Light, Signals};
+use models::findings::{ModelIdentity, Reason};
+use time::OffsetDateTime;
+use time::macros::format_description;
 
 use super::keeper::{Draw, Topic};
 use crate::dicom::Uid;
-use crate::limits::{RECENT_REFUSALS, RESULT_STAYS, STATUS_REDRAW, STATUS_STUDIES};
-use crate::screen::{self, Progress, RefusalLine, StatusView, StudyLine};
+use crate::limits::{
+    EARLIEST_YEAR, HOT_CELSIUS, LISTED_STUDIES, RECENT_REFUSALS, RESULT_LIGHT, SITUATION_EVERY,
+    SITUATION_IDLE,
+};
+use crate::screen::situation::{
+    Alarm, Certificate, Clock, Delivery, Destination, Disk, Model, Phase, Refused, Situation, State, Station,
+    Study, Verdict,
+};
+use crate::screen::{self, Opened, Screen, Settings};
 use crate::station::config::Config;
 use crate::station::refusals::Refusal;
-use crate::study::Stage;
+use crate::station::temperature;
+use crate::study::Stage as Progress;
+use crate::study::evidence::Missing;
 
-/// A study as the status page sees it.
+/// A study as the keeper knows it.
 pub(super) struct StudyView<'a> {
     pub study: &'a Uid,
-    pub stage: &'a Stage,
-    /// What has not come, in words; none while it comes.
-    pub waits_for: Option<String>,
-    /// Where its findings still have to go; none where everything is there.
-    pub delivery: Option<DeliveryView>,
-    pub identity: Option<&'a StudyIdentity>,
+    pub stage: &'a Progress,
+    pub missing: Missing,
+    /// The step of a running analysis.
+    pub step: Option<&'a str>,
+    pub delivery: Delivery,
+    pub patient_name: &'a str,
+    pub verdict: Option<Verdict>,
+    /// Raised whenever there is more to see of it.
+    pub answers: u32,
     pub images: u64,
     pub since: Duration,
 }
 
-/// A delivery that is not done.
-pub(super) struct DeliveryView {
-    /// Where it has to go, and what holds it up.
-    pub words: String,
-    /// Something holds it up.
-    pub blocked: bool,
-}
-
-/// The screen: the last result until there is news, then the status.
+/// What the screen is told that the keeper does not know.
 pub(super) struct Scene {
-    display: Box<dyn Display + Send>,
-    size: Size,
-    show_patient: bool,
+    screen: Screen,
+    signals: Option<Signals>,
+    settings: Settings,
     /// Everything that stays the same.
-    template: StatusView,
+    template: Station,
     notices: BTreeMap<Topic, Vec<String>>,
-    refusals: VecDeque<(Duration, String)>,
-    /// What is shown stays at least until then.
-    stays_until: Duration,
-    /// There is news that the page on the screen does not show.
-    touched: bool,
-    /// The page on the screen warns of the disk.
-    short_of_space: bool,
-    /// Free space below which images are refused, MiB.
+    refusals: VecDeque<(Duration, String, Reason)>,
     refused_below_mib: u64,
+    data_dir: PathBuf,
+    /// When the situation was last told.
+    told: Option<Duration>,
+    /// There is news since.
+    touched: bool,
+    /// Until then the lamps say that there is a result.
+    result_until: Duration,
 }
 
 impl Scene {
     pub(super) fn new(
         config: &Config,
-        address: String,
+        (address, tls_address): (Option<String>, Option<String>),
+        serial_number: &str,
         model: Result<ModelIdentity, Reason>,
-        display: Box<dyn Display + Send>,
+        screen: Screen,
     ) -> Self {
-        let model = model.ok();
-        let template = StatusView {
-            station: "Sialoscope".to_owned(),
+        let template = Station {
+            name: config.station.name.clone(),
             ae_title: config.station.ae_title.clone(),
-            address: Some(address),
+            address,
+            tls_address,
             may_send: config.may_send(),
-            notices: Vec::new(),
-            model: model
-                .as_ref()
-                .map(|model| format!("{} {}", model.name, model.version)),
-            trained_on: model.map(|model| model.trained_on).unwrap_or_default(),
+            model: model.ok().map(|model| Model {
+                name: format!("{} {}", model.name, model.version),
+                trained_on: model.trained_on,
+            }),
             software_version: env!("CARGO_PKG_VERSION").to_owned(),
-            warnings: Vec::new(),
-            studies: Vec::new(),
-            refusals: Vec::new(),
+            serial_number: serial_number.to_owned(),
+            ..Station::default()
         };
         Self {
-            display,
-            size: Size::new(config.screen.width, config.screen.height),
-            show_patient: config.privacy.patient_on_screen,
+            screen,
+            signals: config.signals(),
+            settings: Settings {
+                size: screen::DEFAULT_SIZE,
+                ..config.screen_settings()
+            },
             template,
             notices: BTreeMap::new(),
             refusals: VecDeque::with_capacity(RECENT_REFUSALS),
-            stays_until: Duration::ZERO,
-            touched: true,
-            short_of_space: false,
             refused_below_mib: config.limits.free_mib,
+            data_dir: config.station.data_dir.clone(),
+            told: None,
+            touched: true,
+            result_until: Duration::ZERO,
         }
     }
 
-    /// Something that the status page shows has changed.
+    /// Something that the screen shows has changed.
     pub(super) fn touch(&mut self) {
         self.touched = true;
     }
@@ -102,9 +111,14 @@ impl Scene {
     pub(super) fn notices(&mut self, topic: Topic, notices: Vec<String>) {
         if self.notices.get(&topic).is_none_or(|before| *before != notices) {
             self.notices.insert(topic, notices);
-            self.template.notices = self.notices.values().flatten().cloned().collect();
             self.touched = true;
         }
+    }
+
+    /// Our certificates.
+    pub(super) fn certificates(&mut self, certificates: Vec<Certificate>) {
+        self.template.certificates = certificates;
+        self.touched = true;
     }
 
     /// Something was turned away.
@@ -114,152 +128,168 @@ impl Scene {
         }
         let peer = refusal.ae_title.as_ref().unwrap_or(&refusal.peer);
         self.refusals
-            .push_front((now, format!("{peer}: {}", refusal.reason)));
+            .push_front((now, peer.clone(), refusal.reason.clone()));
         self.touched = true;
     }
 
-    /// How the page about a result is drawn.
+    /// How the page about a result is drawn for the PACS.
     pub(super) fn drawing(&self) -> Draw {
-        let (size, show_patient) = (self.size, self.show_patient);
-        Box::new(move |findings, views| {
-            if show_patient {
-                return drawn(|| screen::result_page(findings, views, size));
-            }
-            let identity = StudyIdentity {
-                study_instance_uid: findings.study.study_instance_uid.clone(),
-                ..StudyIdentity::default()
+        let settings = self.settings.clone();
+        Box::new(move |findings, pictures| {
+            let opened = Opened {
+                findings: findings.clone(),
+                pictures: pictures.clone(),
             };
-            let hidden = Findings {
-                study: identity,
-                ..findings.clone()
-            };
-            drawn(|| screen::result_page(&hidden, views, size))
+            let page = catch_unwind(AssertUnwindSafe(|| screen::capture(&opened, &settings)));
+            page.inspect_err(|_| tracing::error!("a page could not be drawn"))
+                .ok()
         })
     }
 
-    /// Shows the page about a result until there is news.
-    pub(super) fn show(&mut self, page: &Frame, now: Duration) {
-        self.present(page);
-        self.stays_until = now + RESULT_STAYS;
-        self.touched = false;
+    /// A study has a result.
+    pub(super) fn answered(&mut self, now: Duration) {
+        self.result_until = now + RESULT_LIGHT;
+        self.touched = true;
     }
 
-    /// Draws the status page when it is its turn. Gives how long until it wants to be asked again.
+    /// The box ends what is under way, or is done with it.
+    pub(super) fn stops(&mut self, phase: Phase) {
+        self.screen.tell(Situation {
+            phase,
+            station: self.template.clone(),
+            ..Situation::default()
+        });
+    }
+
+    /// Tells the screen when it is time for that. Gives how long until it wants to be asked again.
     pub(super) fn refresh<'a>(
         &mut self,
         now: Duration,
         studies: impl Iterator<Item = StudyView<'a>>,
-        short_of_space: Option<u64>,
+        destinations: impl Iterator<Item = Destination>,
+        short_of_space: bool,
     ) -> Duration {
-        if self.short_of_space != short_of_space.is_some() {
-            self.short_of_space = short_of_space.is_some();
-            self.touched = true;
-        }
-        if !self.touched {
-            return Duration::MAX;
-        }
-        if now < self.stays_until {
-            return self.stays_until - now;
-        }
-        let status = StatusView {
-            warnings: short_of_space
-                .map(|free| self.disk_warning(free))
-                .into_iter()
-                .collect(),
-            ..self.status(now, studies)
+        let pause = if self.touched {
+            SITUATION_EVERY
+        } else {
+            SITUATION_IDLE
         };
-        if let Some(frame) = drawn(|| screen::status_page(&status, self.size)) {
-            self.present(&frame);
+        let due = self.told.map_or(Duration::ZERO, |told| told + pause);
+        if now < due {
+            return due - now;
         }
-        self.touched = false;
-        self.stays_until = now + STATUS_REDRAW;
-        Duration::MAX
-    }
-
-    fn status<'a>(&self, now: Duration, studies: impl Iterator<Item = StudyView<'a>>) -> StatusView {
-        let mut studies: Vec<_> = studies.collect();
-        studies.sort_by_key(|study| std::cmp::Reverse(study.since));
-        studies.truncate(STATUS_STUDIES);
-        let age = |since: Duration| now.saturating_sub(since).as_secs();
-        StatusView {
-            studies: studies
-                .into_iter()
-                .map(|study| {
-                    let (progress, state) = words(&study);
-                    let images = usize::try_from(study.images).unwrap_or(usize::MAX);
-                    StudyLine {
-                        label: self.label(&study),
-                        progress,
-                        state,
-                        images,
-                        age_s: age(study.since),
-                    }
-                })
-                .collect(),
-            refusals: self
-                .refusals
-                .iter()
-                .map(|(since, text)| RefusalLine {
-                    text: text.clone(),
-                    age_s: age(*since),
-                })
-                .collect(),
+        let disk = rustix::fs::statvfs(&self.data_dir).ok().map(|space| Disk {
+            free_mib: (space.f_bavail * space.f_frsize) >> 20,
+            total_mib: (space.f_blocks * space.f_frsize) >> 20,
+            refused_below_mib: self.refused_below_mib,
+        });
+        let station = Station {
+            destinations: destinations.collect(),
+            disk,
+            temperature_c: temperature::celsius(),
+            clock: Some(clock()),
+            notices: self.notices.values().flatten().cloned().collect(),
             ..self.template.clone()
+        };
+        let alarms = [
+            (Alarm::Disk, short_of_space),
+            (
+                Alarm::Clock,
+                station.clock.as_ref().is_some_and(|clock| !clock.plausible),
+            ),
+            (
+                Alarm::Temperature,
+                station
+                    .temperature_c
+                    .is_some_and(|celsius| celsius >= HOT_CELSIUS),
+            ),
+        ];
+        let age = |since: Duration| now.saturating_sub(since).as_secs();
+        let mut studies: Vec<_> = studies
+            .map(|study| (study.since, row(&study, age(study.since))))
+            .collect();
+        studies.sort_by_key(|(since, _)| std::cmp::Reverse(*since));
+        studies.truncate(LISTED_STUDIES);
+        let refusals = self.refusals.iter().map(|(since, peer, reason)| Refused {
+            peer: peer.clone(),
+            reason: reason.clone(),
+            age_s: age(*since),
+        });
+        let situation = Situation {
+            phase: Phase::Running,
+            station,
+            studies: studies.into_iter().map(|(_, study)| study).collect(),
+            refusals: refusals.collect(),
+            alarms: alarms
+                .into_iter()
+                .filter(|(_, on)| *on)
+                .map(|(alarm, _)| alarm)
+                .collect(),
+        };
+        if let Some(signals) = &self.signals {
+            signals.set(light(&situation, now < self.result_until));
         }
+        self.screen.tell(situation);
+        self.told = Some(now);
+        self.touched = false;
+        SITUATION_IDLE
     }
+}
 
-    fn disk_warning(&self, free_bytes: u64) -> String {
-        format!(
-            "The disk is filling: {} MiB are left, below {} MiB images are refused",
-            free_bytes >> 20,
-            self.refused_below_mib
+/// What the lamps say.
+fn light(situation: &Situation, new_result: bool) -> Light {
+    let is_working = |study: &Study| {
+        matches!(
+            study.state,
+            State::Receiving(_) | State::Waiting | State::Analyzing(_)
         )
-    }
-
-    fn label(&self, study: &StudyView<'_>) -> String {
-        match study.identity {
-            Some(identity) if self.show_patient && !identity.patient_name.is_empty() => {
-                identity.patient_name.clone()
-            }
-            _ => format!("Study {}", study.study.tag()),
-        }
-    }
-
-    fn present(&mut self, frame: &Frame) {
-        if let Err(error) = self.display.present(frame) {
-            tracing::error!(%error, "the screen cannot be written");
-        }
-    }
-}
-
-/// A page, or none when drawing it failed by an error of ours, which must not end the intake.
-fn drawn(draw: impl FnOnce() -> Frame) -> Option<Frame> {
-    let page = catch_unwind(AssertUnwindSafe(draw));
-    page.inspect_err(|_| tracing::error!("a page could not be drawn"))
-        .ok()
-}
-
-fn words(study: &StudyView<'_>) -> (Progress, String) {
-    let (progress, state) = match study.stage {
-        Stage::Receiving => match study.waits_for.as_deref() {
-            Some(missing) if !missing.is_empty() => (Progress::Working, format!("waits: {missing}")),
-            _ => (Progress::Working, "receiving".to_owned()),
-        },
-        Stage::Complete => (Progress::Working, "waiting for the analysis".to_owned()),
-        Stage::Analyzing => (Progress::Working, "analyzing".to_owned()),
-        Stage::Reported => (Progress::Done, "reported".to_owned()),
-        Stage::Delivered => (Progress::Done, "reported and delivered".to_owned()),
-        Stage::Failed(reason) => (Progress::Failed, format!("no answer: {reason}")),
     };
-    match &study.delivery {
-        Some(DeliveryView { words, blocked }) => {
-            let progress = if *blocked {
-                Progress::Failed
-            } else {
-                Progress::Working
-            };
-            (progress, format!("{state}, {words}"))
-        }
-        None => (progress, state),
+    let station = &situation.station;
+    let is_deaf = station.address.is_none() && station.tls_address.is_none();
+    if !situation.alarms.is_empty() || station.model.is_none() || is_deaf {
+        Light::Fault
+    } else if situation.studies.iter().any(is_working) {
+        Light::Working
+    } else if new_result {
+        Light::Result
+    } else {
+        Light::Ready
+    }
+}
+
+fn row(study: &StudyView<'_>, age_s: u64) -> Study {
+    Study {
+        uid: study.study.to_string(),
+        tag: study.study.tag(),
+        patient_name: study.patient_name.to_owned(),
+        images: study.images,
+        expected: study.missing.images.map(|(_, of)| of),
+        series: study.missing.series,
+        state: match study.stage {
+            Progress::Receiving => State::Receiving(study.missing.contrasts.clone()),
+            Progress::Complete => State::Waiting,
+            Progress::Analyzing => State::Analyzing(study.step.map(str::to_owned)),
+            Progress::Reported | Progress::Delivered => {
+                State::Answered(study.verdict.unwrap_or(Verdict::Unread))
+            }
+            Progress::Failed(reason) => State::Failed(reason.clone()),
+        },
+        // Only what the record says was delivered is called so.
+        delivery: match study.stage {
+            Progress::Delivered => Delivery::Done,
+            _ => study.delivery.clone(),
+        },
+        answers: study.answers,
+        age_s,
+    }
+}
+
+/// Date and time in UTC, and whether they can be right.
+fn clock() -> Clock {
+    let now = OffsetDateTime::now_utc();
+    let written = now.format(format_description!("[year]-[month]-[day] [hour]:[minute] UTC"));
+    Clock {
+        time: written.unwrap_or_default(),
+        plausible: now.year() >= EARLIEST_YEAR,
     }
 }

@@ -4,14 +4,15 @@ use std::path::{Path, PathBuf};
 
 use clap::Args;
 use models::findings::{Fault, Findings, Outcome, Reason};
-use models::run::{Answer, Model, examine};
+use models::run::{Answer, Model, examine_in_steps};
 use time::OffsetDateTime;
 
 use super::inspect::scan;
 use super::table::findings_table;
 use super::{io_failure, package_folder, print};
 use crate::report::{self, Device, Kind};
-use crate::screen;
+use crate::screen::{self, Opened, Settings};
+use crate::study::record::PICTURES;
 
 /// `sialoscope analyze`.
 #[derive(Debug, Args)]
@@ -22,7 +23,7 @@ pub struct Analyze {
     /// Print findings.json instead of a table.
     #[arg(long)]
     pub json: bool,
-    /// Folder for findings.json, screen.png, sr.dcm, seg.dcm (where there are lesions) and sc.dcm.
+    /// Folder for findings.json, pictures.json, screen.png, sr.dcm, seg.dcm (where there are lesions) and sc.dcm.
     #[arg(long, value_name = "DIR")]
     pub out: Option<PathBuf>,
     /// Folder of the model package [default: the installed one, or the one of this source tree].
@@ -41,8 +42,12 @@ pub fn analyze(command: &Analyze) -> Result<(), Reason> {
     let scan = scan(&command.paths)?;
     let threads = std::thread::available_parallelism().map_or(1, usize::from);
     let model = Model::load(&package_folder(command.package.as_deref()), threads);
-    let answer = examine(model.as_ref(), &scan, env!("CARGO_PKG_VERSION"));
+    let version = env!("CARGO_PKG_VERSION");
+    let (mut answer, left) = examine_in_steps(model.as_ref(), &scan, version, &mut |_| {});
     if let Some(out) = &command.out {
+        if let Some(left) = left {
+            answer.pictures = left.pictures(threads);
+        }
         write_files(out, &answer)?;
     }
     print_findings(&answer.findings, command.json)?;
@@ -64,7 +69,13 @@ fn write_files(out: &Path, answer: &Answer) -> Result<(), Reason> {
     let failed = |e: std::io::Error| io_failure(&format!("cannot write to {}", out.display()), &e);
     std::fs::create_dir_all(out).map_err(failed)?;
     std::fs::write(out.join("findings.json"), pretty(&answer.findings)?).map_err(failed)?;
-    let page = screen::result_page(&answer.findings, &answer.views, screen::DEFAULT_SIZE);
+    let pictures = serde_json::to_vec(&answer.pictures).map_err(std::io::Error::from);
+    std::fs::write(out.join(PICTURES), pictures.map_err(failed)?).map_err(failed)?;
+    let opened = Opened {
+        findings: answer.findings.clone(),
+        pictures: answer.pictures.clone(),
+    };
+    let page = screen::capture(&opened, &Settings::default());
     std::fs::write(out.join("screen.png"), page.to_png()).map_err(failed)?;
     // Nobody's box: the command has no serial number.
     let device = Device::new("command line", "SIALOSCOPE");

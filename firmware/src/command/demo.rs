@@ -7,11 +7,13 @@ use std::io::IsTerminal;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
-use board::{Display, DisplayError, Frame};
+use board::input::{self, Sink};
+use board::{Display, DisplayError, Frame, Outlet};
 use clap::{Args, ValueEnum};
+use embedded_graphics::{prelude::Size, primitives::Rectangle};
 use models::findings::{Fault, Findings, Reason};
 use phantom::{Diagnosis, Patient, Truth};
 use tokio::sync::broadcast::Receiver;
@@ -25,6 +27,9 @@ use crate::dicom::send::{files_under, send};
 use crate::dicom::user::Node;
 use crate::limits::ANALYSIS_DEADLINE;
 use crate::report::Kind;
+#[cfg(feature = "window")]
+use crate::screen::DEFAULT_SIZE;
+use crate::screen::Screen;
 use crate::station::config::Config;
 
 /// AE title of the simulated scanner.
@@ -40,7 +45,7 @@ pub enum Sender {
 }
 
 /// `sialoscope demo`.
-#[derive(Debug, Args)]
+#[derive(Debug, Clone, Args)]
 pub struct Demo {
     /// No picture in the terminal.
     #[arg(long)]
@@ -60,6 +65,19 @@ pub struct Demo {
     /// Folder of the model package [default: the installed one, or the one of this source tree].
     #[arg(long, value_name = "DIR")]
     pub package: Option<PathBuf>,
+    /// Show the screen in a window of the desktop until it is closed.
+    #[cfg(feature = "window")]
+    #[arg(long)]
+    pub window: bool,
+}
+
+/// Where the demo's screen is seen.
+struct Showing {
+    outlet: Outlet,
+    /// Takes what people do there, once there is a screen.
+    sink: Arc<OnceLock<Sink>>,
+    /// Whether somebody is still looking.
+    is_open: Box<dyn Fn() -> bool + Send>,
 }
 
 /// What the demo ended with.
@@ -78,6 +96,10 @@ pub struct Shown {
 /// # Errors
 /// The disk, the sender, the worker or the model failed; an honest "cannot answer" is no failure.
 pub fn demo(demo: &Demo) -> Result<(), Reason> {
+    #[cfg(feature = "window")]
+    if demo.window {
+        return in_a_window(demo);
+    }
     let (shown, frame) = play(demo, &mut |line| eprintln!("{line}"))?;
     if !demo.headless {
         let out = std::io::stdout();
@@ -100,6 +122,41 @@ pub fn demo(demo: &Demo) -> Result<(), Reason> {
 /// # Errors
 /// As [`demo`].
 pub fn play(demo: &Demo, tell: &mut dyn FnMut(&str)) -> Result<(Shown, Option<Frame>), Reason> {
+    let page = LastPage::default();
+    let display = page.clone();
+    let showing = Showing {
+        outlet: Outlet::with_opener(move || Ok(Box::new(display.clone()))),
+        sink: Arc::default(),
+        is_open: Box::new(|| false),
+    };
+    let shown = play_on(demo, tell, showing)?;
+    Ok((shown, page.take()))
+}
+
+/// The same in a window, until that is closed.
+#[cfg(feature = "window")]
+fn in_a_window(demo: &Demo) -> Result<(), Reason> {
+    let sink: Arc<OnceLock<Sink>> = Arc::default();
+    let (slot, demo) = (Arc::clone(&sink), demo.clone());
+    let forward: Sink = Arc::new(move |action| {
+        if let Some(sink) = slot.get() {
+            sink(action);
+        }
+    });
+    let work = move |window: board::display::window::Window| {
+        let display = window.clone();
+        let showing = Showing {
+            outlet: Outlet::with_opener(move || Ok(Box::new(display.clone()))),
+            sink,
+            is_open: Box::new(move || !window.is_closed()),
+        };
+        play_on(&demo, &mut |line| eprintln!("{line}"), showing).map(drop)
+    };
+    board::display::window::run(DEFAULT_SIZE, "Sialoscope", forward, work)
+        .map_err(|error| Reason::new("window", Fault::Hardware, error.to_string()))?
+}
+
+fn play_on(demo: &Demo, tell: &mut dyn FnMut(&str), showing: Showing) -> Result<Shown, Reason> {
     let folder = tempfile::Builder::new()
         .prefix("sialoscope-demo-")
         .tempdir()
@@ -111,7 +168,12 @@ pub fn play(demo: &Demo, tell: &mut dyn FnMut(&str)) -> Result<(Shown, Option<Fr
     tell(&format!("scanner    {} images", written.files));
 
     let runtime = tokio::runtime::Runtime::new().map_err(|e| io_failure("no threads", &e))?;
-    let page = LastPage::default();
+    let Showing {
+        outlet,
+        sink,
+        is_open,
+    } = showing;
+    let config = settings_below(folder.path());
     let (findings, results, latency) = runtime.block_on(async {
         let settings = WorkerSettings::new(&package_folder(demo.package.as_deref()))
             .map_err(|e| io_failure("the worker", &e))?;
@@ -121,14 +183,20 @@ pub fn play(demo: &Demo, tell: &mut dyn FnMut(&str)) -> Result<(Shown, Option<Fr
             "appliance  model {} {}, trained on {}",
             model.name, model.version, model.trained_on
         ));
-        let parts = Parts::new(Arc::new(worker), Ok(model), Box::new(page.clone()));
+        let screen = screen(&config, outlet)?;
+        // There is one screen only.
+        let _ = sink.set(screen.sink());
+        let parts = Parts::new(Arc::new(worker), Ok(model), screen);
         let mut events = parts.events.subscribe();
-        let appliance = Appliance::start(&settings_below(folder.path()), parts).await?;
+        let appliance = Appliance::start(&config, parts).await?;
         tell(&format!("appliance  listening on {}", appliance.address()));
         let sent = send_study(demo.with, written.dicom.clone(), appliance.address()).await?;
         tell("scanner    all images acknowledged");
         let outcome = follow(&mut events, tell).await;
         let latency = sent.elapsed();
+        while is_open() {
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
         appliance.stop().await;
         outcome.map(|(findings, results)| (findings, results, latency))
     })?;
@@ -144,7 +212,18 @@ pub fn play(demo: &Demo, tell: &mut dyn FnMut(&str)) -> Result<(Shown, Option<Fr
         truth: written.truth,
         latency,
     };
-    Ok((shown, page.take()))
+    Ok(shown)
+}
+
+/// The screen on a display of ours.
+fn screen(config: &Config, outlet: Outlet) -> Result<Screen, Reason> {
+    Screen::start(
+        config.screen_settings(),
+        outlet,
+        input::Settings::default(),
+        &config.station.data_dir,
+    )
+    .map_err(|e| io_failure("no thread", &e))
 }
 
 /// Loopback, a free port, everything below a temporary folder.
@@ -303,7 +382,11 @@ impl LastPage {
 }
 
 impl Display for LastPage {
-    fn present(&mut self, frame: &Frame) -> Result<(), DisplayError> {
+    fn size(&self) -> Option<Size> {
+        None
+    }
+
+    fn present(&mut self, frame: &Frame, _: &[Rectangle]) -> Result<(), DisplayError> {
         *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(frame.clone());
         Ok(())
     }

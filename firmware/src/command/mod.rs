@@ -6,6 +6,7 @@ pub mod analyze;
 pub mod demo;
 pub mod export;
 pub mod inspect;
+pub mod screen;
 mod table;
 
 use std::path::{Path, PathBuf};

@@ -130,6 +130,17 @@ impl Queue {
         self.trouble.is_some()
     }
 
+    /// Studies that wait.
+    pub fn waiting(&self) -> usize {
+        self.waiting.len()
+    }
+
+    /// Why it takes nothing, or not something of a study.
+    pub fn trouble(&self) -> Option<&Reason> {
+        let refused = || self.waiting.values().find_map(|turn| turn.refused.as_ref());
+        self.trouble.as_ref().or_else(refused)
+    }
+
     /// What people should know, in whole sentences.
     pub fn notices(&self, name: &str) -> impl Iterator<Item = String> {
         let results = |count: usize| {

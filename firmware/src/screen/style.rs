@@ -1,18 +1,17 @@
-//! What all pages share: the grid of 8 pixels, the type scale and the colours.
+//! What all pages share: the grid, the type scale, the colours, and how a page is laid out on which size.
 //!
-//! Text keeps a contrast of at least 7 : 1 on the ground it stands on (WCAG 2.2, level AAA). The
-//! colours that mean something come from the Okabe–Ito set or are lightened from it, so that they
-//! stay apart for colour-blind readers, and each goes with a word, a number or a shape.
+//! Text keeps a contrast of at least 7 : 1 on the ground it stands on (WCAG 2.2, level AAA). The colours that
+//! mean something come from the Okabe–Ito set or are lightened from it, so that they stay apart for colour-blind
+//! readers, and each goes with a word, a number or a shape.
 
 use embedded_graphics::{pixelcolor::Rgb888, prelude::*, primitives::Rectangle};
 
-use super::text::{self, Face};
-
-/// The grid: distances are multiples of it, or half of it inside a group.
-pub(super) const UNIT: u32 = 8;
+use super::text::Face;
 
 pub(super) const GROUND: Rgb888 = rgb(0x0B_0F_14);
 pub(super) const PANEL: Rgb888 = rgb(0x15_1B_23);
+/// A panel that is chosen.
+pub(super) const CHOSEN: Rgb888 = rgb(0x1F_2D_3D);
 pub(super) const RULE: Rgb888 = rgb(0x2E_39_46);
 pub(super) const TRACK: Rgb888 = rgb(0x26_30_3B);
 pub(super) const TEXT: Rgb888 = rgb(0xE8_ED_F2);
@@ -23,7 +22,7 @@ pub(super) const HALO: Rgb888 = rgb(0x00_00_00);
 pub(super) const AMBER: Rgb888 = rgb(0xFF_C2_47);
 /// Speaks for a malignant tumour.
 pub(super) const ORANGE: Rgb888 = rgb(0xF5_9A_3C);
-/// Speaks for a benign tumour; also work in progress.
+/// Speaks for a benign tumour; also work in progress, and what is chosen.
 pub(super) const SKY: Rgb888 = rgb(0x6C_BF_F0);
 /// Done, present.
 pub(super) const GREEN: Rgb888 = rgb(0x5F_D0_A8);
@@ -40,9 +39,21 @@ pub(super) fn lesion_color(number: u32) -> Rgb888 {
     LESIONS[(number.saturating_sub(1) as usize) % LESIONS.len()]
 }
 
-/// The type scale and the fixed heights for one size of screen.
-#[derive(Clone, Copy)]
+/// How a page is laid out.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Arrangement {
+    /// A panel of a few inches: one picture at a time, short lists.
+    Compact,
+    /// Pictures beside words.
+    Wide,
+    /// Pictures above words.
+    Tall,
+}
+
+/// The type scale and the measures for one size of screen.
+#[derive(Debug, Clone, Copy)]
 pub(super) struct Style {
+    pub(super) arrangement: Arrangement,
     pub(super) caption: Face,
     pub(super) label: Face,
     pub(super) body: Face,
@@ -50,44 +61,39 @@ pub(super) struct Style {
     pub(super) heading: Face,
     pub(super) title: Face,
     pub(super) hero: Face,
-    pub(super) header_height: u32,
-    pub(super) footer_height: u32,
-    /// One row with a bar in it.
-    pub(super) bar_row: u32,
-    pub(super) bar_height: u32,
+    /// The grid: distances are multiples of it, or half of it inside a group; pixels.
+    pub(super) unit: u32,
+    /// Least height of what can be touched.
+    pub(super) touch: u32,
+    pub(super) header: u32,
+    pub(super) footer: u32,
 }
 
 impl Style {
-    /// Large type from 960 × 560 pixels on, small type below.
     pub(super) fn for_size(size: Size) -> Self {
-        if size.width >= 960 && size.height >= 560 {
-            Self {
-                caption: text::REGULAR_10,
-                label: text::BOLD_10,
-                body: text::REGULAR_12,
-                strong: text::BOLD_12,
-                heading: text::BOLD_14,
-                title: text::BOLD_18,
-                hero: text::BOLD_24,
-                header_height: 56,
-                footer_height: 48,
-                bar_row: 24,
-                bar_height: 12,
-            }
-        } else {
-            Self {
-                caption: text::REGULAR_8,
-                label: text::BOLD_8,
-                body: text::REGULAR_10,
-                strong: text::BOLD_10,
-                heading: text::BOLD_12,
-                title: text::BOLD_14,
-                hero: text::BOLD_18,
-                header_height: 48,
-                footer_height: 40,
-                bar_row: 20,
-                bar_height: 8,
-            }
+        let (short, long) = (size.width.min(size.height), size.width.max(size.height));
+        let arrangement = match size {
+            _ if short < 400 => Arrangement::Compact,
+            _ if size.width < size.height => Arrangement::Tall,
+            _ => Arrangement::Wide,
+        };
+        // 1 on a panel of 1024 × 600 pixels.
+        let scale = (short as f32 / 600.0).min(long as f32 / 1024.0);
+        let scaled = |px: f32, least: f32| (px * scale).round().max(least);
+        let px = |px: f32, least: f32| scaled(px, least) as u16;
+        Self {
+            arrangement,
+            caption: Face::regular(px(13.0, 10.0)),
+            label: Face::bold(px(13.0, 10.0)),
+            body: Face::regular(px(16.0, 11.0)),
+            strong: Face::bold(px(16.0, 11.0)),
+            heading: Face::bold(px(18.0, 12.0)),
+            title: Face::bold(px(23.0, 14.0)),
+            hero: Face::bold(px(34.0, 18.0)),
+            unit: scaled(8.0, 4.0) as u32,
+            touch: scaled(44.0, 30.0) as u32,
+            header: scaled(60.0, 36.0) as u32,
+            footer: scaled(48.0, 32.0) as u32,
         }
     }
 }

@@ -1,48 +1,71 @@
-//! The words and digits of the pages: from codes and numbers to what a reader reads.
+//! Names, dates and numbers as a reader reads them, in any language.
 
-use models::{
-    findings::{ContrastUse, Fault, Reason, Side, Timing},
-    mr::{Confidence, Contrast},
-};
-
-pub(super) const NO_TUMOUR: &str = "No tumour found in the parotid glands";
-pub(super) const NO_TUMOUR_MEANING: &str = "The model searched both parotid glands on every slice and marked \
-     nothing. A small or unusual tumour can escape it, and it looks at no other structure of the neck. \
-     This is a research result: only the images, read by a radiologist, can exclude a tumour.";
-pub(super) const CANNOT_ANSWER: &str = "Cannot answer";
-pub(super) const CANNOT_ANSWER_MEANING: &str = "Nothing is known about a tumour here, neither that there is \
-     one nor that there is none. No probability is shown.";
+use super::situation::PatientOnScreen;
 
 /// `Family, Given (ideographic)` from a DICOM person name (PS3.5 6.2.1.2), whose component groups stand
-/// between `=` and whose components between `^`.
+/// between `=` and whose components between `^`; empty where there is no name.
 pub(super) fn patient_name(name: &str) -> String {
-    let groups: Vec<String> = name
-        .split('=')
-        .take(2)
-        .map(|group| {
-            let mut parts = group.split('^').map(str::trim);
-            let family = parts.next().unwrap_or_default();
-            // Given and middle name; prefix and suffix are titles.
-            let given: Vec<_> = parts.take(2).filter(|part| !part.is_empty()).collect();
-            match (family, given.join(" ")) {
-                (family, given) if given.is_empty() => family.to_owned(),
-                ("", given) => given,
-                // Ideographic names are written without a comma, family name first.
-                (family, given) if family.chars().any(ideographic) => format!("{family}{given}"),
-                (family, given) => format!("{family}, {given}"),
-            }
+    let groups: Vec<String> = groups(name)
+        .map(|(family, given)| match (family, given.join(" ")) {
+            (family, given) if given.is_empty() => family.to_owned(),
+            ("", given) => given,
+            // Ideographic names are written without a comma, family name first.
+            (family, given) if family.chars().any(is_ideographic) => format!("{family}{given}"),
+            (family, given) => format!("{family}, {given}"),
         })
         .filter(|group| !group.is_empty())
         .collect();
     match groups.as_slice() {
-        [] => "No patient name".to_owned(),
+        [] => String::new(),
         [only] => only.clone(),
         [alphabetic, ideographic, ..] => format!("{alphabetic} ({ideographic})"),
     }
 }
 
+/// The first letters of the name's components: `Y. A.`; of an ideographic name the first character.
+pub(super) fn initials(name: &str) -> String {
+    let initial = |part: &str| {
+        let first = part.chars().next()?;
+        Some(if is_ideographic(first) {
+            first.to_string()
+        } else {
+            format!("{first}.")
+        })
+    };
+    let Some((family, given)) = groups(name).find(|(family, given)| !family.is_empty() || !given.is_empty())
+    else {
+        return String::new();
+    };
+    if family.chars().any(is_ideographic) {
+        return initial(family)
+            .map(|first| format!("{first}○"))
+            .unwrap_or_default();
+    }
+    let all: Vec<_> = [family].into_iter().chain(given).filter_map(initial).collect();
+    all.join(" ")
+}
+
+/// A patient's name as the settings allow it; empty where nothing may be shown or nothing is known.
+pub(super) fn patient(name: &str, shown: PatientOnScreen) -> String {
+    match shown {
+        PatientOnScreen::Full => patient_name(name),
+        PatientOnScreen::Initials => initials(name),
+        PatientOnScreen::Hidden => String::new(),
+    }
+}
+
+/// Family name, and given and middle name, of the alphabetic and the ideographic group. Prefix and suffix are
+/// titles.
+fn groups(name: &str) -> impl Iterator<Item = (&str, Vec<&str>)> {
+    name.split('=').take(2).map(|group| {
+        let mut parts = group.split('^').map(str::trim);
+        let family = parts.next().unwrap_or_default();
+        (family, parts.take(2).filter(|part| !part.is_empty()).collect())
+    })
+}
+
 /// CJK ideographs and Hangul syllables.
-fn ideographic(c: char) -> bool {
+fn is_ideographic(c: char) -> bool {
     matches!(c, '\u{3400}'..='\u{9FFF}' | '\u{AC00}'..='\u{D7A3}')
 }
 
@@ -77,46 +100,7 @@ fn bounded_percent(p: f64, gap: &str) -> String {
     }
 }
 
-/// `DWI b1000`; the name alone where no b-value belongs or none is known.
-pub(super) fn contrast(contrast: Contrast, b_value: Option<f64>) -> String {
-    match (contrast, b_value) {
-        (Contrast::Dwi, Some(b)) => format!("DWI b{b:.0}"),
-        _ => contrast.name().to_owned(),
-    }
-}
-
-/// Which series a contrast comes from, and why it was taken for it.
-pub(super) fn source(used: &ContrastUse) -> String {
-    let number = used.series_number.map(|number| format!("series {number}, "));
-    let doubt = match used.confidence {
-        Confidence::High => "",
-        Confidence::Medium => " (fairly sure)",
-        Confidence::Low => " (not sure)",
-    };
-    let aligned = if used.registered.is_some() {
-        "; aligned by its content"
-    } else {
-        ""
-    };
-    format!("{}{}{doubt}{aligned}", number.unwrap_or_default(), used.reason)
-}
-
-pub(super) fn gland(side: Side) -> &'static str {
-    match side {
-        Side::Left => "Left parotid gland",
-        Side::Right => "Right parotid gland",
-    }
-}
-
-/// The heading over a task's bars.
-pub(super) fn task_title(task: &str) -> String {
-    match task {
-        "malignancy" => "Malignancy".to_owned(),
-        "subtype" => "Tumour type".to_owned(),
-        other => capitalized(other),
-    }
-}
-
+/// The first letter in upper case.
 pub(super) fn capitalized(text: &str) -> String {
     let mut chars = text.chars();
     chars
@@ -124,68 +108,9 @@ pub(super) fn capitalized(text: &str) -> String {
         .map_or_else(String::new, |first| first.to_uppercase().chain(chars).collect())
 }
 
-/// `2.1 s` for all steps together; none without timings.
-pub(super) fn total_time(timings: &[Timing]) -> Option<String> {
-    let total: f64 = timings.iter().map(|timing| timing.milliseconds).sum();
-    (!timings.is_empty()).then(|| format!("{:.1} s", total / 1000.0))
-}
-
-/// `read 0.8 s, align 0.3 s, …`
-pub(super) fn steps(timings: &[Timing]) -> String {
-    let step = |timing: &Timing| format!("{} {:.1} s", timing.step, timing.milliseconds / 1000.0);
-    timings.iter().map(step).collect::<Vec<_>>().join(", ")
-}
-
-/// Where the cause lies.
-pub(super) fn at_fault(fault: Fault) -> &'static str {
-    match fault {
-        Fault::Peer => "the sending system",
-        Fault::Data => "the images as they were sent",
-        Fault::Configuration => "the settings of this box",
-        Fault::Hardware => "the hardware of this box",
-        Fault::Us => "Sialoscope itself",
-    }
-}
-
-/// What the reader can do about a reason: by its code where the code says enough, else by whose fault.
-pub(super) fn hint(reason: &Reason) -> &'static str {
-    match (reason.code.as_str(), reason.fault) {
-        ("missing_contrast", _) => {
-            "If the contrast was acquired, send that series too; the study is then read again."
-        }
-        ("no_known_contrast", _) => "Send the MR series of the neck as original images, not as screenshots.",
-        ("several_studies", _) => "Send one study at a time.",
-        ("not_axial", _) => "Send the axial series; other planes are not read.",
-        ("not_a_head", _) => {
-            "Send a study of the head and neck; phantoms and other regions are not answered."
-        }
-        ("parotids_not_covered", _) => {
-            "Send the series of the face and neck; these slices end above the glands."
-        }
-        ("outside_validity", _) => "The model was not made for such images, so it stays silent.",
-        (
-            "truncated" | "not_dicom" | "unreadable" | "malformed" | "undecodable",
-            Fault::Data | Fault::Peer,
-        ) => "Send the study again; the copy that arrived is damaged.",
-        ("golden_vectors" | "network_failed", _) => {
-            "Call the field engineer: the installed model fails its own check."
-        }
-        (_, Fault::Data) => "Check the images at the scanner; send the series again once that is settled.",
-        (_, Fault::Peer) => "Send the study again. If it happens again, check the sending system.",
-        (_, Fault::Configuration) => "Call the field engineer: a setting needs to be corrected.",
-        (_, Fault::Hardware) => "Call the field engineer. The images are kept safe.",
-        (_, Fault::Us) => "Send the study again. If it happens again, report it; the log names the step.",
-    }
-}
-
-/// `just now`, `4 min ago`, `3 h ago`, `2 d ago`.
-pub(super) fn ago(seconds: u64) -> String {
-    match seconds {
-        0..60 => "just now".to_owned(),
-        60..3600 => format!("{} min ago", seconds / 60),
-        3600..86_400 => format!("{} h ago", seconds / 3600),
-        _ => format!("{} d ago", seconds / 86_400),
-    }
+/// GB of 10⁹ bytes, as disks are sold, from MiB.
+pub(super) fn gigabytes(mib: u64) -> String {
+    format!("{:.1}", mib as f64 * 1_048_576.0 / 1e9)
 }
 
 #[cfg(test)]
@@ -194,18 +119,24 @@ mod tests {
 
     #[test]
     fn person_names_read_as_written() {
-        for (dicom, shown) in [
-            ("Yılmaz^Ayşe", "Yılmaz, Ayşe"),
-            ("Adams^John Robert Quincy^^Rev.^B.A.", "Adams, John Robert Quincy"),
-            ("Wang^XiaoDong=王^小东", "Wang, XiaoDong (王小东)"),
-            ("=김^철수", "김철수"),
-            ("Петрова", "Петрова"),
-            ("^Given", "Given"),
-            ("", "No patient name"),
-            ("^^=", "No patient name"),
+        for (dicom, shown, short) in [
+            ("Yılmaz^Ayşe", "Yılmaz, Ayşe", "Y. A."),
+            (
+                "Adams^John Robert Quincy^^Rev.^B.A.",
+                "Adams, John Robert Quincy",
+                "A. J.",
+            ),
+            ("Wang^XiaoDong=王^小东", "Wang, XiaoDong (王小东)", "W. X."),
+            ("=김^철수", "김철수", "김○"),
+            ("Петрова", "Петрова", "П."),
+            ("^Given", "Given", "G."),
+            ("", "", ""),
+            ("^^=", "", ""),
         ] {
             assert_eq!(patient_name(dicom), shown, "{dicom}");
+            assert_eq!(initials(dicom), short, "{dicom}");
         }
+        assert_eq!(patient("Yılmaz^Ayşe", PatientOnScreen::Hidden), "");
     }
 
     #[test]
@@ -223,21 +154,5 @@ mod tests {
         assert_eq!(study_date("20240314"), "2024-03-14");
         assert_eq!(study_date("2024.03.14"), "2024.03.14");
         assert_eq!(study_date("２０２４"), "２０２４");
-    }
-
-    #[test]
-    fn ages_have_one_unit() {
-        assert_eq!(
-            [0, 59, 60, 3599, 3600, 86_399, 86_400].map(ago),
-            [
-                "just now",
-                "just now",
-                "1 min ago",
-                "59 min ago",
-                "1 h ago",
-                "23 h ago",
-                "1 d ago",
-            ]
-        );
     }
 }

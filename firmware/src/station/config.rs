@@ -3,6 +3,7 @@
 mod audit;
 mod destination;
 mod door;
+mod screen;
 
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
@@ -21,12 +22,14 @@ use crate::limits::{
     DEFAULT_QUIET_SECONDS, DEFAULT_RETENTION_DAYS, DEFAULT_WAITING, DEFAULT_WARN_FREE_MIB,
     MAX_SETTINGS_BYTES,
 };
+use crate::screen::language::Language;
 use crate::spool::SpoolLimits;
 use crate::study::{Waits, retention};
 
 pub use audit::Audit;
 pub use destination::Destination;
 pub use door::{MaySend, Peer, Tls};
+pub use screen::{Display, Privacy, Screen};
 
 /// The settings file that holds every default and says what each setting means.
 pub const DEFAULTS: &str = include_str!("defaults.toml");
@@ -69,6 +72,8 @@ pub struct Config {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Station {
+    /// What people call this box.
+    pub name: String,
     /// Our AE title.
     pub ae_title: String,
     /// Whether callers must name it.
@@ -85,15 +90,6 @@ pub struct Station {
     pub data_dir: PathBuf,
     /// Language of the screen.
     pub language: Language,
-}
-
-/// The languages of the screen.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub enum Language {
-    /// English.
-    #[default]
-    #[serde(rename = "en")]
-    English,
 }
 
 /// `[study]`.
@@ -116,24 +112,6 @@ pub struct Retention {
     pub keep_free_mib: u64,
     /// Free space below which the status page warns, MiB.
     pub warn_free_mib: u64,
-}
-
-/// `[screen]`.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-pub struct Screen {
-    /// Pixels per row.
-    pub width: u32,
-    /// Rows.
-    pub height: u32,
-}
-
-/// `[privacy]`.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-pub struct Privacy {
-    /// Whether patient name, ID and date stand on the screen.
-    pub patient_on_screen: bool,
 }
 
 /// `[limits]`.
@@ -167,6 +145,7 @@ pub struct Model {
 impl Default for Station {
     fn default() -> Self {
         Self {
+            name: "Sialoscope".to_owned(),
             ae_title: "SIALOSCOPE".to_owned(),
             require_called_ae_title: false,
             open: false,
@@ -194,23 +173,6 @@ impl Default for Retention {
             days: DEFAULT_RETENTION_DAYS,
             keep_free_mib: DEFAULT_KEEP_FREE_MIB,
             warn_free_mib: DEFAULT_WARN_FREE_MIB,
-        }
-    }
-}
-
-impl Default for Screen {
-    fn default() -> Self {
-        Self {
-            width: 1024,
-            height: 600,
-        }
-    }
-}
-
-impl Default for Privacy {
-    fn default() -> Self {
-        Self {
-            patient_on_screen: true,
         }
     }
 }
@@ -311,6 +273,7 @@ impl Config {
                 ));
             }
         }
+        self.screen.check()?;
         let quiet = self.study.quiet_seconds;
         if !(0.0..=86_400.0).contains(&quiet) {
             return Err(format!("study.quiet_seconds {quiet} is not between 0 and 86400"));

@@ -4,6 +4,7 @@
 //! data_dir/studies/<Study>/
 //!   state.json            how far it is, and about which instances
 //!   findings.json         the last findings
+//!   pictures.json         the slices that they are shown on: at first one, later all
 //!   screen.png            their page
 //!   sr.dcm, seg.dcm, sc.dcm   DICOM objects about them
 //!   objects.json          which of these there are
@@ -22,6 +23,7 @@ use std::time::Duration;
 
 use models::findings::Findings;
 use models::package::hex;
+use models::pictures::Pictures;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 
@@ -52,6 +54,9 @@ pub struct State {
 
 /// The list of objects.
 const OBJECTS: &str = "objects.json";
+
+/// What the findings are shown on.
+pub const PICTURES: &str = "pictures.json";
 
 /// How far they are on their way.
 const DELIVERY: &str = "delivery.json";
@@ -207,10 +212,30 @@ impl Records {
         self.write(study, "state.json", &serde_json::to_vec_pretty(state)?)
     }
 
-    /// Keeps findings and their page, durably.
-    pub fn keep_findings(&self, study: &Uid, findings: &Findings, page: Option<&[u8]>) -> io::Result<()> {
+    /// Keeps findings, the pictures to look at first and their page, durably.
+    pub fn keep_findings(
+        &self,
+        study: &Uid,
+        findings: &Findings,
+        pictures: &Pictures,
+        page: Option<&[u8]>,
+    ) -> io::Result<()> {
+        self.write(study, PICTURES, &serde_json::to_vec(pictures)?)?;
         self.write(study, "findings.json", &serde_json::to_vec_pretty(findings)?)?;
         page.map_or(Ok(()), |page| self.write(study, "screen.png", page))
+    }
+
+    /// Puts all pictures, which lie in a draft, in the place of the first ones.
+    pub fn keep_all_pictures(&self, study: &Uid, draft: &Path) -> io::Result<()> {
+        self.disk.move_file(draft, &self.folder(study).join(PICTURES))
+    }
+
+    /// Takes a draft of pictures away that nobody needs any more.
+    pub fn drop_draft(&self, draft: &Path) -> io::Result<()> {
+        match self.disk.remove_file(draft) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+            other => other,
+        }
     }
 
     /// Keeps the objects about the findings, durably; the list of them last.
@@ -283,6 +308,7 @@ impl Records {
         self.disk.make_folder(&aside)?;
         for name in [
             "screen.png",
+            PICTURES,
             "sr.dcm",
             "seg.dcm",
             "sc.dcm",

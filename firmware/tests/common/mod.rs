@@ -17,7 +17,6 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
-use board::PngFile;
 use dicom_core::{DataElement, PrimitiveValue, VR, dicom_value};
 use dicom_dictionary_std::{tags, uids};
 use dicom_object::{FileMetaTableBuilder, InMemDicomObject};
@@ -29,9 +28,11 @@ use firmware::dicom::dimse::{Command, Status};
 use firmware::dicom::door::Patience;
 use firmware::dicom::send::{Sent, send};
 use firmware::dicom::user::Node;
-use firmware::station::config::{Config, Peer};
+use firmware::screen::Screen;
+use firmware::station::config::{Config, Display, Peer};
 use models::findings::{Fault, Findings, ModelIdentity, Outcome, Reason, StudyIdentity};
 use models::mr::{Attribute, Contrast, Evidence};
+use models::pictures::Pictures;
 use tokio::sync::broadcast::Receiver;
 
 pub const WAIT: Duration = Duration::from_secs(20);
@@ -47,7 +48,11 @@ pub struct Script {
 }
 
 impl Analyst for Script {
-    fn analyze<'a>(&'a self, folder: &'a Path) -> Answering<'a, Result<Answer, Reason>> {
+    fn analyze<'a>(
+        &'a self,
+        folder: &'a Path,
+        _: &'a (dyn Fn(&str) + Send + Sync),
+    ) -> Answering<'a, Result<Answer, Reason>> {
         Box::pin(async move {
             self.calls.fetch_add(1, Ordering::SeqCst);
             self.images_seen.store(files(folder).len(), Ordering::SeqCst);
@@ -56,7 +61,7 @@ impl Analyst for Script {
             assert!(!self.crash.load(Ordering::SeqCst), "as told");
             Ok(Answer {
                 findings: findings(),
-                views: vec![],
+                pictures: Pictures::default(),
                 evidence: evidence(),
             })
         })
@@ -122,7 +127,22 @@ pub fn config(data_dir: &Path, quiet_seconds: f64) -> Config {
     config.station.data_dir = data_dir.to_owned();
     config.study.quiet_seconds = quiet_seconds;
     config.limits.free_mib = 1;
+    config.screen.display = Display::None;
+    config.screen.touch = false;
     config
+}
+
+/// The screen that the settings name.
+pub fn screen(config: &Config) -> Screen {
+    fs::create_dir_all(&config.station.data_dir).unwrap();
+    let inputs = Default::default();
+    Screen::start(
+        config.screen_settings(),
+        config.outlet(),
+        inputs,
+        &config.station.data_dir,
+    )
+    .unwrap()
 }
 
 impl Station {
@@ -139,8 +159,7 @@ impl Station {
             trained_on: "nothing".into(),
         };
         let data_dir = config.station.data_dir.clone();
-        let display = Box::new(PngFile::new(data_dir.join("screen.png")));
-        let mut parts = Parts::new(script.clone(), Ok(model), display);
+        let mut parts = Parts::new(script.clone(), Ok(model), screen(config));
         parts.patience = patience;
         let events = parts.events.subscribe();
         let appliance = Appliance::start(config, parts).await.unwrap();

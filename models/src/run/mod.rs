@@ -6,27 +6,30 @@
 mod ensemble;
 mod lesions;
 mod network;
+mod pictures;
 mod validity;
-mod views;
 
 use std::path::Path;
 use std::time::Instant;
 
 use ndarray::{Array3, ArrayView2, Axis};
 
-use crate::findings::{Fault, Findings, Lesion, MissingContrast, Outcome, Reason, Timing, View};
+use crate::findings::{
+    Fault, Findings, LabelProbability, Lesion, MissingContrast, Outcome, Reason, TaskAnswer, Timing,
+};
 use crate::limits::MAX_LESIONS;
-use crate::mr::{Contrast, Evidence, Grid, Scan};
+use crate::mr::{Contrast, Evidence, Scan};
 use crate::package::{Manifest, Package};
+use crate::pictures::{Influence, Pictures};
 use crate::recipe::{LocatorInput, SliceBox};
 use crate::study::{NOT_A_HEAD, Study, Unassembled};
 
+use self::pictures::{Membership, Subject};
 pub use ensemble::{answer as answer_tasks, softmax};
 pub use lesions::{Candidate, candidates};
 pub use network::Plan;
 use network::{Network, tensor};
 use validity::{objections, spacing_remarks};
-use views::Membership;
 
 /// A model package whose hashes and golden vectors were found right on this machine.
 pub struct Model {
@@ -42,8 +45,8 @@ pub struct Model {
 pub struct Answer {
     /// In words and numbers.
     pub findings: Findings,
-    /// In pictures: one per contrast, all on the same slice.
-    pub views: Vec<View>,
+    /// In pictures: one per contrast, on the slice to look at first. [`Examination::pictures`] has the others.
+    pub pictures: Pictures,
     /// What it is about.
     pub evidence: Evidence,
 }
@@ -90,11 +93,11 @@ impl Model {
             .map_err(|e| Reason::new("network_failed", Fault::Us, format!("locator output: {e}")))
     }
 
-    /// (member, class) logits for one lesion, row by row.
+    /// What the encoders see of one lesion.
     ///
     /// # Errors
     /// `network_failed`, or the study's own when it lacks a contrast.
-    pub fn look(&self, study: &Study, lesion: &[SliceBox]) -> Result<Vec<f32>, Reason> {
+    fn encode(&self, study: &Study, lesion: &[SliceBox]) -> Result<Encoded, Reason> {
         let recipe = &self.package.manifest.recipe.reader;
         let input = self.package.manifest.recipe.reader_input(study, lesion)?;
         let slices = input.boxes.nrows();
@@ -116,12 +119,75 @@ impl Model {
         let width = features.first().map_or(0, Vec::len);
         let mut spliced: Vec<f32> = features.into_iter().flatten().collect();
         spliced.resize(recipe.max_slices * width, 0.0);
-        let mask = (0..recipe.max_slices).map(|s| if s < slices { 1.0 } else { 0.0 });
+        Ok(Encoded {
+            width,
+            spliced,
+            slices: input.slices,
+        })
+    }
+
+    /// (member, class) logits for one lesion, row by row; without one of its slices, by its place, if so asked.
+    ///
+    /// # Errors
+    /// `network_failed`.
+    fn read(&self, seen: &Encoded, without: Option<usize>) -> Result<Vec<f32>, Reason> {
+        let most = self.package.manifest.recipe.reader.max_slices;
+        let is_read = |slice: usize| slice < seen.slices.len() && Some(slice) != without;
+        let mask = (0..most).map(|slice| if is_read(slice) { 1.0 } else { 0.0 });
         let inputs = vec![
-            tensor(&[recipe.max_slices, width], spliced)?,
-            tensor(&[recipe.max_slices], mask)?,
+            tensor(&[most, seen.width], seen.spliced.iter().copied())?,
+            tensor(&[most], mask)?,
         ];
         self.reader.session()?.run(inputs)
+    }
+
+    /// The answers to all tasks, from logits.
+    fn answers(&self, logits: &[f32]) -> Result<Vec<TaskAnswer>, Reason> {
+        let manifest = &self.package.manifest;
+        let classes = manifest.classes.len();
+        let members = ArrayView2::from_shape((logits.len() / classes, classes), logits)
+            .map_err(|e| Reason::new("network_failed", Fault::Us, format!("reader output: {e}")))?;
+        Ok(ensemble::answer(
+            members,
+            manifest.calibration.temperature,
+            &manifest.tasks,
+        ))
+    }
+
+    /// How much each slice did for the leading answer to the finest question.
+    ///
+    /// # Errors
+    /// `network_failed`.
+    fn influence(
+        &self,
+        number: u32,
+        seen: &Encoded,
+        answers: &[TaskAnswer],
+    ) -> Result<Option<Influence>, Reason> {
+        let finest = answers
+            .iter()
+            .enumerate()
+            .max_by_key(|(_, task)| task.labels.len());
+        let Some((task, answer)) = finest.filter(|_| seen.slices.len() > 1) else {
+            return Ok(None);
+        };
+        let by_probability = |a: &(usize, &LabelProbability), b: &(usize, &LabelProbability)| {
+            a.1.probability.total_cmp(&b.1.probability)
+        };
+        let Some((label, leading)) = answer.labels.iter().enumerate().max_by(by_probability) else {
+            return Ok(None);
+        };
+        let fall = |place: usize| {
+            let without = self.answers(&self.read(seen, Some(place))?)?;
+            Ok((leading.probability - without[task].labels[label].probability) as f32)
+        };
+        let falls: Result<Vec<f32>, Reason> = (0..seen.slices.len()).map(fall).collect();
+        Ok(Some(Influence {
+            lesion: number,
+            task: answer.task.clone(),
+            label: leading.label.clone(),
+            slices: seen.slices.iter().copied().zip(falls?).collect(),
+        }))
     }
 
     /// Runs a network once per job, the jobs shared among the threads; answers in the order of jobs.
@@ -164,11 +230,48 @@ impl Model {
     }
 }
 
+/// The slices of a lesion as the encoders see them.
+struct Encoded {
+    /// Features of each slice, one after the other, then zeros.
+    spliced: Vec<f32>,
+    /// Features of one slice.
+    width: usize,
+    /// Which slices of the locator's grid these are.
+    slices: Vec<usize>,
+}
+
+/// An examination after its answer: what is left to be shown of it.
+pub struct Examination {
+    study: Study,
+    subject: Subject,
+}
+
+impl Examination {
+    /// Every contrast on every slice.
+    pub fn pictures(&self, threads: usize) -> Pictures {
+        self.subject.all(&self.study, threads)
+    }
+}
+
 /// Answers about one examination, or says why not, in the findings and in the log.
 ///
 /// Without a usable model the study is still read, so that the page can show what arrived.
 pub fn examine(model: Result<&Model, &Reason>, scan: &Scan, software_version: &str) -> Answer {
-    let mut clock = Clock::default();
+    examine_in_steps(model, scan, software_version, &mut |_| {}).0
+}
+
+/// As [`examine`]; each step is told when it begins, by its name in [`Timing::step`]. What is left of the examination
+/// comes beside the answer, where its images could be read.
+pub fn examine_in_steps(
+    model: Result<&Model, &Reason>,
+    scan: &Scan,
+    software_version: &str,
+    told: &mut dyn FnMut(&str),
+) -> (Answer, Option<Examination>) {
+    let mut clock = Clock {
+        steps: Vec::new(),
+        told,
+    };
     let mut findings = Findings::blank(software_version);
     let mut evidence = Evidence {
         attributes: scan.attributes.clone(),
@@ -190,11 +293,12 @@ pub fn examine(model: Result<&Model, &Reason>, scan: &Scan, software_version: &s
             findings.model = model.ok().map(|m| m.package.identity());
             findings.timings = clock.steps;
             log(&findings);
-            return Answer {
+            let answer = Answer {
                 findings,
-                views: Vec::new(),
+                pictures: Pictures::default(),
                 evidence,
             };
+            return (answer, None);
         }
     };
     evidence.sources = study.sources.clone();
@@ -226,32 +330,24 @@ pub fn examine(model: Result<&Model, &Reason>, scan: &Scan, software_version: &s
         }
         answer(model, &study, &mut clock).map(Some)
     });
-    let mut pictures = Vec::new();
-    match located {
+    let subject = match located {
         Ok(Some(located)) => {
             findings.outcome = Outcome::Answered;
-            let slice = located
-                .lesions
-                .first()
-                .map_or(located.grid.shape[0] / 2, |l| l.largest_slice);
-            pictures = clock.time("views", || {
-                views::views(
-                    &study,
-                    &located.grid,
-                    slice,
-                    &located.memberships,
-                    located.threshold,
-                )
-            });
             findings.lesions = located.lesions;
+            Some(located.subject)
         }
-        Ok(None) => pictures = clock.time("views", || anchorless_views(&study)),
+        Ok(None) => unexamined(&study),
         Err(reason) => {
             findings.reasons = inspection.refusals;
             findings.reasons.push(reason);
-            pictures.extend(clock.time("views", || anchorless_views(&study)));
+            unexamined(&study)
         }
-    }
+    };
+    let pictures = clock.time("views", || {
+        subject
+            .as_ref()
+            .map_or_else(Pictures::default, |subject| subject.first(&study))
+    });
     if findings.outcome == Outcome::CannotAnswer {
         for used in &mut findings.contrasts {
             used.used_by_model = false;
@@ -259,11 +355,12 @@ pub fn examine(model: Result<&Model, &Reason>, scan: &Scan, software_version: &s
     }
     findings.timings = clock.steps;
     log(&findings);
-    Answer {
+    let answer = Answer {
         findings,
-        views: pictures,
+        pictures,
         evidence,
-    }
+    };
+    (answer, subject.map(|subject| Examination { study, subject }))
 }
 
 /// Every reason goes to the log, with its code and without patient data.
@@ -287,19 +384,17 @@ pub fn cannot_answer(reason: Reason, software_version: &str) -> Answer {
     findings.reasons.push(reason);
     Answer {
         findings,
-        views: Vec::new(),
+        pictures: Pictures::default(),
         evidence: Evidence::default(),
     }
 }
 
 struct Located {
-    grid: Grid,
     lesions: Vec<Lesion>,
-    memberships: Vec<Membership>,
-    threshold: f32,
+    subject: Subject,
 }
 
-fn answer(model: &Model, study: &Study, clock: &mut Clock) -> Result<Located, Reason> {
+fn answer(model: &Model, study: &Study, clock: &mut Clock<'_>) -> Result<Located, Reason> {
     let manifest = &model.package.manifest;
     let points = &manifest.operating_points;
     let input = clock.time("align", || manifest.recipe.locator_input(study))?;
@@ -310,7 +405,8 @@ fn answer(model: &Model, study: &Study, clock: &mut Clock) -> Result<Located, Re
 
     let mut lesions = Vec::new();
     let mut memberships = Vec::new();
-    let started = Instant::now();
+    let mut influence = Vec::new();
+    let started = clock.begin("classify");
     let found = candidates(&probability, points);
     for (n, candidate) in found
         .iter()
@@ -318,13 +414,10 @@ fn answer(model: &Model, study: &Study, clock: &mut Clock) -> Result<Located, Re
         .take(MAX_LESIONS)
         .enumerate()
     {
-        let logits = model.look(study, &candidate.slice_boxes())?;
-        let members = ArrayView2::from_shape(
-            (logits.len() / manifest.classes.len(), manifest.classes.len()),
-            &logits,
-        )
-        .map_err(|e| Reason::new("network_failed", Fault::Us, format!("reader output: {e}")))?;
+        let seen = model.encode(study, &candidate.slice_boxes())?;
+        let tasks = model.answers(&model.read(&seen, None)?)?;
         let number = n as u32 + 1;
+        influence.extend(model.influence(number, &seen, &tasks)?);
         let voxel_ml = grid.voxel_volume() / 1000.0;
         let mean = |map: &Array3<f32>| {
             candidate.voxels.iter().map(|v| f64::from(map[*v])).sum::<f64>() / candidate.voxels.len() as f64
@@ -339,7 +432,7 @@ fn answer(model: &Model, study: &Study, clock: &mut Clock) -> Result<Located, Re
             detection: f64::from(candidate.score),
             largest_slice: candidate.largest_slice(),
             mask: candidate.mask(grid),
-            tasks: ensemble::answer(members, manifest.calibration.temperature, &manifest.tasks),
+            tasks,
         });
         memberships.push(Membership {
             lesion: number,
@@ -347,11 +440,19 @@ fn answer(model: &Model, study: &Study, clock: &mut Clock) -> Result<Located, Re
         });
     }
     clock.add("classify", started);
+    let middle_slice = grid.shape[0] / 2;
     Ok(Located {
-        grid: grid.clone(),
+        subject: Subject {
+            slice: lesions
+                .first()
+                .map_or(middle_slice, |lesion| lesion.largest_slice),
+            grid: grid.clone(),
+            lesions: memberships,
+            threshold: points.voxel_probability,
+            heat: Some(probability),
+            influence,
+        },
         lesions,
-        memberships,
-        threshold: points.voxel_probability,
     })
 }
 
@@ -401,27 +502,30 @@ fn middle_of_head(input: &LocatorInput) -> f64 {
     }
 }
 
-/// Pictures of a study on which no model answered: the middle slice of the first axial contrast.
-fn anchorless_views(study: &Study) -> Vec<View> {
+/// What is shown of a study on which no model answered: the slices of its first axial contrast.
+fn unexamined(study: &Study) -> Option<Subject> {
     const PIXEL_MM: f64 = 1.875;
     const SIZE: usize = 128;
     let grid = Contrast::ALL
         .into_iter()
         .find_map(|c| study.axial_grid(c, PIXEL_MM, SIZE).ok());
-    grid.map_or_else(Vec::new, |grid| {
-        views::views(study, &grid, grid.shape[0] / 2, &[], 0.5)
-    })
+    grid.map(Subject::unexamined)
 }
 
 /// Wall time per step, by the monotonic clock.
-#[derive(Default)]
-struct Clock {
+struct Clock<'a> {
     steps: Vec<Timing>,
+    told: &'a mut dyn FnMut(&str),
 }
 
-impl Clock {
+impl Clock<'_> {
+    fn begin(&mut self, step: &str) -> Instant {
+        (self.told)(step);
+        Instant::now()
+    }
+
     fn time<T>(&mut self, step: &str, work: impl FnOnce() -> T) -> T {
-        let started = Instant::now();
+        let started = self.begin(step);
         let out = work();
         self.add(step, started);
         out

@@ -4,12 +4,14 @@ use std::io;
 use std::sync::Arc;
 
 use board::Frame;
-use models::findings::{Fault, Findings, Reason, StudyIdentity};
+use models::findings::{Fault, Findings, Outcome, Reason, StudyIdentity};
+use models::pictures::Pictures;
 
-use super::core::Core;
+use super::core::{Action, Core};
 use crate::analysis::{Answer, Whose};
 use crate::appliance::Event;
 use crate::dicom::Uid;
+use crate::screen::situation::Verdict;
 use crate::study::{Event as Happening, Stage};
 
 impl Core {
@@ -29,9 +31,9 @@ impl Core {
             self.keep_answer(study, *answer)
         });
         match kept {
-            Ok((findings, page)) => {
+            Ok(findings) => {
                 self.happened(study, Happening::Answered);
-                self.show(page);
+                self.actions.push(Action::Answered);
                 tracing::info!(study = study.tag(), outcome = ?findings.outcome, lesions = findings.lesions.len(), "reported");
                 self.tell(Event::Reported {
                     study: study.clone(),
@@ -82,13 +84,10 @@ impl Core {
         let (identity, evidence) = whose.map_or_else(Default::default, |whose| *whose);
         let answer = Answer {
             findings: no_answer(study, identity, reason.clone()),
-            views: Vec::new(),
+            pictures: Pictures::default(),
             evidence,
         };
-        let (page, owed) = match self.keep_answer(study, answer) {
-            Ok((_, page)) => (page, None),
-            Err(_) => (None, Some(reason.clone())),
-        };
+        let owed = self.keep_answer(study, answer).is_err().then(|| reason.clone());
         let is_kept = owed.is_none();
         if let Some(kept) = self.studies.get_mut(study) {
             kept.owed = owed;
@@ -96,20 +95,20 @@ impl Core {
         if !is_kept {
             return;
         }
-        self.show(page);
+        self.actions.push(Action::Answered);
         self.tell(Event::Failed {
             study: study.clone(),
             reason,
         });
     }
 
-    /// Findings, their page and the objects about them to the disk.
-    fn keep_answer(&mut self, study: &Uid, answer: Answer) -> Result<(Findings, Option<Frame>), Reason> {
-        let page = (self.hands.draw)(&answer.findings, &answer.views);
+    /// Findings, pictures, their page and the objects about them to the disk.
+    fn keep_answer(&mut self, study: &Uid, answer: Answer) -> Result<Findings, Reason> {
+        let page = (self.hands.draw)(&answer.findings, &answer.pictures);
         let kept = self.keep_objects(study, &answer, page.as_ref()).and_then(|()| {
             let png = page.as_ref().map(Frame::to_png);
             self.records
-                .keep_findings(study, &answer.findings, png.as_deref())
+                .keep_findings(study, &answer.findings, &answer.pictures, png.as_deref())
         });
         kept.map_err(|error| {
             self.disk_failed("findings cannot be kept", &error);
@@ -118,8 +117,10 @@ impl Core {
         })?;
         if let Some(kept) = self.studies.get_mut(study) {
             kept.identity = Some(answer.findings.study.clone());
+            kept.verdict = Some(verdict(&answer.findings));
+            kept.answers += 1;
         }
-        Ok((answer.findings, page))
+        Ok(answer.findings)
     }
 
     /// Findings stay where no object can be made about them: people are told of it.
@@ -131,6 +132,15 @@ impl Core {
         });
         self.records.keep_objects(study, &objects)?;
         self.owe(study, &objects)
+    }
+}
+
+/// What findings come down to.
+fn verdict(findings: &Findings) -> Verdict {
+    match findings.outcome {
+        Outcome::CannotAnswer => Verdict::CannotAnswer,
+        Outcome::Answered if findings.lesions.is_empty() => Verdict::NoTumour,
+        Outcome::Answered => Verdict::Tumour,
     }
 }
 

@@ -5,11 +5,13 @@
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::io;
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
 use board::Frame;
-use models::findings::{Fault, Findings, Reason, StudyIdentity, View};
+use models::findings::{Fault, Findings, Reason, StudyIdentity};
+use models::pictures::Pictures;
 
 use super::Message;
 use super::deliveries::Queues;
@@ -23,10 +25,11 @@ use crate::outbox::Errand;
 use crate::outbox::delivery::Delivery;
 use crate::outbox::destination::Terms;
 use crate::report::{Object, Predecessor};
+use crate::screen::situation::{Delivery as Shown, Verdict};
 use crate::spool::Spool;
 use crate::station::audit::AuditEvent;
 use crate::station::device::Transactions;
-use crate::study::evidence::Announced;
+use crate::study::evidence::{Announced, Missing};
 use crate::study::open::OpenStudies;
 use crate::study::record::{Records, State, fingerprint};
 use crate::study::retention::Retention;
@@ -42,7 +45,7 @@ pub(in crate::appliance) struct Rules {
 }
 
 /// Draws the page about findings; none when that failed.
-pub(in crate::appliance) type Draw = Box<dyn Fn(&Findings, &[View]) -> Option<Frame> + Send>;
+pub(in crate::appliance) type Draw = Box<dyn Fn(&Findings, &Pictures) -> Option<Frame> + Send>;
 
 /// Makes the DICOM objects about an answer.
 pub(in crate::appliance) type Compose =
@@ -63,16 +66,16 @@ pub(super) struct Hands {
 pub(super) enum Action {
     /// Ask which contrasts are there.
     Survey { study: Uid, instances: u64 },
-    /// Ask for findings.
-    Analyze { study: Uid },
+    /// Ask for findings. The analyses are numbered.
+    Analyze { study: Uid, number: u64 },
     /// Ask whose study it is.
     Identify { study: Uid },
     /// Send a courier out.
     Deliver(Errand),
     /// Tell whoever watches.
     Tell(Event),
-    /// Show the page of a result.
-    Show(Frame),
+    /// Tell people that there is a result.
+    Answered,
     /// Tell people that something of ours does not work.
     Complain(Reason),
 }
@@ -86,6 +89,13 @@ pub(super) struct Kept {
     pub(super) remark: Option<Reason>,
     /// Of the last findings.
     pub(super) identity: Option<StudyIdentity>,
+    pub(super) verdict: Option<Verdict>,
+    /// Raised whenever there is more to see of it.
+    pub(super) answers: u32,
+    /// The step of the running analysis.
+    pub(super) step: Option<String>,
+    /// The number of the last analysis.
+    pub(super) analysis: u64,
     /// When the stage last changed.
     pub(super) since: Duration,
     /// The state could not be kept; it is tried again.
@@ -107,6 +117,9 @@ pub(super) struct Settled {
     pub(super) study: Uid,
     pub(super) stage: Stage,
     pub(super) identity: Option<StudyIdentity>,
+    pub(super) verdict: Option<Verdict>,
+    pub(super) answers: u32,
+    pub(super) analysis: u64,
     pub(super) images: u64,
     pub(super) since: Duration,
 }
@@ -128,6 +141,8 @@ pub(super) struct Core {
     /// Complete studies that wait for the analyst, who answers about one at a time.
     waiting: VecDeque<Uid>,
     pub(super) analyst_busy: bool,
+    /// Analyses that began since the start.
+    analyses: u64,
     /// Of the message or tick that is being dealt with, since the start.
     pub(super) now: Duration,
     /// How long the appliance had run before this start.
@@ -153,6 +168,7 @@ impl Core {
             announced: VecDeque::new(),
             waiting: VecDeque::new(),
             analyst_busy: false,
+            analyses: 0,
             now: Duration::ZERO,
             ran_before: Duration::ZERO,
             housekeeping: Housekeeping::default(),
@@ -219,9 +235,11 @@ impl Core {
                 self.analyzed(&study, outcome);
             }
             Message::Identified { study, whose } => self.identified(&study, whose),
+            Message::Step { study, step } => self.stepped(&study, step),
+            Message::Pictured { study, number, draft } => self.pictured(&study, number, &draft),
             Message::Visited(visit) => self.visited(*visit),
             Message::Committed(committed) => self.committed(&committed),
-            Message::Refused(_) | Message::Notices(..) | Message::Stop => {}
+            Message::Refused(_) | Message::Notices(..) | Message::Certificates(_) | Message::Stop => {}
         }
         self.begin_next();
         self.send_couriers();
@@ -279,24 +297,63 @@ impl Core {
         let unfinished = self.studies.iter().map(|(study, kept)| StudyView {
             study,
             stage: kept.progress.stage(),
-            waits_for: (!kept.progress.is_fed()).then(|| kept.progress.missing().to_string()),
+            missing: kept.progress.missing(),
+            step: kept.step.as_deref(),
             delivery: kept
                 .delivery
                 .as_ref()
-                .and_then(|delivery| self.delivery_view(study, delivery)),
-            identity: kept.identity.as_ref(),
+                .map_or(Shown::Nowhere, |delivery| self.delivery_view(study, delivery)),
+            patient_name: patient_name(kept.identity.as_ref()),
+            verdict: kept.verdict,
+            answers: kept.answers,
             images: kept.progress.instances(),
             since: kept.since,
         });
         unfinished.chain(self.settled.iter().map(|settled| StudyView {
             study: &settled.study,
             stage: &settled.stage,
-            waits_for: None,
-            delivery: None,
-            identity: settled.identity.as_ref(),
+            missing: Missing::default(),
+            step: None,
+            delivery: Shown::Nowhere,
+            patient_name: patient_name(settled.identity.as_ref()),
+            verdict: settled.verdict,
+            answers: settled.answers,
             images: settled.images,
             since: settled.since,
         }))
+    }
+
+    /// A step of the running analysis begins.
+    fn stepped(&mut self, study: &Uid, step: String) {
+        if let Some(kept) = self.studies.get_mut(study)
+            && *kept.progress.stage() == Stage::Analyzing
+        {
+            kept.step = Some(step);
+        }
+    }
+
+    /// All pictures of a study, where the findings that are kept are those of this analysis.
+    fn pictured(&mut self, study: &Uid, number: u64, draft: &Path) {
+        let kept = self.studies.get_mut(study).filter(|kept| {
+            // Else they are superseded, or about to be.
+            kept.analysis == number && matches!(kept.progress.stage(), Stage::Reported | Stage::Delivered)
+        });
+        let settled = self.settled.iter_mut();
+        let mut settled = settled.filter(|one| one.study == *study && one.analysis == number);
+        let answers = match kept {
+            Some(kept) => Some(&mut kept.answers),
+            None => settled.next().map(|settled| &mut settled.answers),
+        };
+        let done = match answers {
+            Some(answers) => {
+                let kept = self.records.keep_all_pictures(study, draft);
+                kept.map(|()| *answers += 1)
+            }
+            None => self.records.drop_draft(draft),
+        };
+        if let Err(error) = done {
+            tracing::warn!(study = study.tag(), %error, "the pictures cannot be kept");
+        }
     }
 
     fn stored(&mut self, study: Uid, arrival: Arrival, is_new: bool) {
@@ -335,6 +392,7 @@ impl Core {
             kept.since = self.now;
             kept.owed = None;
             kept.nameless = None;
+            kept.step = None;
         }
         self.carry_out(study, effects);
         self.settle(study);
@@ -420,7 +478,12 @@ impl Core {
             self.happened(&study, Happening::Began);
             tracing::info!(study = study.tag(), "analysis began");
             self.tell(Event::Analyzing { study: study.clone() });
-            self.actions.push(Action::Analyze { study });
+            self.analyses += 1;
+            let number = self.analyses;
+            if let Some(kept) = self.studies.get_mut(&study) {
+                kept.analysis = number;
+            }
+            self.actions.push(Action::Analyze { study, number });
             self.analyst_busy = true;
         }
     }
@@ -449,8 +512,8 @@ impl Core {
     pub(super) fn tell(&mut self, event: Event) {
         self.actions.push(Action::Tell(event));
     }
+}
 
-    pub(super) fn show(&mut self, page: Option<Frame>) {
-        self.actions.extend(page.map(Action::Show));
-    }
+fn patient_name(identity: Option<&StudyIdentity>) -> &str {
+    identity.map_or("", |identity| &identity.patient_name)
 }

@@ -11,13 +11,13 @@ use super::core::{Action, Core};
 use models::findings::{Fault, Reason};
 
 use crate::appliance::Event;
-use crate::appliance::scene::DeliveryView;
 use crate::dicom::{Committed, Uid};
 use crate::outbox::delivery::{Delivery, Next};
 use crate::outbox::destination::Terms;
 use crate::outbox::queue::Queue;
 use crate::outbox::{Errand, Visit};
 use crate::report::Object;
+use crate::screen::situation::{Delivery as Shown, Destination};
 use crate::station::audit::{AuditEvent, Export};
 use crate::study::record::Listed;
 use crate::study::{Event as Happening, Stage};
@@ -41,6 +41,15 @@ impl Queues {
     /// When a courier may be sent out, if nothing else happens.
     pub(super) fn due(&self) -> Option<Duration> {
         self.0.values().filter_map(Queue::due).min()
+    }
+
+    /// How the destinations stand.
+    pub(super) fn stand(&self) -> impl Iterator<Item = Destination> {
+        self.0.iter().map(|(name, queue)| Destination {
+            name: name.clone(),
+            waiting: queue.waiting(),
+            trouble: queue.trouble().map(|reason| reason.text.clone()),
+        })
     }
 
     /// What people should know about the destinations.
@@ -226,32 +235,21 @@ impl Core {
         Ok(delivery.is_some_and(|delivery| delivery.open(&self.rules.destinations).next().is_some()))
     }
 
-    /// What stands on the screen behind the state of a study whose delivery is under way.
-    pub(super) fn delivery_view(&self, study: &Uid, delivery: &Delivery) -> Option<DeliveryView> {
-        let mut blocked = false;
-        let mut words = Vec::new();
-        // Why a destination takes nothing at all stands above all studies.
-        let mut away = Vec::new();
+    /// What the screen says about a delivery that is under way: where it has to go still, and whether something
+    /// holds it up.
+    pub(super) fn delivery_view(&self, study: &Uid, delivery: &Delivery) -> Shown {
+        let (mut on_its_way, mut held_up) = (Vec::new(), Vec::new());
         for consignment in delivery.open(&self.rules.destinations) {
-            let name = &consignment.destination;
+            let name = consignment.destination.as_str();
             let queue = self.queues.0.get(name);
-            if let Some(reason) = queue.and_then(|queue| queue.refusal(study)) {
-                blocked = true;
-                words.push(format!("refused by {name}: {}", reason.text));
-            } else if queue.is_some_and(Queue::is_blocked) {
-                blocked = true;
-                away.push(name.as_str());
-            } else if consignment.is_stored() {
-                words.push(format!("{name} has not committed yet"));
-            } else {
-                words.push(format!("on its way to {name}"));
-            }
+            let is_held_up = queue.is_some_and(|queue| queue.is_blocked() || queue.refusal(study).is_some());
+            if is_held_up { &mut held_up } else { &mut on_its_way }.push(name);
         }
-        if !away.is_empty() {
-            words.push(format!("not yet at {}", away.join(", ")));
+        match (held_up.as_slice(), on_its_way.as_slice()) {
+            ([], []) => Shown::Nowhere,
+            ([], names) => Shown::Waiting(names.join(", ")),
+            (names, _) => Shown::Blocked(names.join(", ")),
         }
-        let words = words.join("; ");
-        (!words.is_empty()).then_some(DeliveryView { words, blocked })
     }
 
     fn deliver(&mut self, errand: Errand) {

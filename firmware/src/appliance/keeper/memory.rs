@@ -4,7 +4,7 @@ use std::io;
 
 use super::core::{Action, Core, Kept, Settled};
 use crate::dicom::Uid;
-use crate::limits::STATUS_STUDIES;
+use crate::limits::LISTED_STUDIES;
 use crate::study::evidence::Present;
 use crate::study::record::fingerprint;
 use crate::study::{Event as Happening, Known, Progress, Stage};
@@ -57,6 +57,10 @@ impl Core {
             covered: found,
             remark: None,
             identity: None,
+            verdict: None,
+            answers: 0,
+            step: None,
+            analysis: 0,
             since: self.now,
             unsaved: false,
             whose: None,
@@ -124,11 +128,14 @@ impl Core {
                 let Some(kept) = self.studies.remove(study) else {
                     return;
                 };
-                self.settled.truncate(STATUS_STUDIES - 1);
+                self.settled.truncate(LISTED_STUDIES - 1);
                 self.settled.push_front(Settled {
                     study: study.clone(),
                     stage: kept.progress.stage().clone(),
                     identity: kept.identity,
+                    verdict: kept.verdict,
+                    answers: kept.answers,
+                    analysis: kept.analysis,
                     images: kept.progress.instances(),
                     since: kept.since,
                 });

@@ -19,6 +19,9 @@ mod memory;
 #[cfg(test)]
 mod tests;
 
+use std::fs::File;
+use std::io::Write as _;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender};
 use std::time::{Duration, Instant};
@@ -26,6 +29,7 @@ use std::time::{Duration, Instant};
 use board::Frame;
 use models::findings::{Fault, Reason};
 use models::mr::Contrast;
+use models::pictures::Pictures;
 use time::OffsetDateTime;
 use tokio::runtime::Handle;
 use tokio::sync::broadcast;
@@ -37,6 +41,7 @@ use crate::analysis::{Answer, Whose};
 use crate::dicom::{Committed, Uid};
 use crate::outbox::{Couriers, Visit};
 use crate::report::{self, Device, Predecessor};
+use crate::screen::situation::{Certificate, Phase};
 use crate::spool::Spool;
 use crate::station::audit::Audit;
 use crate::station::device::Transactions;
@@ -79,6 +84,12 @@ pub(super) enum Message {
         /// Whose study it is, where there is no answer that says it.
         whose: Option<Box<Whose>>,
     },
+    /// A step of an analysis begins.
+    Step { study: Uid, step: String },
+    /// All pictures of a study lie in a file, as the analysis of this number saw it.
+    Pictured { study: Uid, number: u64, draft: PathBuf },
+    /// Our certificates.
+    Certificates(Vec<Certificate>),
     /// Whose study it is, where that can be said.
     Identified { study: Uid, whose: Option<Box<Whose>> },
     /// A courier is back.
@@ -151,13 +162,16 @@ impl Keeper {
             }
             actions.into_iter().for_each(|action| self.act(action, now));
             self.scene.notices(Topic::Destinations, core.queues.notices());
-            let redraw = self.scene.refresh(now, core.views(), core.short_of_space());
+            let short = core.short_of_space().is_some();
+            let redraw = self.scene.refresh(now, core.views(), core.queues.stand(), short);
             let next = core.due().saturating_sub(started.elapsed()).min(redraw);
             actions = match messages.recv_timeout(next) {
                 Ok(Message::Stop) | Err(RecvTimeoutError::Disconnected) => {
                     let last = core.stop(started.elapsed());
                     last.into_iter().for_each(|action| self.act(action, now));
+                    self.scene.stops(Phase::Stopping);
                     self.couriers.stop();
+                    self.scene.stops(Phase::Stopped);
                     return;
                 }
                 Ok(Message::Refused(refusal)) => {
@@ -166,6 +180,10 @@ impl Keeper {
                 }
                 Ok(Message::Notices(topic, notices)) => {
                     self.scene.notices(topic, notices);
+                    Vec::new()
+                }
+                Ok(Message::Certificates(certificates)) => {
+                    self.scene.certificates(certificates);
                     Vec::new()
                 }
                 Ok(message) => {
@@ -181,12 +199,12 @@ impl Keeper {
     fn act(&mut self, action: Action, now: Duration) {
         match action {
             Action::Survey { study, instances } => self.survey(study, instances),
-            Action::Analyze { study } => self.analyze(study),
+            Action::Analyze { study, number } => self.analyze(study, number),
             Action::Identify { study } => self.identify(study),
             Action::Deliver(errand) => self.couriers.send(errand),
             // Nobody needs to listen.
             Action::Tell(event) => drop(self.events.send(event)),
-            Action::Show(page) => self.scene.show(&page, now),
+            Action::Answered => self.scene.answered(now),
             Action::Complain(reason) => {
                 tracing::error!(code = reason.code, "{reason}");
                 self.refused(Refusal::now("station", None, reason), now);
@@ -208,13 +226,20 @@ impl Keeper {
         });
     }
 
-    fn analyze(&self, study: Uid) {
+    fn analyze(&self, study: Uid, number: u64) {
         let (analyst, inbox) = (Arc::clone(&self.analyst), self.inbox.clone());
         let folder = self.spool.folder(&study);
+        let results = self.open.records().folder(&study);
         self.runtime.spawn(async move {
             // In a task of its own, so that even an error of ours in it comes back as a reason.
             let (analyzing, its_folder) = (Arc::clone(&analyst), folder.clone());
-            let analysis = tokio::spawn(async move { analyzing.analyze(&its_folder).await });
+            let (steps, stepping) = (inbox.clone(), study.clone());
+            let told = move |step: &str| {
+                let (study, step) = (stepping.clone(), step.to_owned());
+                // For the eyes only: a keeper that is busy may miss one.
+                let _ = steps.try_send(Message::Step { study, step });
+            };
+            let analysis = tokio::spawn(async move { analyzing.analyze(&its_folder, &told).await });
             let outcome = analysis.await.unwrap_or_else(|_| {
                 let text = "the analysis ended by an error of ours";
                 Err(Reason::new("internal", Fault::Us, text))
@@ -223,12 +248,20 @@ impl Keeper {
                 Ok(_) => None,
                 Err(_) => analyst.identify(&folder).await.map(Box::new),
             };
+            let is_answer = outcome.is_ok();
             let analyzed = Message::Analyzed {
-                study,
+                study: study.clone(),
                 outcome: outcome.map(Box::new),
                 whose,
             };
-            report(inbox, analyzed).await;
+            report(inbox.clone(), analyzed).await;
+            if is_answer
+                && let Some(pictures) = analyst.pictures(&folder).await
+                && let Some(draft) = draft_pictures(results, number, pictures).await
+            {
+                let pictured = Message::Pictured { study, number, draft };
+                report(inbox, pictured).await;
+            }
         });
     }
 
@@ -248,6 +281,20 @@ impl Keeper {
         self.scene.refused(&refusal, now);
         let _ = self.events.send(Event::Refused(refusal));
     }
+}
+
+/// Writes all slices beside the first one, durably, so that the keeper has only to rename them.
+async fn draft_pictures(results: PathBuf, number: u64, pictures: Pictures) -> Option<PathBuf> {
+    let keep = move || -> std::io::Result<PathBuf> {
+        let draft = results.join(format!(".pictures-{number}"));
+        let mut file = File::create(&draft)?;
+        file.write_all(&serde_json::to_vec(&pictures)?)?;
+        file.sync_all()?;
+        Ok(draft)
+    };
+    let kept = tokio::task::spawn_blocking(keep).await.ok()?;
+    kept.inspect_err(|error| tracing::warn!(%error, "the pictures cannot be kept"))
+        .ok()
 }
 
 /// To the keeper, without holding up a thread of the runtime while its inbox is full.

@@ -6,11 +6,11 @@ use std::path::Path;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
-use board::PngFile;
 use dicom_core::{DataElement, Tag, VR};
 use dicom_object::{FileMetaTableBuilder, InMemDicomObject};
 use models::findings::{Fault, Findings, Outcome, Reason};
 use models::mr::Evidence;
+use models::pictures::Pictures;
 
 use super::core::{Action, Core, Hands, Rules};
 use super::life::archives;
@@ -23,6 +23,7 @@ use crate::disk::simulated::{Faults, SimulatedDisk};
 use crate::disk::{Disk, RealDisk};
 use crate::outbox::Visit;
 use crate::outbox::destination::Terms;
+use crate::screen::Screen;
 use crate::spool::{Spool, SpoolLimits};
 use crate::station::audit::{AuditEvent, Deleted};
 use crate::station::config::Config;
@@ -177,7 +178,7 @@ fn answer() -> Answer {
     };
     Answer {
         findings,
-        views: vec![],
+        pictures: Pictures::default(),
         evidence: Evidence::default(),
     }
 }
@@ -345,8 +346,7 @@ fn what_a_study_waits_for_is_shown_and_then_remarked_in_its_findings() {
         ..Counts::default()
     };
     bench.receive(&study, counts, Duration::ZERO);
-    let shown = bench.core.views().next().unwrap().waits_for;
-    assert_eq!(shown.as_deref(), Some("1 of 6 series"));
+    assert_eq!(bench.core.views().next().unwrap().missing.series, Some((1, 6)));
     bench.core.tick(rules().waits.patience);
     let told = bench.answer(&study, rules().waits.patience);
     let remark = told.iter().find_map(|action| match action {
@@ -384,8 +384,13 @@ async fn start_with_history() {
         config.station.data_dir = folder.path().to_owned();
         for round in 0..3 {
             let nobody = Reason::new("none", Fault::Us, "no model here");
-            let display = Box::new(PngFile::new(folder.path().join("screen.png")));
-            let parts = Parts::new(Arc::new(Absent(nobody.clone())), Err(nobody), display);
+            let screen = Screen::start(
+                config.screen_settings(),
+                config.outlet(),
+                config.inputs(),
+                folder.path(),
+            );
+            let parts = Parts::new(Arc::new(Absent(nobody.clone())), Err(nobody), screen.unwrap());
             let began = Instant::now();
             let appliance = Appliance::start(&config, parts).await.unwrap();
             let ready = began.elapsed();

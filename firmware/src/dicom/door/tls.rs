@@ -14,6 +14,7 @@ use rustls::{ServerConfig, ServerConnection};
 use serde::{Deserialize, Serialize};
 
 use crate::certificate::{Authorities, Certificate, Identity, unusable, warnings};
+use crate::screen::situation;
 
 /// The files of TLS, all of them PEM.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -80,6 +81,12 @@ impl Tls {
         let own = warnings(&loaded.own, "TLS certificate", now);
         own.chain(warnings(&loaded.authorities, "TLS authority", now))
             .collect()
+    }
+
+    /// Our certificates, for people.
+    pub fn own(&self, now: SystemTime) -> Vec<situation::Certificate> {
+        let loaded = self.loaded.read().unwrap_or_else(PoisonError::into_inner);
+        loaded.own.iter().map(|one| one.shown(now)).collect()
     }
 
     /// Our side of a new connection; none when every authority has expired.

@@ -68,7 +68,7 @@ fn dicom_tls_port() -> u16 {
 }
 
 /// Who may send, in one word for log and screen.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub enum MaySend {
     /// Whoever reaches us: chosen by `station.open`.
     Everybody,

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use models::findings::{Fault, Findings, Outcome, Reason, StudyIdentity};
 use models::mr::{Contrast, Evidence};
+use models::pictures::Pictures;
 use rand::RngExt as _;
 
 use super::hospital::{Image, Visit};
@@ -81,7 +82,7 @@ impl World {
                     let wait = self.moment(Duration::from_secs(3));
                     self.say_in(wait, message);
                 }
-                Action::Analyze { study } => self.analyze(study),
+                Action::Analyze { study, .. } => self.analyze(study),
                 Action::Identify { study } => {
                     let wait = self.moment(Duration::from_secs(5));
                     self.say_in(wait, Message::Identified { study, whose: None });
@@ -104,7 +105,7 @@ impl World {
                 Action::Complain(reason) => {
                     self.check(self.room < ROOM, &format!("complains without need: {reason}"));
                 }
-                Action::Tell(_) | Action::Show(_) => {}
+                Action::Tell(_) | Action::Answered => {}
             }
         }
     }
@@ -306,7 +307,7 @@ fn answer(study: &Uid, seen: &Instances) -> Answer {
             },
             ..Findings::blank("")
         },
-        views: vec![],
+        pictures: Pictures::default(),
         evidence: Evidence::default(),
     }
 }

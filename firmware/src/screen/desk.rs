@@ -1,0 +1,765 @@
+//! What is on the screen, and what people's hands change about it. No input, output or clock: situation,
+//! actions and time in, a picture out.
+//!
+//! Three buttons, a keyboard and a finger do the same things. Up and down change what the page is about, select
+//! goes on, back goes back; a finger goes straight there.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use board::Frame;
+use board::input::{Action, Touch, TouchKind};
+use embedded_graphics::prelude::*;
+use embedded_graphics::primitives::Rectangle;
+use heapless::Vec;
+use models::mr::Contrast;
+use models::pictures::Pictures;
+
+use super::look::Look;
+use super::pages::{self, Footer, rest::PIN_DIGITS, rest::Typed};
+use super::paint::{Kit, MAX_TARGETS, Painter, Tab, Target, Tool};
+use super::sheets::Section;
+use super::sheets::list::ListSheet;
+use super::sheets::station;
+use super::sheets::study::{ResultSheet, StudySheet, Tile};
+use super::situation::{Alarm, Opened, Phase, Settings, Situation, State, Study};
+use super::style::{Arrangement, Style};
+
+/// A finger that moved less is a touch, more is a drag; in parts of the grid.
+const DRAG_UNITS: u32 = 2;
+
+/// A finger goes this far from one slice to the next, in parts of the grid.
+const SLICE_UNITS: u32 = 2;
+
+/// So long after a touch a new result does not take the screen.
+const BUSY: Duration = Duration::from_secs(20);
+
+/// Who brings a study that is to be looked at.
+pub trait Shelf: Send {
+    /// Findings and pictures of a study; none where there are none, or they cannot be read.
+    fn open(&self, study: &str) -> Option<Opened>;
+}
+
+/// The screen's state.
+pub(super) struct Desk {
+    settings: Settings,
+    style: Style,
+    situation: Arc<Situation>,
+    list: ListSheet,
+    station: std::vec::Vec<Section>,
+    tab: Tab,
+    /// The study that the list has reached.
+    selected: Option<String>,
+    scroll: usize,
+    study: Option<OpenStudy>,
+    /// What was not yet said to be understood.
+    alarms: Vec<Alarm, 4>,
+    rest: Rest,
+    last_touch: Duration,
+    finger: Option<Finger>,
+    targets: Vec<(Rectangle, Target), MAX_TARGETS>,
+    /// How far the page on the screen can be scrolled.
+    scroll_end: usize,
+    /// Answers that are known, to see new ones: study and how many.
+    answers: std::vec::Vec<(String, u32)>,
+    kit: Kit,
+}
+
+/// The study that is being looked at.
+struct OpenStudy {
+    uid: String,
+    answers: u32,
+    opened: Opened,
+    sheet: StudySheet,
+    look: Look,
+}
+
+/// Whether anybody is there.
+#[derive(Debug, Clone, PartialEq)]
+enum Rest {
+    Awake,
+    /// So many new results since.
+    Dark(u64),
+    Locked(Typed),
+}
+
+/// A finger on the screen.
+struct Finger {
+    target: Option<Target>,
+    start: Point,
+    /// Where the last step of a drag was made.
+    at: Point,
+    is_drag: bool,
+}
+
+impl Desk {
+    pub(super) fn new(settings: Settings) -> Self {
+        let words = settings.language.words();
+        let situation = Situation::default();
+        Self {
+            style: Style::for_size(settings.size),
+            list: ListSheet::new(&situation, words, settings.patient),
+            station: station::sections(&situation, words),
+            settings,
+            situation: Arc::new(situation),
+            tab: Tab::Studies,
+            selected: None,
+            scroll: 0,
+            study: None,
+            alarms: Vec::new(),
+            rest: Rest::Awake,
+            last_touch: Duration::ZERO,
+            finger: None,
+            targets: Vec::new(),
+            scroll_end: 0,
+            answers: std::vec::Vec::new(),
+            kit: Kit::new(),
+        }
+    }
+
+    /// The appliance has news. A study that is no longer there leaves the screen at once.
+    pub(super) fn tell(&mut self, situation: Arc<Situation>, shelf: &dyn Shelf, now: Duration) {
+        let words = self.settings.language.words();
+        self.list = ListSheet::new(&situation, words, self.settings.patient);
+        self.station = station::sections(&situation, words);
+        let new_alarms = situation
+            .alarms
+            .iter()
+            .filter(|alarm| !self.situation.alarms.contains(alarm));
+        for alarm in new_alarms {
+            // An alarm of each kind finds room.
+            let _ = self.alarms.push(*alarm);
+        }
+        self.alarms.retain(|alarm| situation.alarms.contains(alarm));
+        let news = self.news(&situation);
+        self.situation = situation;
+        self.close_what_is_gone(shelf);
+        for study in news {
+            match &mut self.rest {
+                Rest::Dark(new_results) if self.settings.pin.is_some() => *new_results += 1,
+                Rest::Locked(_) => {}
+                _ if now < self.last_touch + BUSY && self.last_touch > Duration::ZERO => {}
+                Rest::Awake | Rest::Dark(_) => {
+                    self.open(&study, shelf);
+                    // Who comes now has the whole time to look.
+                    self.rest = Rest::Awake;
+                    self.last_touch = now.saturating_sub(BUSY);
+                }
+            }
+        }
+    }
+
+    /// Studies with an answer that was not there before.
+    fn news(&mut self, situation: &Situation) -> std::vec::Vec<String> {
+        let answered = |study: &&Study| matches!(study.state, State::Answered(_) | State::Failed(_));
+        let now: std::vec::Vec<_> = situation
+            .studies
+            .iter()
+            .filter(answered)
+            .map(|study| (study.uid.clone(), study.answers))
+            .collect();
+        // What was there when the box began to work is no news.
+        let begins =
+            self.situation.phase != Phase::Running || self.situation.station.software_version.is_empty();
+        let news = now.iter().filter(|one| !begins && !self.answers.contains(one));
+        let news = news.map(|(uid, _)| uid.clone()).rev().collect();
+        self.answers = now;
+        news
+    }
+
+    fn close_what_is_gone(&mut self, shelf: &dyn Shelf) {
+        let Some(open) = &self.study else { return };
+        let known = self.situation.studies.iter().find(|study| study.uid == open.uid);
+        match known {
+            None => {
+                self.study = None;
+                if self.tab == Tab::Result {
+                    self.tab = Tab::Studies;
+                }
+            }
+            Some(study) if study.answers != open.answers => {
+                let (uid, tab) = (study.uid.clone(), self.tab);
+                let before = self.study.take();
+                self.open(&uid, shelf);
+                self.tab = if self.study.is_some() { tab } else { Tab::Studies };
+                // The other slices have arrived: who looks already goes on looking.
+                if let (Some(before), Some(open)) = (before, &mut self.study)
+                    && before.opened.findings == open.opened.findings
+                {
+                    let (slice, centre) = (open.look.slice, open.look.centre);
+                    open.look = Look {
+                        slice,
+                        centre,
+                        ..before.look
+                    };
+                }
+            }
+            Some(_) => {}
+        }
+    }
+
+    /// Shows a study; where it cannot be opened, the list.
+    pub(super) fn open(&mut self, uid: &str, shelf: &dyn Shelf) {
+        self.study = None;
+        self.tab = Tab::Studies;
+        self.selected = Some(uid.to_owned());
+        let Some(known) = self.situation.studies.iter().find(|study| study.uid == uid) else {
+            return;
+        };
+        let Some(mut opened) = shelf.open(uid) else { return };
+        if !opened.pictures.is_sound() {
+            opened.pictures = Default::default();
+        }
+        let words = self.settings.language.words();
+        let sheet = StudySheet::new(&opened.findings, &opened.pictures, words, self.settings.patient);
+        let look = Look::new(&opened.pictures, None);
+        let mut open = OpenStudy {
+            uid: uid.to_owned(),
+            answers: known.answers,
+            opened,
+            sheet,
+            look,
+        };
+        if self.style.arrangement == Arrangement::Compact {
+            open.look.series = Some(open.first_series());
+        }
+        if open.opened.pictures.contrasts.is_empty() && matches!(open.sheet, StudySheet::Result(_)) {
+            open.look.tool = Tool::Details;
+        }
+        self.study = Some(open);
+        self.tab = Tab::Result;
+    }
+
+    pub(super) fn size(&self) -> Size {
+        self.settings.size
+    }
+
+    #[cfg(test)]
+    pub(super) fn kit(&mut self) -> &mut Kit {
+        &mut self.kit
+    }
+
+    /// The display has another size.
+    pub(super) fn resize(&mut self, size: Size) {
+        self.settings.size = size;
+        self.style = Style::for_size(size);
+        self.finger = None;
+        self.targets.clear();
+        if let Some(open) = &mut self.study {
+            let series = open.first_series();
+            open.look.series = (self.style.arrangement == Arrangement::Compact).then_some(series);
+        }
+    }
+
+    /// When the picture changes without anybody's doing; none where it does not.
+    pub(super) fn due(&self) -> Option<Duration> {
+        match (&self.rest, self.settings.idle) {
+            (Rest::Awake, Some(idle)) => Some(self.last_touch + idle),
+            _ => None,
+        }
+    }
+
+    /// Time passes.
+    pub(super) fn tick(&mut self, now: Duration) {
+        if self.due().is_some_and(|due| now >= due) && self.situation.phase == Phase::Running {
+            self.rest = Rest::Dark(0);
+            self.finger = None;
+            if self.settings.pin.is_some() {
+                self.tab = Tab::Studies;
+                self.study = None;
+            }
+        }
+    }
+
+    /// Somebody does something.
+    pub(super) fn act(&mut self, action: Action, shelf: &dyn Shelf, now: Duration) {
+        self.last_touch = now;
+        if self.situation.phase != Phase::Running {
+            return;
+        }
+        if let Rest::Dark(_) = self.rest {
+            // The first touch only wakes, whatever it hits.
+            if !matches!(
+                action,
+                Action::Touch(Touch {
+                    kind: TouchKind::Moved | TouchKind::Up,
+                    ..
+                })
+            ) {
+                self.rest = match self.settings.pin {
+                    Some(_) => Rest::Locked(Typed::default()),
+                    None => Rest::Awake,
+                };
+                self.finger = None;
+            }
+            return;
+        }
+        if let Action::Touch(touch) = action {
+            return self.touch(touch, shelf);
+        }
+        if let Rest::Locked(_) = self.rest {
+            return self.unlock(action);
+        }
+        if !self.alarms.is_empty() {
+            if matches!(action, Action::Select | Action::Back) {
+                self.alarms.pop();
+            }
+            return;
+        }
+        match action {
+            Action::PreviousPage => self.turn(-1),
+            Action::NextPage => self.turn(1),
+            Action::Back => self.back(),
+            Action::Up => self.step(-1),
+            Action::Down => self.step(1),
+            Action::Select => self.select(shelf),
+            Action::Digit(_) | Action::Touch(_) => {}
+        }
+    }
+
+    /// Around the pages that there are.
+    fn turn(&mut self, by: isize) {
+        let tabs: &[Tab] = match self.study {
+            Some(_) => &[Tab::Studies, Tab::Result, Tab::Station],
+            None => &[Tab::Studies, Tab::Station],
+        };
+        let at = tabs.iter().position(|tab| *tab == self.tab).unwrap_or(0) as isize;
+        self.go(tabs[(at + by).rem_euclid(tabs.len() as isize) as usize]);
+    }
+
+    fn go(&mut self, tab: Tab) {
+        if tab != Tab::Result || self.study.is_some() {
+            self.tab = tab;
+            self.scroll = 0;
+        }
+    }
+
+    fn back(&mut self) {
+        match (&mut self.study, self.tab) {
+            (Some(open), Tab::Result)
+                if open.look.tool == Tool::Details && !open.opened.pictures.contrasts.is_empty() =>
+            {
+                open.look.tool = Tool::Slice;
+            }
+            _ => self.go(Tab::Studies),
+        }
+    }
+
+    fn selected_row(&self) -> usize {
+        let at = self
+            .list
+            .rows
+            .iter()
+            .position(|row| Some(&row.uid) == self.selected.as_ref());
+        at.unwrap_or(0)
+    }
+
+    fn step(&mut self, by: isize) {
+        let scroll_end = self.scroll_end;
+        match (self.tab, &mut self.study) {
+            (Tab::Studies, _) => {
+                let row = self.selected_row().saturating_add_signed(by);
+                let row = row.min(self.list.rows.len().saturating_sub(1));
+                self.selected = self.list.rows.get(row).map(|row| row.uid.clone());
+            }
+            (Tab::Station, _) => self.scroll = self.scroll.saturating_add_signed(by).min(scroll_end),
+            (Tab::Result, Some(open)) => open.step(by, scroll_end),
+            (Tab::Result, None) => {}
+        }
+    }
+
+    fn select(&mut self, shelf: &dyn Shelf) {
+        match (self.tab, &mut self.study) {
+            (Tab::Studies, _) => {
+                if let Some(row) = self.list.rows.get(self.selected_row()) {
+                    let uid = row.uid.clone();
+                    self.open(&uid, shelf);
+                }
+            }
+            (Tab::Result, Some(open)) => open.next_tool(),
+            (Tab::Result, None) => {}
+            (Tab::Station, _) => self.go(Tab::Studies),
+        }
+    }
+
+    /// Keys while locked: up and down go over the digits, select types.
+    fn unlock(&mut self, action: Action) {
+        let Rest::Locked(typed) = &mut self.rest else {
+            return;
+        };
+        match action {
+            Action::Up => typed.key = (typed.key + 10) % 11,
+            Action::Down => typed.key = (typed.key + 1) % 11,
+            Action::Select if typed.key < 10 => {
+                let digit = typed.key;
+                self.type_digit(digit);
+            }
+            Action::Digit(digit) => self.type_digit(digit),
+            Action::Select | Action::Back => drop(typed.digits.pop()),
+            Action::PreviousPage | Action::NextPage | Action::Touch(_) => {}
+        }
+    }
+
+    fn type_digit(&mut self, digit: u8) {
+        let (Rest::Locked(typed), Some(pin)) = (&mut self.rest, &self.settings.pin) else {
+            return;
+        };
+        let _ = typed.digits.push(digit.min(9));
+        if typed.digits.len() == pin.len().min(PIN_DIGITS) {
+            // Every digit is compared, so that the time tells nothing.
+            let differ = pin
+                .bytes()
+                .zip(&typed.digits)
+                .fold(0, |all, (want, have)| all | (want ^ (b'0' + have)));
+            if differ == 0 {
+                self.rest = Rest::Awake;
+            } else {
+                typed.digits.clear();
+                typed.wrong = true;
+            }
+        }
+    }
+
+    fn touch(&mut self, touch: Touch, shelf: &dyn Shelf) {
+        match touch.kind {
+            TouchKind::Down => {
+                let hit = self
+                    .targets
+                    .iter()
+                    .rev()
+                    .find(|(area, _)| area.contains(touch.at));
+                let target = hit.map(|(_, target)| *target);
+                self.finger = Some(Finger {
+                    target,
+                    start: touch.at,
+                    at: touch.at,
+                    is_drag: false,
+                });
+                if target == Some(Target::Strip) {
+                    self.seek(touch.at);
+                }
+            }
+            TouchKind::Moved => self.drag(touch.at),
+            TouchKind::Up => {
+                let finger = self.finger.take();
+                if let Some(Finger {
+                    target: Some(target),
+                    is_drag: false,
+                    ..
+                }) = finger
+                {
+                    self.hit(target, touch.at, shelf);
+                }
+            }
+        }
+    }
+
+    fn drag(&mut self, at: Point) {
+        let unit = self.style.unit as i32;
+        let Some(finger) = &mut self.finger else { return };
+        let far = (at - finger.start).abs();
+        finger.is_drag |= far.x.max(far.y) > unit * DRAG_UNITS as i32;
+        let (target, from) = (finger.target, finger.at);
+        let step = unit * SLICE_UNITS as i32;
+        let steps = (at.y - from.y) / step;
+        match target {
+            Some(Target::Strip) => self.seek(at),
+            Some(Target::Picture) => self.drag_picture(at, from),
+            Some(Target::Scroll | Target::Row(_)) if finger.is_drag && steps != 0 => {
+                finger.at.y += steps * step;
+                // What is under the finger goes with it.
+                self.step(if steps > 0 { -1 } else { 1 });
+            }
+            _ => {}
+        }
+    }
+
+    /// What dragging a picture does depends on the tool.
+    fn drag_picture(&mut self, at: Point, from: Point) {
+        let unit = self.style.unit as i32;
+        let side = self.targets.iter().find(|(_, target)| *target == Target::Picture);
+        let side = side.map_or(1, |(area, _)| area.size.width).max(1);
+        let (Some(open), Some(finger)) = (&mut self.study, &mut self.finger) else {
+            return;
+        };
+        if !finger.is_drag {
+            return;
+        }
+        let by = at - from;
+        let pictures = &open.opened.pictures;
+        match open.look.tool {
+            Tool::Zoom if open.look.zoom() > 1.0 => {
+                let scale = pictures.width as f32 / side as f32 / open.look.zoom();
+                open.look
+                    .shift([by.x as f32 * scale, by.y as f32 * scale], pictures);
+                finger.at = at;
+            }
+            Tool::Brightness | Tool::Contrast => {
+                let (across, down) = (by.x / (unit * 3), by.y / (unit * 3));
+                open.look.step_contrast(across as i8);
+                open.look.step_brightness(-down as i8);
+                finger.at += Point::new(across * unit * 3, down * unit * 3);
+            }
+            _ => {
+                let steps = by.y / (unit * SLICE_UNITS as i32);
+                open.look.step_slice(steps as isize, pictures);
+                finger.at.y += steps * unit * SLICE_UNITS as i32;
+            }
+        }
+    }
+
+    /// To the slice under the finger.
+    fn seek(&mut self, at: Point) {
+        let strip = self.targets.iter().find(|(_, target)| *target == Target::Strip);
+        let (Some((area, _)), Some(open)) = (strip, &mut self.study) else {
+            return;
+        };
+        let across = (at.x - area.top_left.x).clamp(0, area.size.width.saturating_sub(1) as i32) as usize;
+        let slices = open.opened.pictures.slices;
+        open.look.slice = (across * slices / area.size.width.max(1) as usize).min(slices.saturating_sub(1));
+    }
+
+    fn hit(&mut self, target: Target, at: Point, shelf: &dyn Shelf) {
+        match target {
+            Target::Tab(tab) => {
+                self.go(tab);
+            }
+            Target::Row(row) => {
+                if let Some(row) = self.list.rows.get(row) {
+                    let uid = row.uid.clone();
+                    self.open(&uid, shelf);
+                }
+            }
+            Target::Tool(tool) => {
+                if let Some(open) = &mut self.study {
+                    open.take(tool);
+                }
+            }
+            Target::Picture => {
+                let pictures = self
+                    .targets
+                    .iter()
+                    .filter(|(_, target)| *target == Target::Picture);
+                let which = pictures.clone().position(|(area, _)| area.contains(at));
+                let single = self.style.arrangement == Arrangement::Compact;
+                if let (Some(open), Some(which), false) = (&mut self.study, which, single) {
+                    open.look.series = match open.look.series {
+                        Some(_) => None,
+                        None => open.has_picture(which).then_some(which),
+                    };
+                }
+            }
+            Target::Strip | Target::Scroll => {}
+            Target::Digit(digit) => self.type_digit(digit),
+            Target::Erase => {
+                if let Rest::Locked(typed) = &mut self.rest {
+                    typed.digits.pop();
+                }
+            }
+            Target::Select if !self.alarms.is_empty() => drop(self.alarms.pop()),
+            Target::Select => self.select(shelf),
+        }
+    }
+
+    /// Draws what is on the screen now.
+    pub(super) fn draw(&mut self, frame: &mut Frame) {
+        self.targets.clear();
+        let mut painter = Painter {
+            frame,
+            kit: &mut self.kit,
+            style: self.style,
+            words: self.settings.language.words(),
+            interactive: true,
+            targets: &mut self.targets,
+        };
+        let situation = &self.situation;
+        self.scroll_end = 0;
+        if situation.phase != Phase::Running {
+            pages::start::draw(&mut painter, situation.phase, &situation.station.software_version);
+            return;
+        }
+        match &self.rest {
+            Rest::Dark(new_results) => return pages::rest::dark(&mut painter, *new_results),
+            Rest::Locked(typed) => {
+                let length = self
+                    .settings
+                    .pin
+                    .as_ref()
+                    .map_or(0, |pin| pin.len().min(PIN_DIGITS));
+                return pages::rest::locked(&mut painter, typed, length);
+            }
+            Rest::Awake => {}
+        }
+        let foot = Footer {
+            here: self.tab,
+            has_result: self.study.is_some(),
+            provenance: &self.list.provenance,
+        };
+        if let Some(alarm) = self.alarms.last() {
+            return pages::alarm::draw(&mut painter, *alarm, situation, foot);
+        }
+        self.scroll_end = match (self.tab, &self.study) {
+            (Tab::Result, Some(open)) => open.draw(&mut painter, foot),
+            (Tab::Station, _) => {
+                let chip = self.list.chip;
+                let title = (chip, self.list.station.as_str(), self.list.where_to.as_str());
+                pages::station(&mut painter, title, &self.station, self.scroll, foot)
+            }
+            (Tab::Studies | Tab::Result, _) => {
+                let at = self
+                    .list
+                    .rows
+                    .iter()
+                    .position(|row| Some(&row.uid) == self.selected.as_ref());
+                pages::list::draw(&mut painter, &self.list, at.unwrap_or(0), foot);
+                0
+            }
+        };
+    }
+}
+
+impl OpenStudy {
+    fn draw(&self, painter: &mut Painter<'_>, foot: Footer<'_>) -> usize {
+        let pictures = &self.opened.pictures;
+        let foot = Footer {
+            provenance: &self.sheet.surround().provenance,
+            ..foot
+        };
+        match &self.sheet {
+            StudySheet::Result(sheet) => pages::result::draw(painter, sheet, pictures, &self.look, foot),
+            StudySheet::CannotAnswer(sheet) => {
+                pages::cannot_answer::draw(painter, sheet, pictures, &self.look, foot)
+            }
+        }
+    }
+
+    fn tiles(&self) -> &[Tile; 6] {
+        match &self.sheet {
+            StudySheet::Result(sheet) => &sheet.tiles,
+            StudySheet::CannotAnswer(sheet) => &sheet.tiles,
+        }
+    }
+
+    fn has_picture(&self, contrast: usize) -> bool {
+        self.tiles().get(contrast).is_some_and(|tile| tile.has_picture)
+    }
+
+    /// The contrast that is shown where there is room for one only: T2 shows most; else the first that there is.
+    fn first_series(&self) -> usize {
+        let t2 = self
+            .tiles()
+            .iter()
+            .position(|tile| tile.contrast == Contrast::T2 && tile.has_picture);
+        t2.or_else(|| self.tiles().iter().position(|tile| tile.has_picture))
+            .unwrap_or(0)
+    }
+
+    /// The next tool; where there is no answer, details and back.
+    fn next_tool(&mut self) {
+        let next = match &self.sheet {
+            StudySheet::CannotAnswer(_) if self.look.tool == Tool::Details => Tool::Slice,
+            StudySheet::CannotAnswer(_) => Tool::Details,
+            StudySheet::Result(sheet) => {
+                let tools = pages::result::tools(sheet, &self.opened.pictures);
+                let at = tools
+                    .iter()
+                    .position(|tool| *tool == self.look.tool)
+                    .map_or(0, |at| at + 1);
+                tools
+                    .get(at % tools.len().max(1))
+                    .copied()
+                    .unwrap_or(Tool::Details)
+            }
+        };
+        self.look.tool = next;
+        self.look.scroll = 0;
+    }
+
+    /// A finger takes a tool up; on the one that it has, it does the next thing.
+    fn take(&mut self, tool: Tool) {
+        if self.look.tool != tool {
+            self.look.tool = tool;
+            self.look.scroll = 0;
+            if tool == Tool::Heat {
+                self.look.heat = true;
+            }
+            return;
+        }
+        match tool {
+            Tool::Details => self.look.tool = Tool::Slice,
+            Tool::Zoom if self.look.zoom() >= 4.0 => {
+                for _ in 0..8 {
+                    self.step(1, 0);
+                }
+            }
+            Tool::Series | Tool::Lesion => self.step(1, 0),
+            _ => self.step(-1, 0),
+        }
+    }
+
+    /// Up is −1: one slice towards the head, closer, brighter.
+    fn step(&mut self, by: isize, scroll_end: usize) {
+        let pictures = &self.opened.pictures;
+        let look = &mut self.look;
+        let StudySheet::Result(sheet) = &self.sheet else {
+            look.scroll = look.scroll.saturating_add_signed(by).min(scroll_end);
+            return;
+        };
+        match look.tool {
+            // Slices run from foot to head.
+            Tool::Slice => look.step_slice(-by, pictures),
+            Tool::Lesion => {
+                let count = sheet.lesions.len().max(1) as isize;
+                look.lesion = (look.lesion as isize + by).rem_euclid(count) as usize;
+                if let Some(lesion) = sheet.lesions.get(look.lesion) {
+                    look.slice = lesion.slice.min(pictures.slices.saturating_sub(1));
+                }
+            }
+            Tool::Series => look.series = next_series(sheet, look.series, by),
+            Tool::Zoom => {
+                let lesion = sheet.lesions.get(look.lesion).map(|lesion| lesion.number);
+                let middle = lesion.and_then(|number| middle_of(pictures, number, look.slice));
+                look.step_zoom(-by, pictures, middle);
+            }
+            Tool::Brightness => look.step_brightness(-by as i8),
+            Tool::Contrast => look.step_contrast(-by as i8),
+            Tool::Heat => look.heat = !look.heat,
+            Tool::Details => look.scroll = look.scroll.saturating_add_signed(by).min(scroll_end),
+        }
+    }
+}
+
+/// All contrasts, then each that has a picture, and around.
+fn next_series(sheet: &ResultSheet, now: Option<usize>, by: isize) -> Option<usize> {
+    let shown: Vec<Option<usize>, 7> = [None]
+        .into_iter()
+        .chain(
+            sheet
+                .tiles
+                .iter()
+                .enumerate()
+                .filter(|(_, tile)| tile.has_picture)
+                .map(|(i, _)| Some(i)),
+        )
+        .collect();
+    let at = shown.iter().position(|one| *one == now).unwrap_or(0) as isize;
+    shown[(at + by).rem_euclid(shown.len() as isize) as usize]
+}
+
+/// The middle of a lesion on a slice, in pixels of the pictures.
+fn middle_of(pictures: &Pictures, lesion: u32, slice: usize) -> Option<[f32; 2]> {
+    let of = |on: &dyn Fn(usize) -> bool| {
+        let lines = pictures
+            .outlines
+            .iter()
+            .filter(|line| line.lesion == lesion && on(line.slice));
+        let points = lines
+            .flat_map(|line| &line.points)
+            .filter(|p| p.iter().all(|v| v.is_finite()));
+        let (sum, count) = points.fold(([0.0, 0.0], 0.0), |(sum, count), p| {
+            ([sum[0] + p[0], sum[1] + p[1]], count + 1.0)
+        });
+        (count > 0.0).then(|| sum.map(|all: f32| all / count))
+    };
+    of(&|at| at == slice).or_else(|| of(&|_| true))
+}

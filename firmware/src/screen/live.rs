@@ -1,0 +1,307 @@
+//! The thread that owns the display: news and actions in, pictures out.
+//!
+//! It shares nothing with intake and analysis but one slot for the latest situation, so neither waits for the
+//! other. A display that is missing, or an error of ours in a drawing, ends nothing.
+
+use std::fs::File;
+use std::io::BufReader;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+use board::damage::damage;
+use board::display::State as Outcome;
+use board::input::{self, Queue, Sources};
+use board::{Frame, Outlet};
+use models::pictures::Pictures;
+
+use super::desk::{Desk, Shelf};
+use super::situation::{Opened, Settings, Situation};
+use crate::limits::{DISPLAY_RETRY, MAX_ANSWER_BYTES, MAX_FINDINGS_BYTES};
+
+/// The screen, from start-up to shutdown.
+pub struct Screen {
+    shared: Arc<Shared>,
+    thread: Option<JoinHandle<()>>,
+    /// Keys, keyboards, fingers; they end with the screen.
+    _sources: Sources,
+}
+
+/// What the thread of the screen and everybody else know.
+struct Shared {
+    actions: Queue,
+    news: Mutex<News>,
+    woken: Condvar,
+}
+
+#[derive(Default)]
+struct News {
+    situation: Option<Arc<Situation>>,
+    /// An action lies in the queue.
+    acted: bool,
+    stop: bool,
+}
+
+impl Screen {
+    /// Begins to draw on a display, and to listen to people. Studies are read from the records in `data_dir`.
+    ///
+    /// # Errors
+    /// The system gives no thread.
+    pub fn start(
+        settings: Settings,
+        mut outlet: Outlet,
+        inputs: input::Settings,
+        data_dir: &Path,
+    ) -> std::io::Result<Self> {
+        let shared = Arc::new(Shared {
+            actions: Queue::new(),
+            news: Mutex::default(),
+            woken: Condvar::new(),
+        });
+        outlet.open(Duration::ZERO);
+        let size = outlet.size().unwrap_or(settings.size);
+        let sink = sink(&shared);
+        let sources = Sources::start(
+            input::Settings {
+                picture: size,
+                ..inputs
+            },
+            sink,
+        );
+        let player = Player {
+            desk: Desk::new(Settings {
+                size,
+                ..settings.clone()
+            }),
+            settings,
+            situation: Arc::default(),
+            outlet,
+            shelf: Folder(data_dir.join("studies")),
+            before: None,
+            back: Frame::new(size),
+            missing: None,
+        };
+        let playing = Arc::clone(&shared);
+        let thread = std::thread::Builder::new()
+            .name("screen".to_owned())
+            .spawn(move || player.play(&playing))?;
+        Ok(Self {
+            shared,
+            thread: Some(thread),
+            _sources: sources,
+        })
+    }
+
+    /// Takes what people do elsewhere, for example in a window.
+    pub fn sink(&self) -> input::Sink {
+        sink(&self.shared)
+    }
+
+    /// What there is to show now. It never waits.
+    pub fn tell(&self, situation: Situation) {
+        self.shared.lock().situation = Some(Arc::new(situation));
+        self.shared.woken.notify_one();
+    }
+}
+
+impl Drop for Screen {
+    /// Shows the last situation, then ends.
+    fn drop(&mut self) {
+        self.shared.lock().stop = true;
+        self.shared.woken.notify_one();
+        if let Some(thread) = self.thread.take() {
+            // It catches its own panics.
+            let _ = thread.join();
+        }
+    }
+}
+
+fn sink(shared: &Arc<Shared>) -> input::Sink {
+    let shared = Arc::clone(shared);
+    Arc::new(move |action| {
+        shared.actions.push(action);
+        shared.lock().acted = true;
+        shared.woken.notify_one();
+    })
+}
+
+impl Shared {
+    fn lock(&self) -> MutexGuard<'_, News> {
+        self.news.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Waits for news, at most so long. Gives them, and whether this was the last time.
+    fn wait(&self, longest: Duration) -> (Option<Arc<Situation>>, bool) {
+        let idle = |news: &mut News| news.situation.is_none() && !news.acted && !news.stop;
+        let (mut news, _) = self
+            .woken
+            .wait_timeout_while(self.lock(), longest, idle)
+            .unwrap_or_else(PoisonError::into_inner);
+        news.acted = false;
+        (news.situation.take(), news.stop)
+    }
+}
+
+/// What the thread of the screen works with.
+struct Player {
+    desk: Desk,
+    settings: Settings,
+    situation: Arc<Situation>,
+    outlet: Outlet,
+    shelf: Folder,
+    /// The picture that was shown last.
+    before: Option<Frame>,
+    back: Frame,
+    /// Why nothing is seen, as it was last logged.
+    missing: Option<String>,
+}
+
+impl Player {
+    fn play(mut self, shared: &Shared) {
+        let started = Instant::now();
+        let mut ends = false;
+        while !ends {
+            let now = started.elapsed();
+            let retry = if self.missing.is_some() {
+                now + DISPLAY_RETRY
+            } else {
+                Duration::MAX
+            };
+            let due = self.desk.due().unwrap_or(Duration::MAX).min(retry);
+            let (situation, last) = shared.wait(due.saturating_sub(now));
+            ends = last;
+            let now = started.elapsed();
+            let drawn = catch_unwind(AssertUnwindSafe(|| self.step(situation.clone(), shared, now)));
+            if drawn.is_err() {
+                tracing::error!("a page could not be drawn");
+                self.begin_anew(situation, now);
+            }
+        }
+    }
+
+    fn step(&mut self, situation: Option<Arc<Situation>>, shared: &Shared, now: Duration) {
+        if let Some(situation) = situation {
+            self.situation = Arc::clone(&situation);
+            self.desk.tell(situation, &self.shelf, now);
+        }
+        while let Some(action) = shared.actions.pop() {
+            self.desk.act(action, &self.shelf, now);
+        }
+        self.desk.tick(now);
+        self.fit(now);
+        self.desk.draw(&mut self.back);
+        let areas = match &self.before {
+            Some(before) => damage(before, &self.back),
+            None => heapless::Vec::from_iter([self.back_area()]),
+        };
+        if areas.is_empty() && self.missing.is_none() {
+            return;
+        }
+        let outcome = self.outlet.present(&self.back, &areas, now);
+        self.log(outcome);
+        let shown = self
+            .before
+            .take()
+            .unwrap_or_else(|| Frame::new(self.back_area().size));
+        self.before = Some(std::mem::replace(&mut self.back, shown));
+    }
+
+    fn back_area(&self) -> embedded_graphics::primitives::Rectangle {
+        use embedded_graphics::prelude::*;
+        self.back.bounding_box()
+    }
+
+    /// A display that was plugged in may have another size.
+    fn fit(&mut self, now: Duration) {
+        use embedded_graphics::prelude::*;
+        let size = self.outlet.size().unwrap_or(self.settings.size);
+        if size != self.back.size() {
+            self.desk.resize(size);
+            self.back = Frame::new(size);
+            self.before = None;
+            let _ = now;
+        }
+    }
+
+    /// After an error of ours: the page that the situation asks for, and nothing that was open.
+    fn begin_anew(&mut self, situation: Option<Arc<Situation>>, now: Duration) {
+        let situation = situation.unwrap_or_else(|| Arc::clone(&self.situation));
+        let size = self.outlet.size().unwrap_or(self.settings.size);
+        self.desk = Desk::new(Settings {
+            size,
+            ..self.settings.clone()
+        });
+        self.before = None;
+        let told = catch_unwind(AssertUnwindSafe(|| {
+            self.desk.tell(Arc::clone(&situation), &Empty, now);
+        }));
+        if told.is_err() {
+            tracing::error!("the situation cannot be shown");
+        }
+    }
+
+    fn log(&mut self, outcome: Outcome) {
+        let missing = match outcome {
+            Outcome::Shown => None,
+            Outcome::Missing(why) => Some(why),
+        };
+        if missing != self.missing {
+            match &missing {
+                Some(why) => tracing::warn!("no display: {why}"),
+                None => tracing::info!("the display shows pictures"),
+            }
+            self.missing = missing;
+        }
+    }
+}
+
+/// The records of studies, as the screen reads them.
+struct Folder(PathBuf);
+
+impl Shelf for Folder {
+    fn open(&self, study: &str) -> Option<Opened> {
+        // The UID comes from our own records, but it becomes a path.
+        let is_name = study.bytes().all(|b| b.is_ascii_digit() || b == b'.') && !study.starts_with('.');
+        let folder = is_name.then(|| self.0.join(study))?;
+        open(&folder)
+            .inspect_err(|error| tracing::warn!(%error, "findings cannot be shown"))
+            .ok()
+    }
+}
+
+/// Findings and pictures in the folder of a study; without pictures where there are none.
+///
+/// # Errors
+/// There are no findings, or they cannot be read.
+pub fn open(folder: &Path) -> std::io::Result<Opened> {
+    let findings = read(&folder.join("findings.json"), MAX_FINDINGS_BYTES)?;
+    let pictures: std::io::Result<Pictures> = read(&folder.join("pictures.json"), MAX_ANSWER_BYTES);
+    let pictures = match pictures {
+        Ok(pictures) => pictures,
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Pictures::default(),
+        Err(error) => {
+            tracing::warn!(%error, "pictures cannot be shown");
+            Pictures::default()
+        }
+    };
+    Ok(Opened { findings, pictures })
+}
+
+fn read<T: serde::de::DeserializeOwned>(path: &Path, most: u64) -> std::io::Result<T> {
+    let file = File::open(path)?;
+    if file.metadata()?.len() > most {
+        return Err(std::io::Error::other("the file is larger than any of ours"));
+    }
+    Ok(serde_json::from_reader(BufReader::new(file))?)
+}
+
+/// No study at all.
+struct Empty;
+
+impl Shelf for Empty {
+    fn open(&self, _: &str) -> Option<Opened> {
+        None
+    }
+}
