@@ -260,8 +260,14 @@ pub const WORKER_MEMORY_BYTES: u64 = 1536 * 1024 * 1024;
 /// ([`models::limits::MAX_PICTURE_BYTES`]), with outlines and heat.
 pub const MAX_ANSWER_BYTES: u64 = 24 * 1024 * 1024;
 
-/// Between attempts to open a display that is missing.
-pub const DISPLAY_RETRY: Duration = Duration::from_secs(3);
+/// How often a screen is asked whether it is still there, where nothing on it changes.
+pub const DISPLAY_CHECK: Duration = Duration::from_secs(5);
+
+/// Wrong PINs after which each further one costs [`PIN_PAUSE`].
+pub const PIN_TRIES: u32 = 5;
+
+/// See [`PIN_TRIES`].
+pub const PIN_PAUSE: Duration = Duration::from_secs(30);
 
 /// Longest findings file that is read for the screen, bytes.
 pub const MAX_FINDINGS_BYTES: u64 = 64 * 1024 * 1024;
@@ -281,6 +287,9 @@ pub const LISTED_STUDIES: usize = 24;
 /// Temperature inside the box from which on it is an alarm, °C: below the 85 °C at which the processors of the
 /// supported boards slow down.
 pub const HOT_CELSIUS: f32 = 80.0;
+
+/// Temperature at which that alarm is over, °C.
+pub const COOL_CELSIUS: f32 = 74.0;
 
 /// No clock that is right shows an earlier year.
 pub const EARLIEST_YEAR: i32 = 2026;

@@ -21,6 +21,12 @@ pub struct Pictures {
     pub pixel_mm: f64,
     /// From one slice to the next, millimetres.
     pub slice_mm: f64,
+    /// Which slice of the examination the first one is: all of them, or one of the middle while the others are made.
+    #[serde(default)]
+    pub first_slice: usize,
+    /// How many slices the examination has.
+    #[serde(default)]
+    pub of: usize,
     /// The slice to look at first: where the first lesion is largest, else the middle one.
     pub first_shown: usize,
     /// One for each contrast of the study, in the order of [`Contrast::ALL`].

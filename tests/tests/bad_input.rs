@@ -40,7 +40,7 @@ impl Said {
         left.sort();
         // No object where nobody can say whose study it is.
         left.retain(|name| !["sr.dcm", "sc.dcm"].contains(&name.as_str()));
-        assert_eq!(left, ["findings.json", "screen.png"]);
+        assert_eq!(left, ["findings.json", "pictures.json", "screen.png"]);
         let findings: Value = serde_json::from_slice(&done.stdout).unwrap();
         let written: Value =
             serde_json::from_slice(&fs::read(out.path().join("findings.json")).unwrap()).unwrap();

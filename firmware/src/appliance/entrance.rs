@@ -13,10 +13,12 @@ use tokio::net::TcpListener;
 
 use super::descriptors;
 use super::keeper::{Message, Topic};
+use crate::certificate::Identity;
 use crate::dicom::door::{Capacity, Door, Patience, Tls};
 use crate::dicom::scp::{Listeners, Provider};
 use crate::disk::Disk;
 use crate::limits::CERTIFICATE_CHECK;
+use crate::screen::situation;
 use crate::station::config::Config;
 
 /// The door as the settings want it. `patience` is for what they say nothing about.
@@ -100,6 +102,21 @@ impl Addresses {
         let text = |address: Option<SocketAddr>| address.map(|address| address.to_string());
         (text(self.plain), text(self.tls))
     }
+}
+
+/// The certificates that we show where we call: destinations, the syslog server.
+pub(super) fn calling(config: &Config, now: SystemTime) -> Vec<situation::Certificate> {
+    let destinations = config.destinations().into_iter().filter_map(|one| one.tls);
+    let files = destinations.chain(config.syslog().map(|server| server.tls));
+    let own = files.filter_map(|files| files.own);
+    // Files that cannot be read have ended the start.
+    let read = own.filter_map(|(certificate, key)| Identity::read(&certificate, &key).ok());
+    let mut shown: Vec<_> = read
+        .flat_map(|identity| identity.own)
+        .map(|one| one.shown(now))
+        .collect();
+    shown.dedup();
+    shown
 }
 
 /// Reads the certificates again every while, and tells of them, above all of those that end soon.

@@ -33,14 +33,19 @@ pub enum Event {
         /// Which one.
         study: Uid,
     },
-    /// The findings of a study are on disk and its page is on the screen.
+    /// The findings of a study are on disk, and the screen is told.
     Reported {
         /// Which one.
         study: Uid,
         /// The findings.
         findings: Arc<Findings>,
-        /// Where `findings.json`, `screen.png` and the DICOM objects are.
+        /// Where `findings.json`, `pictures.json`, `screen.png` and the DICOM objects are.
         folder: PathBuf,
+    },
+    /// All pictures of a study are on disk, beside its findings.
+    Pictured {
+        /// Which one.
+        study: Uid,
     },
     /// The analysis of a study was given up. Its folder holds findings that say so.
     Failed {

@@ -25,7 +25,7 @@ use std::path::Path;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::mpsc::{SyncSender, sync_channel};
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use models::findings::{Fault, ModelIdentity, Reason};
 use models::mr::Contrast;
@@ -251,7 +251,15 @@ impl Appliance {
         let provider = Provider::new(door, config.services(), Arc::clone(&spool), Box::new(intake));
         let provider = Arc::new(provider);
         let couriers = couriers(config, patience.answer, open.records(), inbox.clone())?;
-        let scene = Scene::new(config, addresses.shown(), &device.serial_number, model, screen);
+        let calling = entrance::calling(config, SystemTime::now());
+        let scene = Scene::new(
+            config,
+            addresses.shown(),
+            &device.serial_number,
+            model,
+            calling,
+            screen,
+        );
         let keeper = Keeper {
             spool,
             open,
@@ -332,6 +340,8 @@ impl Appliance {
     /// given up; it is done again after the next start.
     pub async fn stop(self) {
         tracing::info!("stopping");
+        // Only the screen needs to know; where the inbox is full, it learns it a little later.
+        let _ = self.inbox.try_send(Message::Stopping);
         self.provider.stop();
         self.watching.abort();
         let _ = self.serving.await;

@@ -13,7 +13,7 @@ use time::macros::format_description;
 use super::keeper::{Draw, Topic};
 use crate::dicom::Uid;
 use crate::limits::{
-    EARLIEST_YEAR, HOT_CELSIUS, LISTED_STUDIES, RECENT_REFUSALS, RESULT_LIGHT, SITUATION_EVERY,
+    COOL_CELSIUS, EARLIEST_YEAR, HOT_CELSIUS, LISTED_STUDIES, RECENT_REFUSALS, RESULT_LIGHT, SITUATION_EVERY,
     SITUATION_IDLE,
 };
 use crate::screen::situation::{
@@ -21,7 +21,7 @@ use crate::screen::situation::{
     Study, Verdict,
 };
 use crate::screen::{self, Opened, Screen, Settings};
-use crate::station::config::Config;
+use crate::station::config::{Config, MaySend};
 use crate::station::refusals::Refusal;
 use crate::station::temperature;
 use crate::study::Stage as Progress;
@@ -37,8 +37,10 @@ pub(super) struct StudyView<'a> {
     pub delivery: Delivery,
     pub patient_name: &'a str,
     pub verdict: Option<Verdict>,
-    /// Raised whenever there is more to see of it.
+    /// Raised with every answer.
     pub answers: u32,
+    /// Raised whenever there is more or less to see of it.
+    pub pictures: u32,
     pub images: u64,
     pub since: Duration,
 }
@@ -50,6 +52,8 @@ pub(super) struct Scene {
     settings: Settings,
     /// Everything that stays the same.
     template: Station,
+    /// The certificates that we show where we call.
+    calling: Vec<Certificate>,
     notices: BTreeMap<Topic, Vec<String>>,
     refusals: VecDeque<(Duration, String, Reason)>,
     refused_below_mib: u64,
@@ -58,6 +62,9 @@ pub(super) struct Scene {
     told: Option<Duration>,
     /// There is news since.
     touched: bool,
+    phase: Phase,
+    /// The box is too hot, until it has cooled down.
+    hot: bool,
     /// Until then the lamps say that there is a result.
     result_until: Duration,
 }
@@ -68,6 +75,7 @@ impl Scene {
         (address, tls_address): (Option<String>, Option<String>),
         serial_number: &str,
         model: Result<ModelIdentity, Reason>,
+        calling: Vec<Certificate>,
         screen: Screen,
     ) -> Self {
         let template = Station {
@@ -82,6 +90,7 @@ impl Scene {
             }),
             software_version: env!("CARGO_PKG_VERSION").to_owned(),
             serial_number: serial_number.to_owned(),
+            certificates: calling.clone(),
             ..Station::default()
         };
         Self {
@@ -92,12 +101,15 @@ impl Scene {
                 ..config.screen_settings()
             },
             template,
+            calling,
             notices: BTreeMap::new(),
             refusals: VecDeque::with_capacity(RECENT_REFUSALS),
             refused_below_mib: config.limits.free_mib,
             data_dir: config.station.data_dir.clone(),
             told: None,
             touched: true,
+            phase: Phase::Running,
+            hot: false,
             result_until: Duration::ZERO,
         }
     }
@@ -115,9 +127,10 @@ impl Scene {
         }
     }
 
-    /// Our certificates.
+    /// Our certificates for callers.
     pub(super) fn certificates(&mut self, certificates: Vec<Certificate>) {
-        self.template.certificates = certificates;
+        let all = certificates.into_iter().chain(self.calling.iter().cloned());
+        self.template.certificates = all.collect();
         self.touched = true;
     }
 
@@ -154,6 +167,10 @@ impl Scene {
 
     /// The box ends what is under way, or is done with it.
     pub(super) fn stops(&mut self, phase: Phase) {
+        self.phase = phase;
+        if let Some(signals) = &self.signals {
+            signals.set(Light::Working);
+        }
         self.screen.tell(Situation {
             phase,
             station: self.template.clone(),
@@ -191,18 +208,16 @@ impl Scene {
             notices: self.notices.values().flatten().cloned().collect(),
             ..self.template.clone()
         };
+        // Once it was too hot, it has to cool down before that is over.
+        let limit = if self.hot { COOL_CELSIUS } else { HOT_CELSIUS };
+        self.hot = station.temperature_c.is_some_and(|celsius| celsius >= limit);
         let alarms = [
             (Alarm::Disk, short_of_space),
             (
                 Alarm::Clock,
                 station.clock.as_ref().is_some_and(|clock| !clock.plausible),
             ),
-            (
-                Alarm::Temperature,
-                station
-                    .temperature_c
-                    .is_some_and(|celsius| celsius >= HOT_CELSIUS),
-            ),
+            (Alarm::Temperature, self.hot),
         ];
         let age = |since: Duration| now.saturating_sub(since).as_secs();
         let mut studies: Vec<_> = studies
@@ -216,7 +231,7 @@ impl Scene {
             age_s: age(*since),
         });
         let situation = Situation {
-            phase: Phase::Running,
+            phase: self.phase,
             station,
             studies: studies.into_iter().map(|(_, study)| study).collect(),
             refusals: refusals.collect(),
@@ -246,12 +261,16 @@ fn light(situation: &Situation, new_result: bool) -> Light {
     };
     let station = &situation.station;
     let is_deaf = station.address.is_none() && station.tls_address.is_none();
-    if !situation.alarms.is_empty() || station.model.is_none() || is_deaf {
+    if !situation.alarms.is_empty()
+        || station.model.is_none()
+        || is_deaf
+        || station.may_send == MaySend::Nobody
+    {
         Light::Fault
-    } else if situation.studies.iter().any(is_working) {
-        Light::Working
     } else if new_result {
         Light::Result
+    } else if situation.studies.iter().any(is_working) {
+        Light::Working
     } else {
         Light::Ready
     }
@@ -280,6 +299,7 @@ fn row(study: &StudyView<'_>, age_s: u64) -> Study {
             _ => study.delivery.clone(),
         },
         answers: study.answers,
+        pictures: study.pictures,
         age_s,
     }
 }

@@ -25,15 +25,19 @@ use crate::analysis::{Worker, WorkerSettings};
 use crate::appliance::{Appliance, Event, Parts};
 use crate::dicom::send::{files_under, send};
 use crate::dicom::user::Node;
-use crate::limits::ANALYSIS_DEADLINE;
+use crate::limits::{ANALYSIS_DEADLINE, SITUATION_EVERY};
 use crate::report::Kind;
 #[cfg(feature = "window")]
 use crate::screen::DEFAULT_SIZE;
 use crate::screen::Screen;
 use crate::station::config::Config;
+use crate::study::record::PICTURES;
 
 /// AE title of the simulated scanner.
 const SCANNER: &str = "PHANTOM";
+
+/// How long the demo waits for the other slices.
+const PICTURES_PATIENCE: Duration = Duration::from_secs(10);
 
 /// Who sends.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -50,7 +54,7 @@ pub struct Demo {
     /// No picture in the terminal.
     #[arg(long)]
     pub headless: bool,
-    /// Folder for findings.json, screen.png, sr.dcm, seg.dcm (where there are lesions) and sc.dcm.
+    /// Folder for findings.json, pictures.json, screen.png, sr.dcm, seg.dcm (where there are lesions) and sc.dcm.
     #[arg(long, value_name = "DIR")]
     pub out: Option<PathBuf>,
     /// Seed of the patient.
@@ -122,15 +126,19 @@ pub fn demo(demo: &Demo) -> Result<(), Reason> {
 /// # Errors
 /// As [`demo`].
 pub fn play(demo: &Demo, tell: &mut dyn FnMut(&str)) -> Result<(Shown, Option<Frame>), Reason> {
-    let page = LastPage::default();
-    let display = page.clone();
+    let (page, kept) = (LastPage::default(), LastPage::default());
+    let (display, result) = (page.clone(), kept.clone());
     let showing = Showing {
         outlet: Outlet::with_opener(move || Ok(Box::new(display.clone()))),
         sink: Arc::default(),
-        is_open: Box::new(|| false),
+        // The last look before the box stops, which has a page of its own.
+        is_open: Box::new(move || {
+            result.put(page.take());
+            false
+        }),
     };
     let shown = play_on(demo, tell, showing)?;
-    Ok((shown, page.take()))
+    Ok((shown, kept.take()))
 }
 
 /// The same in a window, until that is closed.
@@ -194,6 +202,11 @@ fn play_on(demo: &Demo, tell: &mut dyn FnMut(&str), showing: Showing) -> Result<
         tell("scanner    all images acknowledged");
         let outcome = follow(&mut events, tell).await;
         let latency = sent.elapsed();
+        if outcome.is_ok() {
+            until_pictured(&mut events).await;
+            // The screen is told at most so often.
+            tokio::time::sleep(2 * SITUATION_EVERY).await;
+        }
         while is_open() {
             tokio::time::sleep(Duration::from_millis(100)).await;
         }
@@ -203,7 +216,7 @@ fn play_on(demo: &Demo, tell: &mut dyn FnMut(&str), showing: Showing) -> Result<
     if let Some(out) = &demo.out {
         keep(&results, out).map_err(|e| io_failure(&format!("cannot write to {}", out.display()), &e))?;
         tell(&format!(
-            "appliance  findings.json, screen.png and DICOM objects in {}",
+            "appliance  findings.json, pictures.json, screen.png and DICOM objects in {}",
             out.display()
         ));
     }
@@ -328,6 +341,7 @@ async fn follow(
             Ok(
                 Event::Listening(_)
                 | Event::InstanceStored { .. }
+                | Event::Pictured { .. }
                 | Event::Delivered { .. }
                 | Event::Removed { .. },
             )
@@ -339,10 +353,26 @@ async fn follow(
     }
 }
 
+/// Until all slices are there to be looked at. Findings do not wait for them, and neither does the demo for long.
+async fn until_pictured(events: &mut Receiver<Event>) {
+    let pictured = async {
+        loop {
+            match events.recv().await {
+                Ok(Event::Pictured { .. }) | Err(RecvError::Closed) => return,
+                _ => {}
+            }
+        }
+    };
+    let _ = tokio::time::timeout(PICTURES_PATIENCE, pictured).await;
+}
+
 fn keep(results: &Path, out: &Path) -> std::io::Result<()> {
     std::fs::create_dir_all(out)?;
     let objects = Kind::ALL.map(Kind::file_name);
-    for name in ["findings.json", "screen.png"].into_iter().chain(objects) {
+    for name in ["findings.json", PICTURES, "screen.png"]
+        .into_iter()
+        .chain(objects)
+    {
         match std::fs::copy(results.join(name), out.join(name)) {
             // Not every result has every object.
             Err(error) if error.kind() == std::io::ErrorKind::NotFound && objects.contains(&name) => {
@@ -376,6 +406,10 @@ fn truth_line(truth: &Truth) -> String {
 struct LastPage(Arc<Mutex<Option<Frame>>>);
 
 impl LastPage {
+    fn put(&self, frame: Option<Frame>) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = frame;
+    }
+
     fn take(&self) -> Option<Frame> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).take()
     }

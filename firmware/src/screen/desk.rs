@@ -24,6 +24,7 @@ use super::sheets::station;
 use super::sheets::study::{ResultSheet, StudySheet, Tile};
 use super::situation::{Alarm, Opened, Phase, Settings, Situation, State, Study};
 use super::style::{Arrangement, Style};
+use crate::limits::{PIN_PAUSE, PIN_TRIES};
 
 /// A finger that moved less is a touch, more is a drag; in parts of the grid.
 const DRAG_UNITS: u32 = 2;
@@ -56,6 +57,10 @@ pub(super) struct Desk {
     alarms: Vec<Alarm, 4>,
     rest: Rest,
     last_touch: Duration,
+    /// Until then a new result does not take the screen.
+    busy_until: Duration,
+    wrong_pins: u32,
+    pin_not_before: Duration,
     finger: Option<Finger>,
     targets: Vec<(Rectangle, Target), MAX_TARGETS>,
     /// How far the page on the screen can be scrolled.
@@ -68,7 +73,8 @@ pub(super) struct Desk {
 /// The study that is being looked at.
 struct OpenStudy {
     uid: String,
-    answers: u32,
+    /// Answers and pictures as they were when it was opened.
+    version: (u32, u32),
     opened: Opened,
     sheet: StudySheet,
     look: Look,
@@ -80,12 +86,15 @@ enum Rest {
     Awake,
     /// So many new results since.
     Dark(u64),
-    Locked(Typed),
+    /// The same, while the PIN is asked for.
+    Locked(Typed, u64),
 }
 
 /// A finger on the screen.
 struct Finger {
     target: Option<Target>,
+    /// The study in the row that it came down on: rows move.
+    row: Option<String>,
     start: Point,
     /// Where the last step of a drag was made.
     at: Point,
@@ -109,6 +118,9 @@ impl Desk {
             alarms: Vec::new(),
             rest: Rest::Awake,
             last_touch: Duration::ZERO,
+            busy_until: Duration::ZERO,
+            wrong_pins: 0,
+            pin_not_before: Duration::ZERO,
             finger: None,
             targets: Vec::new(),
             scroll_end: 0,
@@ -136,14 +148,14 @@ impl Desk {
         self.close_what_is_gone(shelf);
         for study in news {
             match &mut self.rest {
+                Rest::Locked(_, new_results) => *new_results += 1,
                 Rest::Dark(new_results) if self.settings.pin.is_some() => *new_results += 1,
-                Rest::Locked(_) => {}
-                _ if now < self.last_touch + BUSY && self.last_touch > Duration::ZERO => {}
+                _ if now < self.busy_until => {}
                 Rest::Awake | Rest::Dark(_) => {
                     self.open(&study, shelf);
                     // Who comes now has the whole time to look.
                     self.rest = Rest::Awake;
-                    self.last_touch = now.saturating_sub(BUSY);
+                    self.last_touch = now;
                 }
             }
         }
@@ -177,7 +189,7 @@ impl Desk {
                     self.tab = Tab::Studies;
                 }
             }
-            Some(study) if study.answers != open.answers => {
+            Some(study) if (study.answers, study.pictures) != open.version => {
                 let (uid, tab) = (study.uid.clone(), self.tab);
                 let before = self.study.take();
                 self.open(&uid, shelf);
@@ -215,7 +227,7 @@ impl Desk {
         let look = Look::new(&opened.pictures, None);
         let mut open = OpenStudy {
             uid: uid.to_owned(),
-            answers: known.answers,
+            version: (known.answers, known.pictures),
             opened,
             sheet,
             look,
@@ -254,16 +266,22 @@ impl Desk {
     /// When the picture changes without anybody's doing; none where it does not.
     pub(super) fn due(&self) -> Option<Duration> {
         match (&self.rest, self.settings.idle) {
-            (Rest::Awake, Some(idle)) => Some(self.last_touch + idle),
+            (Rest::Awake | Rest::Locked(..), Some(idle)) if self.situation.phase == Phase::Running => {
+                Some(self.last_touch + idle)
+            }
             _ => None,
         }
     }
 
     /// Time passes.
     pub(super) fn tick(&mut self, now: Duration) {
-        if self.due().is_some_and(|due| now >= due) && self.situation.phase == Phase::Running {
-            self.rest = Rest::Dark(0);
-            self.finger = None;
+        if self.due().is_some_and(|due| now >= due) {
+            let new_results = match self.rest {
+                Rest::Locked(_, new_results) => new_results,
+                Rest::Awake | Rest::Dark(_) => 0,
+            };
+            self.rest = Rest::Dark(new_results);
+            self.forget_touches();
             if self.settings.pin.is_some() {
                 self.tab = Tab::Studies;
                 self.study = None;
@@ -271,13 +289,23 @@ impl Desk {
         }
     }
 
+    /// What is under a finger is no longer what was drawn.
+    fn forget_touches(&mut self) {
+        self.finger = None;
+        self.targets.clear();
+    }
+
     /// Somebody does something.
     pub(super) fn act(&mut self, action: Action, shelf: &dyn Shelf, now: Duration) {
         self.last_touch = now;
+        self.busy_until = now + BUSY;
         if self.situation.phase != Phase::Running {
             return;
         }
-        if let Rest::Dark(_) = self.rest {
+        if !self.alarms.is_empty() {
+            return self.understand(action, shelf);
+        }
+        if let Rest::Dark(new_results) = self.rest {
             // The first touch only wakes, whatever it hits.
             if !matches!(
                 action,
@@ -287,24 +315,18 @@ impl Desk {
                 })
             ) {
                 self.rest = match self.settings.pin {
-                    Some(_) => Rest::Locked(Typed::default()),
+                    Some(_) => Rest::Locked(Typed::default(), new_results),
                     None => Rest::Awake,
                 };
-                self.finger = None;
+                self.forget_touches();
             }
             return;
         }
         if let Action::Touch(touch) = action {
             return self.touch(touch, shelf);
         }
-        if let Rest::Locked(_) = self.rest {
+        if let Rest::Locked(..) = self.rest {
             return self.unlock(action);
-        }
-        if !self.alarms.is_empty() {
-            if matches!(action, Action::Select | Action::Back) {
-                self.alarms.pop();
-            }
-            return;
         }
         match action {
             Action::PreviousPage => self.turn(-1),
@@ -314,6 +336,15 @@ impl Desk {
             Action::Down => self.step(1),
             Action::Select => self.select(shelf),
             Action::Digit(_) | Action::Touch(_) => {}
+        }
+    }
+
+    /// While there is an alarm, all that can be done is to understand it.
+    fn understand(&mut self, action: Action, shelf: &dyn Shelf) {
+        match action {
+            Action::Select | Action::Back => drop(self.alarms.pop()),
+            Action::Touch(touch) => self.touch(touch, shelf),
+            _ => {}
         }
     }
 
@@ -329,6 +360,7 @@ impl Desk {
 
     fn go(&mut self, tab: Tab) {
         if tab != Tab::Result || self.study.is_some() {
+            self.forget_touches();
             self.tab = tab;
             self.scroll = 0;
         }
@@ -340,6 +372,7 @@ impl Desk {
                 if open.look.tool == Tool::Details && !open.opened.pictures.contrasts.is_empty() =>
             {
                 open.look.tool = Tool::Slice;
+                open.look.scroll = 0;
             }
             _ => self.go(Tab::Studies),
         }
@@ -384,7 +417,7 @@ impl Desk {
 
     /// Keys while locked: up and down go over the digits, select types.
     fn unlock(&mut self, action: Action) {
-        let Rest::Locked(typed) = &mut self.rest else {
+        let Rest::Locked(typed, _) = &mut self.rest else {
             return;
         };
         match action {
@@ -401,9 +434,13 @@ impl Desk {
     }
 
     fn type_digit(&mut self, digit: u8) {
-        let (Rest::Locked(typed), Some(pin)) = (&mut self.rest, &self.settings.pin) else {
+        let (Rest::Locked(typed, _), Some(pin)) = (&mut self.rest, &self.settings.pin) else {
             return;
         };
+        // Whoever tries all of them needs days.
+        if self.last_touch < self.pin_not_before {
+            return;
+        }
         let _ = typed.digits.push(digit.min(9));
         if typed.digits.len() == pin.len().min(PIN_DIGITS) {
             // Every digit is compared, so that the time tells nothing.
@@ -413,9 +450,15 @@ impl Desk {
                 .fold(0, |all, (want, have)| all | (want ^ (b'0' + have)));
             if differ == 0 {
                 self.rest = Rest::Awake;
+                self.wrong_pins = 0;
+                self.forget_touches();
             } else {
                 typed.digits.clear();
                 typed.wrong = true;
+                self.wrong_pins += 1;
+                if self.wrong_pins >= PIN_TRIES {
+                    self.pin_not_before = self.last_touch + PIN_PAUSE;
+                }
             }
         }
     }
@@ -429,8 +472,13 @@ impl Desk {
                     .rev()
                     .find(|(area, _)| area.contains(touch.at));
                 let target = hit.map(|(_, target)| *target);
+                let row = match target {
+                    Some(Target::Row(row)) => self.list.rows.get(row).map(|row| row.uid.clone()),
+                    _ => None,
+                };
                 self.finger = Some(Finger {
                     target,
+                    row,
                     start: touch.at,
                     at: touch.at,
                     is_drag: false,
@@ -444,11 +492,15 @@ impl Desk {
                 let finger = self.finger.take();
                 if let Some(Finger {
                     target: Some(target),
+                    row,
                     is_drag: false,
                     ..
                 }) = finger
                 {
-                    self.hit(target, touch.at, shelf);
+                    match row {
+                        Some(uid) => self.open(&uid, shelf),
+                        None => self.hit(target, touch.at, shelf),
+                    }
                 }
             }
         }
@@ -468,7 +520,9 @@ impl Desk {
             Some(Target::Scroll | Target::Row(_)) if finger.is_drag && steps != 0 => {
                 finger.at.y += steps * step;
                 // What is under the finger goes with it.
-                self.step(if steps > 0 { -1 } else { 1 });
+                for _ in 0..steps.abs() {
+                    self.step(-steps.signum() as isize);
+                }
             }
             _ => {}
         }
@@ -521,14 +575,18 @@ impl Desk {
 
     fn hit(&mut self, target: Target, at: Point, shelf: &dyn Shelf) {
         match target {
+            Target::Select if !self.alarms.is_empty() => drop(self.alarms.pop()),
+            // Nothing behind an alarm or a lock is touched.
+            _ if !self.alarms.is_empty() => {}
+            Target::Digit(digit) => self.type_digit(digit),
+            Target::Erase => {
+                if let Rest::Locked(typed, _) = &mut self.rest {
+                    typed.digits.pop();
+                }
+            }
+            _ if matches!(self.rest, Rest::Locked(..)) => {}
             Target::Tab(tab) => {
                 self.go(tab);
-            }
-            Target::Row(row) => {
-                if let Some(row) = self.list.rows.get(row) {
-                    let uid = row.uid.clone();
-                    self.open(&uid, shelf);
-                }
             }
             Target::Tool(tool) => {
                 if let Some(open) = &mut self.study {
@@ -549,14 +607,7 @@ impl Desk {
                     };
                 }
             }
-            Target::Strip | Target::Scroll => {}
-            Target::Digit(digit) => self.type_digit(digit),
-            Target::Erase => {
-                if let Rest::Locked(typed) = &mut self.rest {
-                    typed.digits.pop();
-                }
-            }
-            Target::Select if !self.alarms.is_empty() => drop(self.alarms.pop()),
+            Target::Strip | Target::Scroll | Target::Row(_) => {}
             Target::Select => self.select(shelf),
         }
     }
@@ -578,9 +629,12 @@ impl Desk {
             pages::start::draw(&mut painter, situation.phase, &situation.station.software_version);
             return;
         }
+        if let Some(alarm) = self.alarms.last() {
+            return pages::alarm::draw(&mut painter, *alarm, situation, &self.list.provenance);
+        }
         match &self.rest {
             Rest::Dark(new_results) => return pages::rest::dark(&mut painter, *new_results),
-            Rest::Locked(typed) => {
+            Rest::Locked(typed, _) => {
                 let length = self
                     .settings
                     .pin
@@ -595,9 +649,6 @@ impl Desk {
             has_result: self.study.is_some(),
             provenance: &self.list.provenance,
         };
-        if let Some(alarm) = self.alarms.last() {
-            return pages::alarm::draw(&mut painter, *alarm, situation, foot);
-        }
         self.scroll_end = match (self.tab, &self.study) {
             (Tab::Result, Some(open)) => open.draw(&mut painter, foot),
             (Tab::Station, _) => {
@@ -686,7 +737,10 @@ impl OpenStudy {
             return;
         }
         match tool {
-            Tool::Details => self.look.tool = Tool::Slice,
+            Tool::Details => {
+                self.look.tool = Tool::Slice;
+                self.look.scroll = 0;
+            }
             Tool::Zoom if self.look.zoom() >= 4.0 => {
                 for _ in 0..8 {
                     self.step(1, 0);
@@ -712,7 +766,8 @@ impl OpenStudy {
                 let count = sheet.lesions.len().max(1) as isize;
                 look.lesion = (look.lesion as isize + by).rem_euclid(count) as usize;
                 if let Some(lesion) = sheet.lesions.get(look.lesion) {
-                    look.slice = lesion.slice.min(pictures.slices.saturating_sub(1));
+                    let slice = lesion.slice.saturating_sub(pictures.first_slice);
+                    look.slice = slice.min(pictures.slices.saturating_sub(1));
                 }
             }
             Tool::Series => look.series = next_series(sheet, look.series, by),

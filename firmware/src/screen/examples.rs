@@ -326,6 +326,8 @@ pub fn pictures(findings: &Findings) -> Pictures {
         width: SIDE,
         height: SIDE,
         slices: SLICES,
+        first_slice: 0,
+        of: SLICES,
         pixel_mm: 1.4,
         slice_mm: 4.0,
         first_shown: if findings.lesions.is_empty() {
@@ -364,6 +366,7 @@ pub fn busy() -> Situation {
         state,
         delivery: Delivery::Nowhere,
         answers: 1,
+        pictures: 0,
         age_s,
     };
     let missing = vec![Contrast::T2, Contrast::CeT1];

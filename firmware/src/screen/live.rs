@@ -12,21 +12,21 @@ use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use board::damage::damage;
-use board::display::State as Outcome;
+use board::display::{RETRY, State as Outcome};
 use board::input::{self, Queue, Sources};
 use board::{Frame, Outlet};
+use embedded_graphics::prelude::*;
+use embedded_graphics::primitives::Rectangle;
 use models::pictures::Pictures;
 
 use super::desk::{Desk, Shelf};
 use super::situation::{Opened, Settings, Situation};
-use crate::limits::{DISPLAY_RETRY, MAX_ANSWER_BYTES, MAX_FINDINGS_BYTES};
+use crate::limits::{DISPLAY_CHECK, MAX_ANSWER_BYTES, MAX_FINDINGS_BYTES};
 
 /// The screen, from start-up to shutdown.
 pub struct Screen {
     shared: Arc<Shared>,
     thread: Option<JoinHandle<()>>,
-    /// Keys, keyboards, fingers; they end with the screen.
-    _sources: Sources,
 }
 
 /// What the thread of the screen and everybody else know.
@@ -63,13 +63,10 @@ impl Screen {
         outlet.open(Duration::ZERO);
         let size = outlet.size().unwrap_or(settings.size);
         let sink = sink(&shared);
-        let sources = Sources::start(
-            input::Settings {
-                picture: size,
-                ..inputs
-            },
-            sink,
-        );
+        let inputs = input::Settings {
+            picture: size,
+            ..inputs
+        };
         let player = Player {
             desk: Desk::new(Settings {
                 size,
@@ -79,6 +76,8 @@ impl Screen {
             situation: Arc::default(),
             outlet,
             shelf: Folder(data_dir.join("studies")),
+            sources: Sources::start(inputs, sink),
+            presented: Duration::ZERO,
             before: None,
             back: Frame::new(size),
             missing: None,
@@ -90,7 +89,6 @@ impl Screen {
         Ok(Self {
             shared,
             thread: Some(thread),
-            _sources: sources,
         })
     }
 
@@ -151,6 +149,10 @@ struct Player {
     situation: Arc<Situation>,
     outlet: Outlet,
     shelf: Folder,
+    /// Keys, keyboards, fingers; they end with the screen.
+    sources: Sources,
+    /// When the display was last given something.
+    presented: Duration,
     /// The picture that was shown last.
     before: Option<Frame>,
     back: Frame,
@@ -164,10 +166,11 @@ impl Player {
         let mut ends = false;
         while !ends {
             let now = started.elapsed();
-            let retry = if self.missing.is_some() {
-                now + DISPLAY_RETRY
-            } else {
-                Duration::MAX
+            let retry = match (&self.missing, self.outlet.size()) {
+                (Some(_), _) => now + RETRY,
+                // A screen that was unplugged while nothing changed is found missing by this.
+                (None, Some(_)) => self.presented + DISPLAY_CHECK,
+                (None, None) => Duration::MAX,
             };
             let due = self.desk.due().unwrap_or(Duration::MAX).min(retry);
             let (situation, last) = shared.wait(due.saturating_sub(now));
@@ -182,23 +185,26 @@ impl Player {
     }
 
     fn step(&mut self, situation: Option<Arc<Situation>>, shared: &Shared, now: Duration) {
+        // What people did is about the picture that they saw.
+        while let Some(action) = shared.actions.pop() {
+            self.desk.act(action, &self.shelf, now);
+        }
         if let Some(situation) = situation {
             self.situation = Arc::clone(&situation);
             self.desk.tell(situation, &self.shelf, now);
         }
-        while let Some(action) = shared.actions.pop() {
-            self.desk.act(action, &self.shelf, now);
-        }
         self.desk.tick(now);
-        self.fit(now);
+        self.fit();
         self.desk.draw(&mut self.back);
         let areas = match &self.before {
             Some(before) => damage(before, &self.back),
             None => heapless::Vec::from_iter([self.back_area()]),
         };
-        if areas.is_empty() && self.missing.is_none() {
+        let is_asked = self.outlet.size().is_some() && now >= self.presented + DISPLAY_CHECK;
+        if areas.is_empty() && self.missing.is_none() && !is_asked {
             return;
         }
+        self.presented = now;
         let outcome = self.outlet.present(&self.back, &areas, now);
         self.log(outcome);
         let shown = self
@@ -208,20 +214,18 @@ impl Player {
         self.before = Some(std::mem::replace(&mut self.back, shown));
     }
 
-    fn back_area(&self) -> embedded_graphics::primitives::Rectangle {
-        use embedded_graphics::prelude::*;
+    fn back_area(&self) -> Rectangle {
         self.back.bounding_box()
     }
 
     /// A display that was plugged in may have another size.
-    fn fit(&mut self, now: Duration) {
-        use embedded_graphics::prelude::*;
+    fn fit(&mut self) {
         let size = self.outlet.size().unwrap_or(self.settings.size);
         if size != self.back.size() {
             self.desk.resize(size);
             self.back = Frame::new(size);
             self.before = None;
-            let _ = now;
+            self.sources.set_picture(size);
         }
     }
 
@@ -240,6 +244,10 @@ impl Player {
         if told.is_err() {
             tracing::error!("the situation cannot be shown");
         }
+        // Whoever is on the picture that cannot be replaced must not stay there.
+        let blank = Frame::new(size);
+        let outcome = self.outlet.present(&blank, &[blank.bounding_box()], now);
+        self.log(outcome);
     }
 
     fn log(&mut self, outcome: Outcome) {

@@ -185,6 +185,9 @@ pub struct Study {
     pub delivery: Delivery,
     /// Raised with every answer about it.
     pub answers: u32,
+    /// Raised whenever there is more or less to see of it.
+    #[serde(default)]
+    pub pictures: u32,
     /// Since its state changed, on a monotonic clock, seconds.
     pub age_s: u64,
 }
@@ -227,7 +230,7 @@ pub enum Delivery {
     Done,
     /// They go to these destinations.
     Waiting(String),
-    /// These destinations do not take them, and why.
+    /// These destinations do not take them.
     Blocked(String),
 }
 

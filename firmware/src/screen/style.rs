@@ -11,7 +11,7 @@ use super::text::Face;
 pub(super) const GROUND: Rgb888 = rgb(0x0B_0F_14);
 pub(super) const PANEL: Rgb888 = rgb(0x15_1B_23);
 /// A panel that is chosen.
-pub(super) const CHOSEN: Rgb888 = rgb(0x1F_2D_3D);
+pub(super) const CHOSEN: Rgb888 = rgb(0x17_22_2E);
 pub(super) const RULE: Rgb888 = rgb(0x2E_39_46);
 pub(super) const TRACK: Rgb888 = rgb(0x26_30_3B);
 pub(super) const TEXT: Rgb888 = rgb(0xE8_ED_F2);
@@ -184,7 +184,7 @@ mod tests {
         for text in [
             TEXT, MUTED, AMBER, ORANGE, SKY, GREEN, LESIONS[0], LESIONS[1], LESIONS[2], LESIONS[3],
         ] {
-            for ground in [GROUND, PANEL, HALO] {
+            for ground in [GROUND, PANEL, CHOSEN, HALO] {
                 let contrast = contrast(text, ground);
                 assert!(contrast >= 7.0, "{text:?} on {ground:?}: {contrast:.1}");
             }

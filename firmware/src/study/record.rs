@@ -31,7 +31,7 @@ use super::Stage;
 use super::evidence::{Expected, Present};
 use crate::dicom::Uid;
 use crate::disk::Disk;
-use crate::limits::MAX_STATE_BYTES;
+use crate::limits::{MAX_FINDINGS_BYTES, MAX_STATE_BYTES};
 use crate::outbox::delivery::Delivery;
 use crate::report::{Kind, Object, Predecessor};
 
@@ -223,6 +223,17 @@ impl Records {
         self.write(study, PICTURES, &serde_json::to_vec(pictures)?)?;
         self.write(study, "findings.json", &serde_json::to_vec_pretty(findings)?)?;
         page.map_or(Ok(()), |page| self.write(study, "screen.png", page))
+    }
+
+    /// The findings of a study.
+    ///
+    /// # Errors
+    /// There are none, or they cannot be read.
+    pub fn findings(&self, study: &Uid) -> io::Result<Findings> {
+        let path = self.folder(study).join("findings.json");
+        Ok(serde_json::from_slice(
+            &self.disk.read_at_most(&path, MAX_FINDINGS_BYTES)?,
+        )?)
     }
 
     /// Puts all pictures, which lie in a draft, in the place of the first ones.

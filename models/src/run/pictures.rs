@@ -60,6 +60,7 @@ impl Subject {
         outlines.iter_mut().for_each(|outline| outline.slice = 0);
         Pictures {
             slices: 1,
+            first_slice: self.slice,
             contrasts: contrasts.collect(),
             outlines,
             ..self.frame(side)
@@ -130,6 +131,7 @@ impl Subject {
         Pictures {
             width: side,
             height: side,
+            of: self.grid.shape[0],
             pixel_mm: pixel_mm * self.grid.shape[2] as f64 / side as f64,
             slice_mm,
             ..Pictures::default()

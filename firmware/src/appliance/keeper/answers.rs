@@ -136,7 +136,7 @@ impl Core {
 }
 
 /// What findings come down to.
-fn verdict(findings: &Findings) -> Verdict {
+pub(super) fn verdict(findings: &Findings) -> Verdict {
     match findings.outcome {
         Outcome::CannotAnswer => Verdict::CannotAnswer,
         Outcome::Answered if findings.lesions.is_empty() => Verdict::NoTumour,

@@ -90,8 +90,10 @@ pub(super) struct Kept {
     /// Of the last findings.
     pub(super) identity: Option<StudyIdentity>,
     pub(super) verdict: Option<Verdict>,
-    /// Raised whenever there is more to see of it.
+    /// Raised with every answer.
     pub(super) answers: u32,
+    /// Raised whenever there is more or less to see of it.
+    pub(super) pictures: u32,
     /// The step of the running analysis.
     pub(super) step: Option<String>,
     /// The number of the last analysis.
@@ -119,6 +121,7 @@ pub(super) struct Settled {
     pub(super) identity: Option<StudyIdentity>,
     pub(super) verdict: Option<Verdict>,
     pub(super) answers: u32,
+    pub(super) pictures: u32,
     pub(super) analysis: u64,
     pub(super) images: u64,
     pub(super) since: Duration,
@@ -239,7 +242,11 @@ impl Core {
             Message::Pictured { study, number, draft } => self.pictured(&study, number, &draft),
             Message::Visited(visit) => self.visited(*visit),
             Message::Committed(committed) => self.committed(&committed),
-            Message::Refused(_) | Message::Notices(..) | Message::Certificates(_) | Message::Stop => {}
+            Message::Refused(_)
+            | Message::Notices(..)
+            | Message::Certificates(_)
+            | Message::Stopping
+            | Message::Stop => {}
         }
         self.begin_next();
         self.send_couriers();
@@ -306,6 +313,7 @@ impl Core {
             patient_name: patient_name(kept.identity.as_ref()),
             verdict: kept.verdict,
             answers: kept.answers,
+            pictures: kept.pictures,
             images: kept.progress.instances(),
             since: kept.since,
         });
@@ -318,6 +326,7 @@ impl Core {
             patient_name: patient_name(settled.identity.as_ref()),
             verdict: settled.verdict,
             answers: settled.answers,
+            pictures: settled.pictures,
             images: settled.images,
             since: settled.since,
         }))
@@ -340,15 +349,16 @@ impl Core {
         });
         let settled = self.settled.iter_mut();
         let mut settled = settled.filter(|one| one.study == *study && one.analysis == number);
-        let answers = match kept {
-            Some(kept) => Some(&mut kept.answers),
-            None => settled.next().map(|settled| &mut settled.answers),
+        let pictures = match kept {
+            Some(kept) => Some(&mut kept.pictures),
+            None => settled.next().map(|settled| &mut settled.pictures),
         };
-        let done = match answers {
-            Some(answers) => {
-                let kept = self.records.keep_all_pictures(study, draft);
-                kept.map(|()| *answers += 1)
-            }
+        let done = match pictures {
+            Some(pictures) => self.records.keep_all_pictures(study, draft).map(|()| {
+                *pictures += 1;
+                let study = study.clone();
+                self.actions.push(Action::Tell(Event::Pictured { study }));
+            }),
             None => self.records.drop_draft(draft),
         };
         if let Err(error) = done {
@@ -404,6 +414,11 @@ impl Core {
                 Effect::Persist => self.persist(study),
                 Effect::Supersede => {
                     self.withdraw(study);
+                    if let Some(kept) = self.studies.get_mut(study) {
+                        // Nobody goes on looking at them.
+                        kept.pictures += 1;
+                        kept.verdict = None;
+                    }
                     if let Err(error) = self.records.supersede(study) {
                         self.disk_failed("earlier findings cannot be put aside", &error);
                     }

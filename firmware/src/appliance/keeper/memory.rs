@@ -2,6 +2,7 @@
 
 use std::io;
 
+use super::answers::verdict;
 use super::core::{Action, Core, Kept, Settled};
 use crate::dicom::Uid;
 use crate::limits::LISTED_STUDIES;
@@ -60,6 +61,7 @@ impl Core {
             verdict: None,
             answers: 0,
             step: None,
+            pictures: 0,
             analysis: 0,
             since: self.now,
             unsaved: false,
@@ -69,7 +71,7 @@ impl Core {
             delivery: None,
             unsaved_delivery: false,
         };
-        self.settled.retain(|settled| settled.study != *study);
+        let kept = self.remembered(study, kept);
         self.studies.insert(study.clone(), kept);
         if let Some(reason) = given_up {
             if let Some(kept) = self.studies.get_mut(study) {
@@ -86,6 +88,36 @@ impl Core {
         }
         self.settle(study);
         Ok(())
+    }
+
+    /// What the screen knew of a finished study that comes back into memory unchanged; after a start, what its findings
+    /// say.
+    fn remembered(&mut self, study: &Uid, kept: Kept) -> Kept {
+        let place = self.settled.iter().position(|settled| settled.study == *study);
+        let settled = place.and_then(|place| self.settled.remove(place));
+        if !kept.progress.stage().is_final() {
+            return kept;
+        }
+        match settled.filter(|settled| settled.stage == *kept.progress.stage()) {
+            Some(settled) => Kept {
+                identity: settled.identity,
+                verdict: settled.verdict,
+                answers: settled.answers,
+                pictures: settled.pictures,
+                analysis: settled.analysis,
+                since: settled.since,
+                ..kept
+            },
+            None => match self.records.findings(study) {
+                Ok(findings) => Kept {
+                    verdict: Some(verdict(&findings)),
+                    identity: Some(findings.study),
+                    ..kept
+                },
+                // The study is there all the same, without a name.
+                Err(_) => kept,
+            },
+        }
     }
 
     /// How far its objects were on their way, where it is about all images that are there.
@@ -135,6 +167,7 @@ impl Core {
                     identity: kept.identity,
                     verdict: kept.verdict,
                     answers: kept.answers,
+                    pictures: kept.pictures,
                     analysis: kept.analysis,
                     images: kept.progress.instances(),
                     since: kept.since,

@@ -98,6 +98,8 @@ pub(super) enum Message {
     Committed(Committed),
     /// What somebody has to see to before long; all that there is about this now.
     Notices(Topic, Vec<String>),
+    /// The appliance takes nothing more, and ends what is under way.
+    Stopping,
     /// The appliance stops.
     Stop,
 }
@@ -180,6 +182,10 @@ impl Keeper {
                 }
                 Ok(Message::Notices(topic, notices)) => {
                     self.scene.notices(topic, notices);
+                    Vec::new()
+                }
+                Ok(Message::Stopping) => {
+                    self.scene.stops(Phase::Stopping);
                     Vec::new()
                 }
                 Ok(Message::Certificates(certificates)) => {
@@ -287,9 +293,13 @@ impl Keeper {
 async fn draft_pictures(results: PathBuf, number: u64, pictures: Pictures) -> Option<PathBuf> {
     let keep = move || -> std::io::Result<PathBuf> {
         let draft = results.join(format!(".pictures-{number}"));
-        let mut file = File::create(&draft)?;
-        file.write_all(&serde_json::to_vec(&pictures)?)?;
-        file.sync_all()?;
+        let bytes = serde_json::to_vec(&pictures)?;
+        let written = File::create(&draft).and_then(|mut file| {
+            file.write_all(&bytes)?;
+            file.sync_all()
+        });
+        // A full disk does not become fuller.
+        written.inspect_err(|_| drop(std::fs::remove_file(&draft)))?;
         Ok(draft)
     };
     let kept = tokio::task::spawn_blocking(keep).await.ok()?;

@@ -158,7 +158,7 @@ pub(super) static WORDS: Words = Words {
     start_network: "网络",
     stopping: "正在关机",
     stopping_meaning: "已确认接收的图像是安全的。请暂勿切断电源。",
-    stopped: "现在可以切断电源。",
+    stopped: "Sialoscope 已停止",
     alarm_disk: "磁盘即将写满",
     alarm_disk_meaning: "剩余 {free} GB。低于 {below} GB 时将拒收新图像。已确认接收的内容不会丢失。",
     alarm_clock: "时钟有误",
@@ -320,6 +320,16 @@ pub(super) static WORDS: Words = Words {
             code: "worker_crashed",
             plain: "分析意外中断。",
             remedy: "",
+        },
+        Advice {
+            code: "worker_timeout",
+            plain: "分析用时过长。",
+            remedy: "",
+        },
+        Advice {
+            code: "package_file",
+            plain: "已安装的模型已损坏。",
+            remedy: "请联系现场工程师。",
         },
         Advice {
             code: "unsound_findings",

@@ -160,7 +160,7 @@ pub(super) static WORDS: Words = Words {
     start_network: "Network",
     stopping: "Shutting down",
     stopping_meaning: "Images that were acknowledged are safe. Do not switch off yet.",
-    stopped: "You can switch off now.",
+    stopped: "Sialoscope has stopped",
     alarm_disk: "The disk is filling up",
     alarm_disk_meaning: "{free} GB are left. Below {below} GB new images are refused. Nothing that was \
         acknowledged is lost.",
@@ -324,6 +324,16 @@ pub(super) static WORDS: Words = Words {
             code: "worker_crashed",
             plain: "The analysis broke off.",
             remedy: "",
+        },
+        Advice {
+            code: "worker_timeout",
+            plain: "The analysis took too long.",
+            remedy: "",
+        },
+        Advice {
+            code: "package_file",
+            plain: "The installed model is damaged.",
+            remedy: "Call the field engineer.",
         },
         Advice {
             code: "unsound_findings",

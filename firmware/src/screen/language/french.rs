@@ -160,7 +160,7 @@ pub(super) static WORDS: Words = Words {
     start_network: "Réseau",
     stopping: "Arrêt en cours",
     stopping_meaning: "Les images confirmées sont bien enregistrées. N’éteignez pas encore.",
-    stopped: "Vous pouvez éteindre maintenant.",
+    stopped: "Sialoscope est arrêté",
     alarm_disk: "Le disque se remplit",
     alarm_disk_meaning: "Il reste {free} Go. En dessous de {below} Go, les nouvelles images sont refusées. \
         Rien de ce qui a été confirmé n’est perdu.",
@@ -328,6 +328,16 @@ pub(super) static WORDS: Words = Words {
             code: "worker_crashed",
             plain: "L’analyse s’est interrompue.",
             remedy: "",
+        },
+        Advice {
+            code: "worker_timeout",
+            plain: "L’analyse a duré trop longtemps.",
+            remedy: "",
+        },
+        Advice {
+            code: "package_file",
+            plain: "Le modèle installé est endommagé.",
+            remedy: "Appelez le service technique.",
         },
         Advice {
             code: "unsound_findings",

@@ -161,7 +161,7 @@ pub(super) static WORDS: Words = Words {
     start_network: "Netzwerk",
     stopping: "Fährt herunter",
     stopping_meaning: "Bestätigte Bilder sind gesichert. Noch nicht ausschalten.",
-    stopped: "Sie können jetzt ausschalten.",
+    stopped: "Sialoscope ist beendet",
     alarm_disk: "Der Speicher wird voll",
     alarm_disk_meaning: "Noch {free} GB frei. Unter {below} GB werden neue Bilder abgewiesen. Nichts, was \
         bestätigt wurde, geht verloren.",
@@ -329,6 +329,16 @@ pub(super) static WORDS: Words = Words {
             code: "worker_crashed",
             plain: "Die Auswertung wurde abgebrochen.",
             remedy: "",
+        },
+        Advice {
+            code: "worker_timeout",
+            plain: "Die Auswertung dauerte zu lange.",
+            remedy: "",
+        },
+        Advice {
+            code: "package_file",
+            plain: "Das installierte Modell ist beschädigt.",
+            remedy: "Technischen Service rufen.",
         },
         Advice {
             code: "unsound_findings",

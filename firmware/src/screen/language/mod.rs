@@ -348,6 +348,11 @@ impl Words {
     }
 
     fn advice_on(&self, code: &str) -> Option<&'static Advice> {
+        let code = match code {
+            "worker_start" | "internal" | "interrupted" => "worker_crashed",
+            "package_manifest" | "package_schema" => "package_file",
+            other => other,
+        };
         self.advice.iter().find(|advice| advice.code == code)
     }
 

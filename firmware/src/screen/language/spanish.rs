@@ -159,7 +159,7 @@ pub(super) static WORDS: Words = Words {
     start_network: "Red",
     stopping: "Apagando",
     stopping_meaning: "Las imágenes confirmadas están a salvo. No apague todavía.",
-    stopped: "Ya puede apagar.",
+    stopped: "Sialoscope se ha detenido",
     alarm_disk: "El disco se está llenando",
     alarm_disk_meaning: "Quedan {free} GB. Por debajo de {below} GB se rechazan imágenes nuevas. No se \
         pierde nada de lo confirmado.",
@@ -325,6 +325,16 @@ pub(super) static WORDS: Words = Words {
             code: "worker_crashed",
             plain: "El análisis se interrumpió.",
             remedy: "",
+        },
+        Advice {
+            code: "worker_timeout",
+            plain: "El análisis tardó demasiado.",
+            remedy: "",
+        },
+        Advice {
+            code: "package_file",
+            plain: "El modelo instalado está dañado.",
+            remedy: "Llame al servicio técnico.",
         },
         Advice {
             code: "unsound_findings",

@@ -160,7 +160,7 @@ pub(super) static WORDS: Words = Words {
     start_network: "Ağ",
     stopping: "Kapanıyor",
     stopping_meaning: "Alındığı onaylanan görüntüler güvende. Cihazı henüz kapatmayın.",
-    stopped: "Artık kapatabilirsiniz.",
+    stopped: "Sialoscope durdu",
     alarm_disk: "Disk doluyor",
     alarm_disk_meaning: "{free} GB kaldı. {below} GB altında yeni görüntüler reddedilir. Alındığı onaylanan \
         hiçbir şey kaybolmaz.",
@@ -324,6 +324,16 @@ pub(super) static WORDS: Words = Words {
             code: "worker_crashed",
             plain: "Analiz yarıda kesildi.",
             remedy: "",
+        },
+        Advice {
+            code: "worker_timeout",
+            plain: "Analiz çok uzun sürdü.",
+            remedy: "",
+        },
+        Advice {
+            code: "package_file",
+            plain: "Kurulu model bozuk.",
+            remedy: "Teknik servisi arayın.",
         },
         Advice {
             code: "unsound_findings",

@@ -5,7 +5,7 @@ use embedded_graphics::{prelude::*, primitives::Rectangle};
 use super::{Footer, footer};
 use crate::screen::icons::Icon;
 use crate::screen::language::fill;
-use crate::screen::paint::{Painter, Target};
+use crate::screen::paint::{Painter, Tab, Target};
 use crate::screen::situation::{Alarm, Situation};
 use crate::screen::style::{AMBER, Cut as _, HALO, TEXT};
 use crate::screen::text::Align;
@@ -16,10 +16,17 @@ pub(in crate::screen) fn draw(
     painter: &mut Painter<'_>,
     alarm: Alarm,
     situation: &Situation,
-    foot: Footer<'_>,
+    provenance: &str,
 ) {
     let (style, words) = (painter.style, painter.words);
     let mut page = painter.blank();
+    // Where one could go would be behind the alarm.
+    painter.interactive = false;
+    let foot = Footer {
+        here: Tab::Station,
+        has_result: false,
+        provenance,
+    };
     footer(painter, &mut page, foot);
     let station = &situation.station;
     let (icon, title, meaning) = match alarm {

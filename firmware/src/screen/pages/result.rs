@@ -116,10 +116,11 @@ fn draw_strip(
 ) {
     let (style, words) = (painter.style, painter.words);
     let mut caption = area.cut_top(style.caption.line_height());
-    let text = fill(
-        words.slice_of,
-        &[("n", &(look.slice + 1)), ("of", &pictures.slices)],
-    );
+    if pictures.slices == 0 {
+        return;
+    }
+    let (number, of) = number_of(look, pictures);
+    let text = fill(words.slice_of, &[("n", &number), ("of", &of)]);
     let wide = painter.line(caption, Align::Left, style.label, &text, TEXT);
     caption.cut_left(wide + style.unit * 2);
     let lesion = sheet.lesions.get(look.lesion);
@@ -140,7 +141,8 @@ fn draw_strip(
     if painter.width(style.caption, legend) <= caption.size.width {
         painter.line(caption, Align::Right, style.caption, legend, MUTED);
     }
-    if pictures.slices == 0 {
+    // One slice needs no strip; the others are on their way.
+    if pictures.slices == 1 {
         return;
     }
     let edge = |slice: usize| (area.size.width as usize * slice / pictures.slices) as i32;
@@ -291,6 +293,14 @@ fn draw_tools(
     }
 }
 
+/// Which slice of how many in the examination is shown, counted from 1.
+fn number_of(look: &Look, pictures: &Pictures) -> (usize, usize) {
+    (
+        look.slice + pictures.first_slice + 1,
+        pictures.of.max(pictures.slices),
+    )
+}
+
 /// What a tool stands at.
 fn value(tool: Tool, sheet: &ResultSheet, pictures: &Pictures, look: &Look, painter: &Painter<'_>) -> Filled {
     let signed = |step: i8| match step {
@@ -299,7 +309,10 @@ fn value(tool: Tool, sheet: &ResultSheet, pictures: &Pictures, look: &Look, pain
         step => fill("−{n}", &[("n", &step.unsigned_abs())]),
     };
     match tool {
-        Tool::Slice => fill("{n}/{of}", &[("n", &(look.slice + 1)), ("of", &pictures.slices)]),
+        Tool::Slice => {
+            let (number, of) = number_of(look, pictures);
+            fill("{n}/{of}", &[("n", &number), ("of", &of)])
+        }
         Tool::Lesion => {
             let number = sheet.lesions.get(look.lesion).map_or(0, |lesion| lesion.number);
             fill("{n}/{of}", &[("n", &number), ("of", &sheet.lesions.len())])

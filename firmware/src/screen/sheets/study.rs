@@ -424,8 +424,8 @@ fn basis(findings: &Findings, words: &Words) -> Vec<Entry> {
         let plain = words.plain(remark).unwrap_or(&remark.text);
         Entry::sentence(plain).marked(Mark::Attention)
     });
-    entries.extend(remarks);
-    entries
+    // What somebody should know stands before what is as it should be.
+    remarks.chain(entries).collect()
 }
 
 /// Everything that is known about how the answer came about.

@@ -38,7 +38,7 @@ pub struct Screen {
     /// Without a touch for this long the screen goes dark and hides patient data; 0: never. Seconds.
     pub idle_seconds: u64,
     /// What unlocks it then.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing)]
     pub pin: Option<String>,
     /// Whether keyboards and touch screens are listened to.
     pub touch: bool,
@@ -199,6 +199,12 @@ impl Screen {
                 self.rotation
             ));
         }
+        if self.display == Display::Auto && self.device.is_some() {
+            return Err("screen.device needs screen.display = \"drm\" or \"framebuffer\"".to_owned());
+        }
+        if self.display == Display::Framebuffer && self.rotation != 0 {
+            return Err("screen.rotation: a framebuffer is turned by the kernel (fbcon=rotate)".to_owned());
+        }
         if self.display == Display::Panel && self.panel.is_none() {
             return Err("screen.display = \"panel\" needs [screen.panel]".to_owned());
         }
@@ -225,11 +231,18 @@ impl Screen {
                 | Lamps {
                     lines: None,
                     leds: Some(_),
+                    buzzer_line: None,
+                    ..
+                }
+                | Lamps {
+                    chip: Some(_),
+                    lines: None,
+                    leds: Some(_),
                     ..
                 },
             )
             | None => Ok(()),
-            Some(_) => Err("screen.lamps needs chip and lines, or leds".to_owned()),
+            Some(_) => Err("screen.lamps needs chip and lines, or leds; and chip for buzzer_line".to_owned()),
         }
     }
 
@@ -316,6 +329,8 @@ impl Config {
             }),
             events: screen.touch.then(|| events::Setting {
                 rotation,
+                // A PIN that is typed here reaches no console as well.
+                grab: screen.pin.is_some(),
                 ..events::Setting::default()
             }),
             ..input::Settings::default()
@@ -378,7 +393,10 @@ mod tests {
              [privacy]\npatient_on_screen = \"initials\"\n",
         )
         .unwrap();
-        assert_eq!(parse(&config.to_toml().unwrap()).unwrap(), config);
+        let mut written = parse(&config.to_toml().unwrap()).unwrap();
+        assert_eq!(written.screen.pin, None, "`config check` prints no PIN");
+        written.screen.pin.clone_from(&config.screen.pin);
+        assert_eq!(written, config);
         let settings = config.screen_settings();
         assert_eq!(settings.patient, PatientOnScreen::Initials);
         assert_eq!(settings.pin.as_deref(), Some("2468"));
@@ -393,6 +411,15 @@ mod tests {
             ("[screen]\nwidth = 100", "screen.width"),
             ("[screen]\nrotation = 45", "screen.rotation"),
             ("[screen]\ndisplay = \"panel\"", "screen.panel"),
+            ("[screen]\ndevice = \"/dev/dri/card1\"", "screen.device"),
+            (
+                "[screen]\ndisplay = \"framebuffer\"\nrotation = 90",
+                "screen.rotation",
+            ),
+            (
+                "[screen.lamps]\nleds = [\"a\", \"b\", \"c\"]\nbuzzer_line = 3",
+                "screen.lamps",
+            ),
             ("[screen]\npin = \"12\"", "screen.pin"),
             ("[screen]\npin = \"abcd\"", "screen.pin"),
             ("[screen]\npin = \"1234\"\nidle_seconds = 0", "never lock"),

@@ -183,8 +183,8 @@ impl World {
                 .filter(|uids| !uids.iter().all(|uid| here(name, uid)))
                 .count()
         };
-        // Some are always between two attempts: of what the absent one lacks, a fifth at most.
-        let most = (lacks(away) / 5).max(20);
+        // Some are always between two attempts.
+        let most = (studies / 5).max(20);
         for name in [NEAR, MOODY].iter().filter(|name| **name != away) {
             self.check(
                 lacks(name) <= most,
