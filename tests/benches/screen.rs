@@ -1,11 +1,14 @@
 //! How long a page takes, and how long a key waits for its picture while a study is analyzed.
 //!
-//! `cargo bench --workspace --bench screen`
+//! `cargo bench --workspace --bench screen`. With `-- --draws N` it only draws N pages and looks for what changed, as
+//! the screen does: two such runs under an instruction counter give the instructions of one page (docs/benchmarks.md).
 
+use std::hint::black_box;
 use std::sync::mpsc::{Sender, channel};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
+use board::damage::damage;
 use board::{Action, Display, DisplayError, Frame, Outlet};
 use embedded_graphics::prelude::Size;
 use embedded_graphics::primitives::Rectangle;
@@ -28,6 +31,11 @@ impl Shelf for One {
 }
 
 fn main() {
+    let mut words = std::env::args();
+    if words.any(|word| word == "--draws") {
+        let count = words.next().and_then(|count| count.parse().ok());
+        return draws(count.expect("--draws takes a number"));
+    }
     println!(
         "| Page | Size | First, ms | Leafing, median ms | 95 %, ms | With heat map and zoom, median ms |"
     );
@@ -38,6 +46,22 @@ fn main() {
     println!("\n| While | Keys | Key to picture, median ms | 95 %, ms | slowest, ms |");
     println!("|---|---|---|---|---|");
     keys();
+}
+
+/// Leafs through a result at 1024 × 600 so many times.
+fn draws(count: usize) {
+    let shelf = One(examples::opened(examples::one_tumour()));
+    let mut page = Page::new(Settings::default());
+    page.tell(Arc::new(examples::busy()), &shelf);
+    page.act(Action::Select, &shelf);
+    let size = Settings::default().size;
+    let (mut before, mut frame) = (Frame::new(size), Frame::new(size));
+    for i in 0..count {
+        page.act(if i % 8 < 4 { Action::Up } else { Action::Down }, &shelf);
+        page.draw_into(&mut frame);
+        black_box(damage(&before, &frame));
+        std::mem::swap(&mut before, &mut frame);
+    }
 }
 
 /// A result at one size, leafing through its slices.

@@ -313,3 +313,123 @@ impl Shelf for Empty {
         None
     }
 }
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use std::sync::atomic::{AtomicBool, Ordering};
+    use std::sync::mpsc::{Receiver, Sender, channel};
+
+    use board::{Action, Display, DisplayError};
+
+    use super::*;
+    use crate::screen::examples;
+
+    const WAIT: Duration = Duration::from_secs(10);
+
+    /// A display that hands over what it is shown, and can be unplugged.
+    struct Plugged {
+        shown: Sender<Frame>,
+        unplugged: Arc<AtomicBool>,
+    }
+
+    impl Display for Plugged {
+        fn size(&self) -> Option<Size> {
+            Some(Size::new(800, 480))
+        }
+
+        fn present(&mut self, frame: &Frame, _: &[Rectangle]) -> Result<(), DisplayError> {
+            if self.unplugged.load(Ordering::Relaxed) {
+                return Err(DisplayError::Gone);
+            }
+            // Who no longer looks has seen enough.
+            let _ = self.shown.send(frame.clone());
+            Ok(())
+        }
+    }
+
+    fn plugged() -> (Outlet, Receiver<Frame>, Arc<AtomicBool>) {
+        let (shown, pictures) = channel();
+        let unplugged = Arc::new(AtomicBool::new(false));
+        let there = Arc::clone(&unplugged);
+        let outlet = Outlet::with_opener(move || {
+            if there.load(Ordering::Relaxed) {
+                return Err(DisplayError::Gone);
+            }
+            Ok(Box::new(Plugged {
+                shown: shown.clone(),
+                unplugged: Arc::clone(&there),
+            }))
+        });
+        (outlet, pictures, unplugged)
+    }
+
+    fn start(outlet: Outlet, data_dir: &Path) -> Screen {
+        Screen::start(Settings::default(), outlet, input::Settings::default(), data_dir).unwrap()
+    }
+
+    /// The next picture that differs from one before.
+    fn other(pictures: &Receiver<Frame>, before: &Frame) -> Frame {
+        loop {
+            let picture = pictures.recv_timeout(WAIT).unwrap();
+            if picture != *before {
+                return picture;
+            }
+        }
+    }
+
+    #[test]
+    fn news_and_hands_become_pictures_of_the_displays_size() {
+        let folder = tempfile::tempdir().unwrap();
+        let (outlet, pictures, _) = plugged();
+        let screen = start(outlet, folder.path());
+        let first = pictures.recv_timeout(WAIT).unwrap();
+        assert_eq!(first.size(), Size::new(800, 480));
+        screen.tell(examples::busy());
+        let list = other(&pictures, &first);
+        let sink = screen.sink();
+        sink(Action::Down);
+        let below = other(&pictures, &list);
+        sink(Action::Up);
+        assert_eq!(other(&pictures, &below), list);
+    }
+
+    /// A study on the disk is opened; one that is no folder of ours is not.
+    #[test]
+    fn studies_come_from_the_records() {
+        let folder = tempfile::tempdir().unwrap();
+        let study = examples::busy().studies[0].uid.clone();
+        let results = folder.path().join("studies").join(&study);
+        std::fs::create_dir_all(&results).unwrap();
+        let opened = examples::opened(examples::one_tumour());
+        std::fs::write(
+            results.join("findings.json"),
+            serde_json::to_vec(&opened.findings).unwrap(),
+        )
+        .unwrap();
+        let shelf = Folder(folder.path().join("studies"));
+        let read = shelf.open(&study).unwrap();
+        assert_eq!(read.findings, opened.findings);
+        assert_eq!(read.pictures, Pictures::default(), "no pictures yet");
+        std::fs::write(results.join("pictures.json"), b"{ broken").unwrap();
+        assert_eq!(shelf.open(&study).unwrap().pictures, Pictures::default());
+        for elsewhere in ["../studies", "", ".", "1.2.3", "..", "/etc"] {
+            assert!(shelf.open(elsewhere).is_none(), "{elsewhere}");
+        }
+    }
+
+    #[test]
+    fn a_display_that_is_unplugged_ends_nothing_and_is_found_again() {
+        let folder = tempfile::tempdir().unwrap();
+        let (outlet, pictures, unplugged) = plugged();
+        let screen = start(outlet, folder.path());
+        let first = pictures.recv_timeout(WAIT).unwrap();
+        unplugged.store(true, Ordering::Relaxed);
+        screen.tell(examples::busy());
+        std::thread::sleep(Duration::from_millis(200));
+        assert!(pictures.try_recv().is_err());
+        unplugged.store(false, Ordering::Relaxed);
+        // Nobody touches it, and nothing new happens.
+        other(&pictures, &first);
+    }
+}
