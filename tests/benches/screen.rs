@@ -89,7 +89,6 @@ fn draw(size: Size) {
         .into_iter()
         .chain([Action::Select; 3])
         .chain([Action::Up])
-        .chain([Action::Back])
     {
         time(&mut page, action);
     }

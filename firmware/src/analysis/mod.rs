@@ -15,7 +15,6 @@ use std::time::Duration;
 
 use models::findings::{Fault, ModelIdentity, Reason, StudyIdentity};
 use models::mr::{Contrast, Evidence};
-use models::pictures::Pictures;
 use serde::de::DeserializeOwned;
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::process::{Child, ChildStdin, ChildStdout, Command};
@@ -120,12 +119,15 @@ impl Worker {
         self.ask_until(&request, last).await
     }
 
-    /// The study in a folder on every slice, where it is the one that was answered about last.
+    /// The study in a folder on every slice, where it is the one that was answered about last: the JSON of
+    /// [`models::pictures::Pictures`]. It is not read here, since it is large and only kept; who shows it checks it.
     ///
     /// # Errors
     /// As [`Worker::analyze`].
-    pub async fn pictures(&self, folder: &Path) -> Result<Option<Pictures>, Reason> {
-        self.ask(&Request::Pictures(folder.to_owned())).await
+    pub async fn pictures(&self, folder: &Path) -> Result<Option<Vec<u8>>, Reason> {
+        let request = Request::Pictures(folder.to_owned());
+        let line = self.exchange(&request, |line| Ok(Some(line))).await?;
+        Ok(Some(line).filter(|line| line != b"null"))
     }
 
     /// Whose study lies in a folder.
@@ -160,6 +162,20 @@ impl Worker {
         request: &Request,
         last: impl Fn(R) -> Option<T>,
     ) -> Result<T, Reason> {
+        let read = |line: Vec<u8>| {
+            let reply: R = serde_json::from_slice(&line)
+                .map_err(|e| crashed(&format!("its answer is no answer: {e}")))?;
+            Ok(last(reply))
+        };
+        self.exchange(request, read).await
+    }
+
+    /// Sends a request and gives each line of the reply to `last`, until it takes one as the last.
+    async fn exchange<T>(
+        &self,
+        request: &Request,
+        last: impl Fn(Vec<u8>) -> Result<Option<T>, Reason>,
+    ) -> Result<T, Reason> {
         let mut slot = self.running.lock().await;
         // Taken out while it works: whatever goes wrong below drops it, and dropping kills it.
         let mut running = match slot.take() {
@@ -175,9 +191,7 @@ impl Worker {
                 .map_err(|e| crashed(&e.to_string()))?;
             loop {
                 let reply = read_line(&mut running.replies, MAX_ANSWER_BYTES).await?;
-                let reply: R = serde_json::from_slice(&reply)
-                    .map_err(|e| crashed(&format!("its answer is no answer: {e}")))?;
-                if let Some(answer) = last(reply) {
+                if let Some(answer) = last(reply)? {
                     return Ok::<T, Reason>(answer);
                 }
             }

@@ -29,7 +29,6 @@ use std::time::{Duration, SystemTime};
 
 use models::findings::{Fault, ModelIdentity, Reason};
 use models::mr::Contrast;
-use models::pictures::Pictures;
 use rustix::fs::FlockOperation;
 use tokio::runtime::Handle;
 use tokio::sync::{broadcast, oneshot};
@@ -73,9 +72,9 @@ pub trait Analyst: Send + Sync + 'static {
         told: &'a (dyn Fn(&str) + Send + Sync),
     ) -> Answering<'a, Result<Answer, Reason>>;
 
-    /// The study in the folder on every slice, right after it was answered about; none where only the pictures of the
-    /// answer are to be had.
-    fn pictures<'a>(&'a self, folder: &'a Path) -> Answering<'a, Option<Pictures>> {
+    /// The study in the folder on every slice, right after it was answered about: the JSON of
+    /// [`models::pictures::Pictures`]. None where only the pictures of the answer are to be had.
+    fn pictures<'a>(&'a self, folder: &'a Path) -> Answering<'a, Option<Vec<u8>>> {
         let _ = folder;
         Box::pin(std::future::ready(None))
     }
@@ -103,7 +102,7 @@ impl Analyst for Worker {
         Box::pin(Worker::analyze(self, folder, told))
     }
 
-    fn pictures<'a>(&'a self, folder: &'a Path) -> Answering<'a, Option<Pictures>> {
+    fn pictures<'a>(&'a self, folder: &'a Path) -> Answering<'a, Option<Vec<u8>>> {
         Box::pin(async move {
             let asked = Worker::pictures(self, folder).await;
             asked

@@ -191,18 +191,19 @@ impl Desk {
             }
             Some(study) if (study.answers, study.pictures) != open.version => {
                 let (uid, tab) = (study.uid.clone(), self.tab);
-                let before = self.study.take();
+                // Two studies at once would be twice the pictures.
+                let before = self.study.take().map(|open| (open.look, open.opened.findings));
                 self.open(&uid, shelf);
                 self.tab = if self.study.is_some() { tab } else { Tab::Studies };
                 // The other slices have arrived: who looks already goes on looking.
-                if let (Some(before), Some(open)) = (before, &mut self.study)
-                    && before.opened.findings == open.opened.findings
+                if let (Some((look, findings)), Some(open)) = (before, &mut self.study)
+                    && findings == open.opened.findings
                 {
                     let (slice, centre) = (open.look.slice, open.look.centre);
                     open.look = Look {
                         slice,
                         centre,
-                        ..before.look
+                        ..look
                     };
                 }
             }

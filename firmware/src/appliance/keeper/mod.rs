@@ -29,7 +29,6 @@ use std::time::{Duration, Instant};
 use board::Frame;
 use models::findings::{Fault, Reason};
 use models::mr::Contrast;
-use models::pictures::Pictures;
 use time::OffsetDateTime;
 use tokio::runtime::Handle;
 use tokio::sync::broadcast;
@@ -290,12 +289,11 @@ impl Keeper {
 }
 
 /// Writes all slices beside the first one, durably, so that the keeper has only to rename them.
-async fn draft_pictures(results: PathBuf, number: u64, pictures: Pictures) -> Option<PathBuf> {
+async fn draft_pictures(results: PathBuf, number: u64, pictures: Vec<u8>) -> Option<PathBuf> {
     let keep = move || -> std::io::Result<PathBuf> {
         let draft = results.join(format!(".pictures-{number}"));
-        let bytes = serde_json::to_vec(&pictures)?;
         let written = File::create(&draft).and_then(|mut file| {
-            file.write_all(&bytes)?;
+            file.write_all(&pictures)?;
             file.sync_all()
         });
         // A full disk does not become fuller.
