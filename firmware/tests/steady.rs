@@ -41,14 +41,6 @@ unsafe impl GlobalAlloc for Counting {
 #[global_allocator]
 static ALLOCATOR: Counting = Counting;
 
-struct One(Opened);
-
-impl Shelf for One {
-    fn open(&self, _: &str) -> Option<Opened> {
-        Some(self.0.clone())
-    }
-}
-
 /// A shelf of one study, in files.
 struct Files(PathBuf);
 
@@ -80,7 +72,7 @@ fn write_large(folder: &Path, opened: &Opened) {
 /// One test, since others in this process would count as well.
 #[test]
 fn leafing_through_slices_allocates_nothing_and_everything_stays_small() {
-    let shelf = One(examples::opened(examples::crowded()));
+    let shelf = examples::opened(examples::crowded());
     let mut page = Page::new(Settings::default());
     page.tell(Arc::new(examples::busy()), &shelf);
     page.act(Action::Select, &shelf);
@@ -133,7 +125,7 @@ fn leafing_through_slices_allocates_nothing_and_everything_stays_small() {
 
     // The largest study that there is, from its files; and once more, when more of it is there to be seen.
     let folder = tempfile::tempdir().unwrap();
-    write_large(folder.path(), &shelf.0);
+    write_large(folder.path(), &shelf);
     let files = Files(folder.path().to_owned());
     let before = BYTES.load(Ordering::Relaxed);
     MOST.store(before, Ordering::Relaxed);

@@ -13,7 +13,7 @@ use board::{Action, Display, DisplayError, Frame, Outlet};
 use embedded_graphics::prelude::Size;
 use embedded_graphics::primitives::Rectangle;
 use firmware::analysis::{Worker, WorkerSettings};
-use firmware::screen::{Opened, Page, Screen, Settings, Shelf, examples};
+use firmware::screen::{Page, Screen, Settings, examples};
 use phantom::{Diagnosis, Patient};
 
 const SIZES: [(u32, u32); 5] = [(480, 320), (800, 480), (1024, 600), (1280, 800), (600, 1024)];
@@ -21,14 +21,6 @@ const ROUNDS: usize = 200;
 
 /// Between two keys.
 const KEYS_EVERY: Duration = Duration::from_millis(60);
-
-struct One(Opened);
-
-impl Shelf for One {
-    fn open(&self, _: &str) -> Option<Opened> {
-        Some(self.0.clone())
-    }
-}
 
 fn main() {
     let mut words = std::env::args();
@@ -50,7 +42,7 @@ fn main() {
 
 /// Leafs through a result at 1024 × 600 so many times.
 fn draws(count: usize) {
-    let shelf = One(examples::opened(examples::one_tumour()));
+    let shelf = examples::opened(examples::one_tumour());
     let mut page = Page::new(Settings::default());
     page.tell(Arc::new(examples::busy()), &shelf);
     page.act(Action::Select, &shelf);
@@ -66,7 +58,7 @@ fn draws(count: usize) {
 
 /// A result at one size, leafing through its slices.
 fn draw(size: Size) {
-    let shelf = One(examples::opened(examples::one_tumour()));
+    let shelf = examples::opened(examples::one_tumour());
     let settings = Settings {
         size,
         ..Settings::default()

@@ -20,7 +20,7 @@ use crate::screen::situation::{
     Alarm, Certificate, Clock, Delivery, Destination, Disk, Model, Phase, Refused, Situation, State, Station,
     Study, Verdict,
 };
-use crate::screen::{self, Opened, Screen, Settings};
+use crate::screen::{self, Screen, Settings};
 use crate::station::config::{Config, MaySend};
 use crate::station::refusals::Refusal;
 use crate::station::temperature;
@@ -149,11 +149,9 @@ impl Scene {
     pub(super) fn drawing(&self) -> Draw {
         let settings = self.settings.clone();
         Box::new(move |findings, pictures| {
-            let opened = Opened {
-                findings: findings.clone(),
-                pictures: pictures.clone(),
-            };
-            let page = catch_unwind(AssertUnwindSafe(|| screen::capture(&opened, &settings)));
+            let page = catch_unwind(AssertUnwindSafe(|| {
+                screen::capture(findings, pictures, &settings)
+            }));
             page.inspect_err(|_| tracing::error!("a page could not be drawn"))
                 .ok()
         })

@@ -11,7 +11,7 @@ use super::inspect::scan;
 use super::table::findings_table;
 use super::{io_failure, package_folder, print};
 use crate::report::{self, Device, Kind};
-use crate::screen::{self, Opened, Settings};
+use crate::screen::{self, Settings};
 use crate::study::record::PICTURES;
 
 /// `sialoscope analyze`.
@@ -71,11 +71,7 @@ fn write_files(out: &Path, answer: &Answer) -> Result<(), Reason> {
     std::fs::write(out.join("findings.json"), pretty(&answer.findings)?).map_err(failed)?;
     let pictures = serde_json::to_vec(&answer.pictures).map_err(std::io::Error::from);
     std::fs::write(out.join(PICTURES), pictures.map_err(failed)?).map_err(failed)?;
-    let opened = Opened {
-        findings: answer.findings.clone(),
-        pictures: answer.pictures.clone(),
-    };
-    let page = screen::capture(&opened, &Settings::default());
+    let page = screen::capture(&answer.findings, &answer.pictures, &Settings::default());
     std::fs::write(out.join("screen.png"), page.to_png()).map_err(failed)?;
     // Nobody's box: the command has no serial number.
     let device = Device::new("command line", "SIALOSCOPE");

@@ -12,7 +12,7 @@ use models::findings::{Fault, Reason};
 use super::{io_failure, print};
 use crate::screen::language::Language;
 use crate::screen::situation::{Alarm, PatientOnScreen, Phase, Start};
-use crate::screen::{Opened, Page, Settings, Shelf, Situation, examples, live};
+use crate::screen::{Opened, Page, Settings, Situation, examples, live};
 
 /// `sialoscope screen`.
 #[derive(Debug, Args)]
@@ -208,7 +208,7 @@ pub(crate) fn page(
         Name::CannotAnswer => examples::cannot_answer(),
         _ => examples::one_tumour(),
     };
-    let shelf = One(opened.unwrap_or_else(|| examples::opened(findings)));
+    let shelf = opened.unwrap_or_else(|| examples::opened(findings));
     let mut shown = Page::new(settings.clone());
     shown.tell(Arc::new(situation), &shelf);
     let press: &[Action] = match page {
@@ -297,15 +297,6 @@ fn gallery(what: &Screen, folder: &Path) -> Result<(), Reason> {
     std::fs::write(folder.join("README.md"), index).map_err(failed)?;
     print(&folder.join("README.md").display().to_string());
     Ok(())
-}
-
-/// A shelf with one study, whatever it is asked for.
-struct One(Opened);
-
-impl Shelf for One {
-    fn open(&self, _: &str) -> Option<Opened> {
-        Some(self.0.clone())
-    }
 }
 
 fn size(text: &str) -> Result<Size, String> {

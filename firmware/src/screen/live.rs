@@ -70,10 +70,7 @@ impl Screen {
             ..inputs
         };
         let player = Player {
-            desk: Desk::new(Settings {
-                size,
-                ..settings.clone()
-            }),
+            desk: desk(&settings, size),
             settings,
             situation: Arc::default(),
             outlet,
@@ -216,13 +213,18 @@ impl Player {
         self.before = Some(std::mem::replace(&mut self.back, shown));
     }
 
+    /// The size of the display, or of the settings where it does not say.
+    fn size(&self) -> Size {
+        self.outlet.size().unwrap_or(self.settings.size)
+    }
+
     fn back_area(&self) -> Rectangle {
         self.back.bounding_box()
     }
 
     /// A display that was plugged in may have another size.
     fn fit(&mut self) {
-        let size = self.outlet.size().unwrap_or(self.settings.size);
+        let size = self.size();
         if size != self.back.size() {
             self.desk.resize(size);
             self.back = Frame::new(size);
@@ -234,11 +236,8 @@ impl Player {
     /// After an error of ours: the page that the situation asks for, and nothing that was open.
     fn begin_anew(&mut self, situation: Option<Arc<Situation>>, now: Duration) {
         let situation = situation.unwrap_or_else(|| Arc::clone(&self.situation));
-        let size = self.outlet.size().unwrap_or(self.settings.size);
-        self.desk = Desk::new(Settings {
-            size,
-            ..self.settings.clone()
-        });
+        let size = self.size();
+        self.desk = desk(&self.settings, size);
         self.before = None;
         let told = catch_unwind(AssertUnwindSafe(|| {
             self.desk.tell(Arc::clone(&situation), &Empty, now);
@@ -265,6 +264,14 @@ impl Player {
             self.missing = missing;
         }
     }
+}
+
+/// A desk of the display's size.
+fn desk(settings: &Settings, size: Size) -> Desk {
+    Desk::new(Settings {
+        size,
+        ..settings.clone()
+    })
 }
 
 /// The records of studies, as the screen reads them.

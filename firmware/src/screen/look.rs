@@ -81,11 +81,17 @@ impl Look {
         let before = self.zoom;
         self.zoom = self.zoom.saturating_add_signed(by).min(ZOOMS.len() - 1);
         if self.zoom == 0 {
-            self.centre = middle(pictures);
+            self.show_all(pictures);
         } else if let (0, Some(lesion)) = (before, lesion) {
             self.centre = lesion;
         }
         self.hold(pictures);
+    }
+
+    /// The whole picture again.
+    pub(super) fn show_all(&mut self, pictures: &Pictures) {
+        self.zoom = 0;
+        self.centre = middle(pictures);
     }
 
     pub(super) fn step_brightness(&mut self, by: i8) {

@@ -11,7 +11,7 @@
 //! | [`live`] | the thread with the display, the keys and the records |
 //! | `sheets` | the view models: which words, which digits |
 //! | `pages` | where they stand |
-//! | `look` | how a result is being looked at: slice, zoom, window |
+//! | `open_study`, `look` | the study that is being looked at; how a result is being looked at: slice, zoom, window |
 //! | `paint`, `style`, `icons`, `text` | what pages are drawn with |
 //! | [`language`], `words` | six languages; names, dates and numbers |
 //! | [`examples`] | a made-up box and made-up examinations |
@@ -22,6 +22,7 @@ mod icons;
 pub mod language;
 pub mod live;
 mod look;
+mod open_study;
 mod pages;
 mod paint;
 mod sheets;
@@ -37,6 +38,8 @@ use std::time::Duration;
 
 use board::{Action, Frame};
 use embedded_graphics::prelude::{RgbColor as _, Size};
+use models::findings::Findings;
+use models::pictures::Pictures;
 
 pub use desk::Shelf;
 pub use live::Screen;
@@ -52,13 +55,10 @@ use self::style::Style;
 pub const DEFAULT_SIZE: Size = Size::new(1024, 600);
 
 /// The page about one study as a picture for the PACS: without anything that could be touched.
-pub fn capture(opened: &Opened, settings: &Settings) -> Frame {
+pub fn capture(findings: &Findings, pictures: &Pictures, settings: &Settings) -> Frame {
     let mut frame = Frame::new(settings.size);
-    let (findings, mut pictures) = (&opened.findings, &opened.pictures);
-    let none = Default::default();
-    if !pictures.is_sound() {
-        pictures = &none;
-    }
+    let none = Pictures::default();
+    let pictures = if pictures.is_sound() { pictures } else { &none };
     let words = settings.language.words();
     let sheet = StudySheet::new(findings, pictures, words, settings.patient);
     let look = Look::new(pictures, None);

@@ -202,12 +202,34 @@ impl Painter<'_> {
         text: &str,
         color: Rgb888,
     ) {
+        self.lines(area, Align::Left, lines, (face, text, color));
+    }
+
+    /// The same, each line in the middle.
+    pub(super) fn centred(
+        &mut self,
+        area: &mut Rectangle,
+        lines: usize,
+        face: Face,
+        text: &str,
+        color: Rgb888,
+    ) {
+        self.lines(area, Align::Centre, lines, (face, text, color));
+    }
+
+    fn lines(
+        &mut self,
+        area: &mut Rectangle,
+        align: Align,
+        lines: usize,
+        (face, text, color): (Face, &str, Rgb888),
+    ) {
         use super::style::Cut as _;
         let height = face.line_height();
         let lines = lines.min((area.size.height / height) as usize);
         let wrapped = self.kit.type_.wrap(face, text, area.size.width, lines);
         for line in wrapped.iter() {
-            self.line(area.cut_top(height), Align::Left, face, line, color);
+            self.line(area.cut_top(height), align, face, line, color);
         }
     }
 

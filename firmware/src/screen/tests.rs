@@ -9,6 +9,7 @@ use board::input::{Touch, TouchKind};
 use clap::ValueEnum as _;
 use embedded_graphics::pixelcolor::Rgb888;
 use embedded_graphics::prelude::*;
+use embedded_graphics::primitives::Rectangle;
 use models::findings::{Fault, LabelProbability, Outcome, Reason};
 use proptest::prelude::*;
 
@@ -27,15 +28,6 @@ const TOLERANCE: u8 = 3;
 
 const SECOND: Duration = Duration::from_secs(1);
 
-/// A shelf with one study under every name.
-struct One(Opened);
-
-impl Shelf for One {
-    fn open(&self, _: &str) -> Option<Opened> {
-        Some(self.0.clone())
-    }
-}
-
 /// A shelf with the same findings for every study, each with its own patient.
 struct Each(Opened, Situation);
 
@@ -52,8 +44,8 @@ impl Shelf for Each {
     }
 }
 
-fn shelf() -> One {
-    One(examples::opened(examples::one_tumour()))
+fn shelf() -> Opened {
+    examples::opened(examples::one_tumour())
 }
 
 fn page(name: Name, size: Size, language: Language) -> Frame {
@@ -169,7 +161,7 @@ fn compare(name: &str, approved: &[u8], sheet: &Frame, pages: &[Frame]) {
         let mut marked = page.clone();
         for square in &squares {
             let area = Rectangle::new(*square * SQUARE as i32, Size::new_equal(SQUARE));
-            for at in area.points().filter(|at| !area.inset_by_one().contains(*at)) {
+            for at in area.points().filter(|at| !area.offset(-1).contains(*at)) {
                 marked.draw_iter([Pixel(at, Rgb888::MAGENTA)]).unwrap();
             }
         }
@@ -181,18 +173,6 @@ fn compare(name: &str, approved: &[u8], sheet: &Frame, pages: &[Frame]) {
             squares.len(),
             file.display()
         );
-    }
-}
-
-use embedded_graphics::primitives::Rectangle;
-
-trait Inset {
-    fn inset_by_one(&self) -> Rectangle;
-}
-
-impl Inset for Rectangle {
-    fn inset_by_one(&self) -> Rectangle {
-        Rectangle::new(self.top_left + Point::new(1, 1), self.size - Size::new(2, 2))
     }
 }
 
@@ -314,7 +294,7 @@ fn no_answer_means_no_number() {
     let mut findings = examples::one_tumour();
     findings.outcome = Outcome::CannotAnswer;
     findings.reasons = vec![Reason::new("missing_contrast", Fault::Data, "no T2")];
-    let shelf = One(examples::opened(findings));
+    let shelf = examples::opened(findings);
     for size in SIZES {
         let mut desk = Desk::new(Settings {
             size,
@@ -891,11 +871,11 @@ proptest! {
         opened.pictures.pixel_mm = pixel_mm;
         opened.pictures.outlines[0].points[0] = [corner, 3.0];
         let settings = Settings { size: Size::new(width, height), ..Settings::default() };
-        prop_assert_eq!(capture(&opened, &settings).size(), settings.size);
+        prop_assert_eq!(capture(&opened.findings, &opened.pictures, &settings).size(), settings.size);
         opened.findings.outcome = Outcome::CannotAnswer;
         opened.findings.reasons.clone_from(&opened.findings.quality);
         opened.pictures.width = 7;
-        prop_assert_eq!(capture(&opened, &settings).size(), settings.size);
+        prop_assert_eq!(capture(&opened.findings, &opened.pictures, &settings).size(), settings.size);
     }
 }
 
@@ -910,9 +890,9 @@ fn an_outlined_tumour_shows_its_colour_on_each_picture() {
             .filter(|p| *p == lesion_rgb(1))
             .count()
     };
-    let outlined = yellow(&capture(&opened, &settings));
+    let outlined = yellow(&capture(&opened.findings, &opened.pictures, &settings));
     opened.pictures.outlines.clear();
-    let plain = yellow(&capture(&opened, &settings));
+    let plain = yellow(&capture(&opened.findings, &opened.pictures, &settings));
     assert!(outlined > plain + 6 * 40, "{outlined} and {plain}");
 }
 

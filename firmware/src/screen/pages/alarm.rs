@@ -66,16 +66,7 @@ pub(in crate::screen) fn draw(
         AMBER,
     );
     block.cut_top(style.unit);
-    let lines = painter.kit.type_.wrap(style.body, &meaning, width, 6);
-    for line in lines.iter() {
-        painter.line(
-            block.cut_top(style.body.line_height()),
-            Align::Centre,
-            style.body,
-            line,
-            TEXT,
-        );
-    }
+    painter.centred(&mut block, 6, style.body, &meaning, TEXT);
     block.cut_top(style.unit * 2);
     let wide = painter.width(style.heading, words.understood) + style.unit * 8;
     let place = block.cut_top(button);

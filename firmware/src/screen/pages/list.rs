@@ -86,19 +86,7 @@ fn empty(painter: &mut Painter<'_>, room: Rectangle, sheet: &ListSheet) {
         TEXT,
     );
     block.cut_top(style.unit);
-    let lines = painter
-        .kit
-        .type_
-        .wrap(style.body, &sheet.empty, block.size.width, 3);
-    for line in lines.iter() {
-        painter.line(
-            block.cut_top(style.body.line_height()),
-            Align::Centre,
-            style.body,
-            line,
-            MUTED,
-        );
-    }
+    painter.centred(&mut block, 3, style.body, &sheet.empty, MUTED);
 }
 
 fn rows(painter: &mut Painter<'_>, room: Rectangle, sheet: &ListSheet, selected: usize) {

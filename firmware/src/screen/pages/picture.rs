@@ -92,30 +92,13 @@ fn empty(painter: &mut Painter<'_>, area: Rectangle, tile: &Tile) {
         _ => words.no_picture,
     };
     let width = area.size.width.saturating_sub(style.unit);
-    let lines = painter.kit.type_.wrap(style.caption, first, width, 3);
-    let more = needed.then(|| {
-        painter
-            .kit
-            .type_
-            .wrap(style.caption, words.model_needs_it, width, 3)
-    });
-    let count = lines.len() + more.as_ref().map_or(0, |more| more.len());
-    let height = style.caption.line_height();
-    let block = Size::new(width, height * count as u32);
-    let mut block = Rectangle::with_center(area.center(), block);
+    let more = if needed { words.model_needs_it } else { "" };
+    let height =
+        painter.height(width, 3, style.caption, first) + painter.height(width, 3, style.caption, more);
+    let mut block = Rectangle::with_center(area.center(), Size::new(width, height));
     let first_color = if needed { AMBER } else { MUTED };
-    for line in lines.iter() {
-        painter.line(
-            block.cut_top(height),
-            Align::Centre,
-            style.caption,
-            line,
-            first_color,
-        );
-    }
-    for line in more.iter().flat_map(|more| more.iter()) {
-        painter.line(block.cut_top(height), Align::Centre, style.caption, line, AMBER);
-    }
+    painter.centred(&mut block, 3, style.caption, first, first_color);
+    painter.centred(&mut block, 3, style.caption, more, AMBER);
 }
 
 impl Cutout {

@@ -62,16 +62,7 @@ pub(in crate::screen) fn draw(painter: &mut Painter<'_>, phase: Phase, version: 
             painter.line(line, Align::Left, style.body, name, ink);
         }
     } else {
-        let lines = painter.kit.type_.wrap(style.body, note, block.size.width, 4);
-        for line in lines.iter() {
-            painter.line(
-                block.cut_top(style.body.line_height()),
-                Align::Centre,
-                style.body,
-                line,
-                TEXT,
-            );
-        }
+        painter.centred(&mut block, 4, style.body, note, TEXT);
     }
     let foot = page
         .inset(style.unit * 2, style.unit)
