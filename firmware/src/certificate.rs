@@ -13,6 +13,7 @@ use time::OffsetDateTime;
 use crate::disk::{Disk as _, RealDisk};
 use crate::limits::{CERTIFICATE_WARNING, MAX_PEM_BYTES};
 use crate::screen::situation;
+use crate::station::notice::Notice;
 
 /// What is known about a certificate.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -70,16 +71,21 @@ impl Certificate {
     }
 
     /// What people should know about its end, from [`CERTIFICATE_WARNING`] ahead.
-    fn warning(&self, whose: &str, now: SystemTime) -> Option<String> {
+    fn warning(&self, whose: &str, now: SystemTime) -> Option<Notice> {
         let left = self.left(now);
         if left > CERTIFICATE_WARNING.as_secs().cast_signed() {
             return None;
         }
         let (name, day) = (self.name(), self.last_day());
-        Some(match left {
-            ..0 => format!("{whose} {name} expired on {day}"),
-            _ => format!("{whose} {name} expires in {} days, on {day}", left / 86_400),
-        })
+        let (code, text) = match left {
+            ..0 => ("certificate_ended", format!("expired on {day}")),
+            _ => (
+                "certificate_ends",
+                format!("expires in {} days, on {day}", left / 86_400),
+            ),
+        };
+        let reason = Reason::new(code, Fault::Configuration, text);
+        Some(Notice::new(format!("{whose} {name}"), reason))
     }
 }
 
@@ -93,7 +99,7 @@ pub fn warnings<'c>(
     certificates: &'c [Certificate],
     whose: &'c str,
     now: SystemTime,
-) -> impl Iterator<Item = String> + 'c {
+) -> impl Iterator<Item = Notice> + 'c {
     certificates
         .iter()
         .filter_map(move |certificate| certificate.warning(whose, now))
@@ -208,20 +214,23 @@ mod tests {
             common_name: Some("box".into()),
             not_after: end,
         };
-        let warning = |at: u64| certificate.warning("TLS certificate", UNIX_EPOCH + Duration::from_secs(at));
+        let warning = |at: u64| {
+            let notice = certificate.warning("TLS certificate", UNIX_EPOCH + Duration::from_secs(at));
+            notice.map(|notice| notice.to_string())
+        };
         let end = end as u64;
         assert_eq!(warning(end - 30 * DAY - 1), None);
         assert_eq!(
             warning(end - 30 * DAY).unwrap(),
-            "TLS certificate box expires in 30 days, on 2026-12-04"
+            "TLS certificate box: expires in 30 days, on 2026-12-04"
         );
         assert_eq!(
             warning(end).unwrap(),
-            "TLS certificate box expires in 0 days, on 2026-12-04"
+            "TLS certificate box: expires in 0 days, on 2026-12-04"
         );
         assert_eq!(
             warning(end + 1).unwrap(),
-            "TLS certificate box expired on 2026-12-04"
+            "TLS certificate box: expired on 2026-12-04"
         );
     }
 

@@ -281,6 +281,12 @@ pub const SITUATION_IDLE: Duration = Duration::from_secs(20);
 /// How long the lamps say that there is a new result.
 pub const RESULT_LIGHT: Duration = Duration::from_secs(120);
 
+/// How long a box that could not start shows why, before it ends and is started again.
+pub const FAILED_START: Duration = Duration::from_secs(60);
+
+/// Systems on the screen that have sent images, with those in the settings.
+pub const LISTED_SENDERS: usize = 16;
+
 /// Finished studies in the list on the screen.
 pub const LISTED_STUDIES: usize = 24;
 

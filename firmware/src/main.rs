@@ -6,6 +6,7 @@ use std::io::IsTerminal as _;
 use std::path::Path;
 use std::process::ExitCode;
 use std::sync::Arc;
+use std::time::Duration;
 
 use clap::Parser as _;
 use cli::{Cli, Command};
@@ -14,9 +15,10 @@ use firmware::appliance::{Absent, Analyst, Appliance, Parts};
 use firmware::command;
 use firmware::dicom::door::Tls;
 use firmware::dicom::send;
+use firmware::limits::FAILED_START;
 use firmware::report::text;
-use firmware::screen::situation::{Phase, Start, Station};
-use firmware::screen::{Screen, Situation};
+use firmware::screen::Screen;
+use firmware::screen::situation::{Phase, Start};
 use firmware::station::audit::trail;
 use firmware::station::config::{Config, DEFAULTS};
 use models::findings::{Fault, Reason};
@@ -39,7 +41,7 @@ fn main() -> ExitCode {
         Command::Demo(what) => command::demo::demo(&what),
         Command::Inspect(what) => command::inspect::inspect(&what),
         Command::Analyze(what) => command::analyze::analyze(&what),
-        Command::Run(run) => settings(run.config.as_deref()).and_then(|config| appliance(&config)),
+        Command::Run(run) => appliance(settings(run.config.as_deref())),
         Command::Screen(what) => command::screen::screen(&what),
         Command::Report(what) => text::describe(&what.file).map(|text| println!("{text}")),
         Command::Send(what) => send_files(&what),
@@ -88,26 +90,47 @@ fn settings(file: Option<&Path>) -> Result<Config, Reason> {
     Ok(Config::read(file)?)
 }
 
-fn appliance(config: &Config) -> Result<(), Reason> {
+/// Runs the appliance. Why it cannot start is shown on its screen too: nobody reads logs beside a scanner.
+fn appliance(config: Result<Config, Reason>) -> Result<(), Reason> {
     let failed = |error: std::io::Error| Reason::new("runtime", Fault::Hardware, error.to_string());
     let runtime = Runtime::new().map_err(failed)?;
     let done = runtime.block_on(async {
         // Before anything else, so that a signal during the start is not lost.
         let mut terminate = signal(SignalKind::terminate()).map_err(failed)?;
         let mut interrupt = signal(SignalKind::interrupt()).map_err(failed)?;
-        let screen = screen(config)?;
-        let (analyst, model): (Arc<dyn Analyst>, _) = match worker(config).await {
-            Ok((worker, model)) => (Arc::new(worker), model),
-            Err(reason) => (Arc::new(Absent(reason.clone())), Err(reason)),
+        let mut record = signal(SignalKind::user_defined1()).map_err(failed)?;
+        // Settings that cannot be read say nothing about the display: it is looked for.
+        let screen = Arc::new(screen(config.as_ref().unwrap_or(&Config::default()))?);
+        let started = match &config {
+            Ok(config) => start(config, &screen).await,
+            Err(reason) => Err(reason.clone()),
         };
-        if let Err(reason) = &model {
-            tracing::error!(code = reason.code, "no model: {reason}");
-        }
-        let mut appliance = Appliance::start(config, Parts::new(analyst, model, screen)).await?;
-        let done = tokio::select! {
-            _ = terminate.recv() => Ok(()),
-            _ = interrupt.recv() => Ok(()),
-            reason = appliance.broken() => Err(reason),
+        let mut appliance = match started {
+            Ok(appliance) => appliance,
+            Err(reason) => {
+                screen.tell_phase(Phase::Failed(reason.clone()));
+                // Whoever supervises us starts us anew; until then people must be able to read it.
+                let readable = if screen.is_seen() {
+                    FAILED_START
+                } else {
+                    Duration::ZERO
+                };
+                tokio::select! {
+                    _ = terminate.recv() => {}
+                    _ = interrupt.recv() => {}
+                    () = tokio::time::sleep(readable) => {}
+                }
+                return Err(reason);
+            }
+        };
+        drop(screen);
+        let done = loop {
+            tokio::select! {
+                _ = terminate.recv() => break Ok(()),
+                _ = interrupt.recv() => break Ok(()),
+                _ = record.recv() => appliance.record_situation(),
+                reason = appliance.broken() => break Err(reason),
+            }
         };
         appliance.stop().await;
         done
@@ -115,6 +138,17 @@ fn appliance(config: &Config) -> Result<(), Reason> {
     // An association that does not end in time must not hold the process.
     runtime.shutdown_background();
     done
+}
+
+async fn start(config: &Config, screen: &Arc<Screen>) -> Result<Appliance, Reason> {
+    let (analyst, model): (Arc<dyn Analyst>, _) = match worker(config).await {
+        Ok((worker, model)) => (Arc::new(worker), model),
+        Err(reason) => (Arc::new(Absent(reason.clone())), Err(reason)),
+    };
+    if let Err(reason) = &model {
+        tracing::error!(code = reason.code, "no model: {reason}");
+    }
+    Appliance::start(config, Parts::new(analyst, model, Arc::clone(screen))).await
 }
 
 /// The screen, which shows the start from here on.
@@ -127,15 +161,7 @@ fn screen(config: &Config) -> Result<Screen, Reason> {
         data_dir,
     )
     .map_err(|error| Reason::new("thread", Fault::Hardware, error.to_string()))?;
-    let station = Station {
-        software_version: env!("CARGO_PKG_VERSION").to_owned(),
-        ..Station::default()
-    };
-    screen.tell(Situation {
-        phase: Phase::Starting(Start::Model),
-        station,
-        ..Situation::default()
-    });
+    screen.tell_phase(Phase::Starting(Start::Model));
     Ok(screen)
 }
 

@@ -13,6 +13,7 @@ use rustls::version::{TLS12, TLS13};
 use rustls::{ClientConfig, ConnectionCommon, IoState, SideData};
 
 use crate::certificate::{Authorities, Certificate, Identity, unusable, warnings};
+use crate::station::notice::Notice;
 
 /// The files that we need to call somebody by TLS.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -101,7 +102,7 @@ impl ClientCredentials {
     }
 
     /// What people should know: certificates that end soon or have ended. `whose` is what they are for.
-    pub fn warnings(&self, whose: &str, now: SystemTime) -> Vec<String> {
+    pub fn warnings(&self, whose: &str, now: SystemTime) -> Vec<Notice> {
         let own = self.identity.as_ref().map_or(&[][..], |identity| &identity.own);
         let (certificate, authority) = (format!("{whose} certificate"), format!("{whose} authority"));
         let own = warnings(own, &certificate, now);

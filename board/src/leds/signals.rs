@@ -4,7 +4,7 @@ use std::{
     fmt::Display,
     sync::{
         Arc,
-        atomic::{AtomicU8, Ordering},
+        atomic::{AtomicU32, Ordering},
     },
     thread::{self, JoinHandle},
     time::{Duration, Instant},
@@ -21,13 +21,23 @@ const TICK: Duration = Duration::from_millis(40);
 /// Lamps and a buzzer that follow what the box is doing. When dropped, they go dark and silent.
 #[derive(Debug)]
 pub struct Signals {
-    light: Arc<AtomicU8>,
+    said: Arc<AtomicU32>,
     stop: Stop,
     thread: Option<JoinHandle<()>>,
 }
 
 /// The lights by number; 0 is none.
 const LIGHTS: [Light; 4] = [Light::Ready, Light::Working, Light::Result, Light::Fault];
+
+/// Of what the lamps say, the bits with the number of the light; above them, how often something was announced.
+const LIGHT: u32 = 0xFF;
+
+fn number(light: Light) -> u32 {
+    LIGHTS
+        .iter()
+        .position(|&l| l == light)
+        .map_or(0, |i| i as u32 + 1)
+}
 
 impl Signals {
     /// Takes the lamps, and a buzzer where there is one; dark and silent until the first
@@ -41,22 +51,30 @@ impl Signals {
     where
         P: OutputPin<Error: Display> + Send + 'static,
     {
-        let (light, stop) = (Arc::new(AtomicU8::new(0)), Stop::default());
+        let (said, stop) = (Arc::new(AtomicU32::new(0)), Stop::default());
         let report = Arc::new(report);
         let spawned = thread::Builder::new().name("lamps".into()).spawn({
-            let (light, stop, report) = (light.clone(), stop.clone(), report.clone());
-            move || run(lights, buzzer, &light, &stop, &*report)
+            let (said, stop, report) = (said.clone(), stop.clone(), report.clone());
+            move || run(lights, buzzer, &said, &stop, &*report)
         });
         let thread = spawned
             .inspect_err(|error| report(&format!("the lamps stay dark: {error}")))
             .ok();
-        Self { light, stop, thread }
+        Self { said, stop, thread }
     }
 
     /// What the lamps say from now on. A light that is set again begins no new beep.
     pub fn set(&self, light: Light) {
-        let number = LIGHTS.iter().position(|&l| l == light).map_or(0, |i| i as u8 + 1);
-        self.light.store(number, Ordering::Relaxed);
+        let before = self.said.load(Ordering::Relaxed);
+        self.said
+            .store(before & !LIGHT | number(light), Ordering::Relaxed);
+    }
+
+    /// The same with a new beep, although the lamps may have said so before: there is one more result.
+    pub fn announce(&self, light: Light) {
+        let before = self.said.load(Ordering::Relaxed);
+        let times = (before & !LIGHT).wrapping_add(LIGHT + 1);
+        self.said.store(times | number(light), Ordering::Relaxed);
     }
 }
 
@@ -73,12 +91,12 @@ impl Drop for Signals {
 fn run<P: OutputPin<Error: Display>>(
     mut lights: StatusLights<P>,
     mut buzzer: Option<Buzzer<P>>,
-    light: &AtomicU8,
+    said: &AtomicU32,
     stop: &Stop,
     report: &dyn Fn(&str),
 ) {
     let start = Instant::now();
-    let (mut shown, mut since) = (None, start);
+    let (mut heard, mut shown, mut since) = (0, None, start);
     let mut told = [false; 2];
     let mut tell = |which: usize, name: &str, outcome: Result<(), P::Error>| {
         if let Err(error) = outcome
@@ -89,11 +107,10 @@ fn run<P: OutputPin<Error: Display>>(
     };
     loop {
         let now = Instant::now();
-        let wanted = usize::from(light.load(Ordering::Relaxed))
-            .checked_sub(1)
-            .map(|i| LIGHTS[i]);
-        if wanted != shown {
-            (shown, since) = (wanted, now);
+        let says = said.load(Ordering::Relaxed);
+        if says != heard {
+            (heard, since) = (says, now);
+            shown = (says & LIGHT).checked_sub(1).map(|i| LIGHTS[i as usize]);
         }
         let ms = |from: Instant| (now - from).as_millis() as u64;
         let last = stop.stopped();
@@ -199,6 +216,10 @@ mod tests {
         await_level(&seen, ('b', true));
         await_level(&seen, ('b', false));
         await_level(&seen, ('g', true));
+        // One more result while the lamps still tell of the one before.
+        signals.announce(Light::Result);
+        await_level(&seen, ('b', true));
+        await_level(&seen, ('b', false));
         signals.set(Light::Fault);
         await_level(&seen, ('b', true));
         await_level(&seen, ('r', true));

@@ -20,6 +20,7 @@ use crate::disk::Disk;
 use crate::limits::CERTIFICATE_CHECK;
 use crate::screen::situation;
 use crate::station::config::Config;
+use crate::station::notice::Notice;
 
 /// The door as the settings want it. `patience` is for what they say nothing about.
 pub(super) fn door(config: &Config, patience: Patience) -> Result<Door, Reason> {
@@ -124,7 +125,7 @@ pub(super) async fn watch(provider: Arc<Provider>, inbox: SyncSender<Message>) {
     let mut every = tokio::time::interval(CERTIFICATE_CHECK);
     while let Some(tls) = provider.tls() {
         every.tick().await;
-        let failed = tls.read_again().err().map(|reason| reason.text);
+        let failed = tls.read_again().err().map(|reason| Notice::new("TLS", reason));
         let notices: Vec<_> = failed
             .into_iter()
             .chain(tls.warnings(SystemTime::now()))

@@ -1,6 +1,7 @@
 //! From the threads of the associations to the keeper.
 
 use std::io;
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::mpsc::SyncSender;
 
@@ -32,6 +33,13 @@ impl Inbox {
 }
 
 impl Intake for Inbox {
+    fn accepted(&self, _: AssociationId, peer: SocketAddr, calling: &str) {
+        self.send(Message::Called {
+            ae_title: calling.to_owned(),
+            address: peer.ip(),
+        });
+    }
+
     fn stored(&self, association: AssociationId, stored: &Stored) -> io::Result<()> {
         let identity = &stored.identity;
         // Also for what was there already: perhaps it was stored before a power cut and never marked.

@@ -40,8 +40,8 @@ use crate::dicom::scp::Provider;
 use crate::disk::{Disk, RealDisk};
 use crate::limits::{EVENT_BACKLOG, INBOX_MESSAGES};
 use crate::outbox::{Couriers, Tell};
-use crate::screen::situation::{self, Phase, Start};
-use crate::screen::{Screen, Situation};
+use crate::screen::Screen;
+use crate::screen::situation::{Phase, Start};
 use crate::spool::Spool;
 use crate::station::audit::syslog::{Sending, Syslog};
 use crate::station::audit::{Audit, AuditEvent};
@@ -152,8 +152,8 @@ pub struct Parts {
     pub analyst: Arc<dyn Analyst>,
     /// The model that answers, or why there is none.
     pub model: Result<ModelIdentity, Reason>,
-    /// Where the pages are shown.
-    pub screen: Screen,
+    /// Where the pages are shown. It may be kept beside the appliance, to show why that did not start.
+    pub screen: Arc<Screen>,
     /// Who wants to know what happens; subscribe before the start to miss nothing.
     pub events: broadcast::Sender<Event>,
     /// How long it waits for peers; what the settings say about it goes first.
@@ -162,11 +162,15 @@ pub struct Parts {
 
 impl Parts {
     /// Parts with a channel of events of their own.
-    pub fn new(analyst: Arc<dyn Analyst>, model: Result<ModelIdentity, Reason>, screen: Screen) -> Self {
+    pub fn new(
+        analyst: Arc<dyn Analyst>,
+        model: Result<ModelIdentity, Reason>,
+        screen: impl Into<Arc<Screen>>,
+    ) -> Self {
         Self {
             analyst,
             model,
-            screen,
+            screen: screen.into(),
             events: broadcast::Sender::new(EVENT_BACKLOG),
             patience: Patience::default(),
         }
@@ -213,17 +217,7 @@ impl Appliance {
             events,
             patience,
         } = parts;
-        let begin = |start| {
-            let station = situation::Station {
-                software_version: env!("CARGO_PKG_VERSION").to_owned(),
-                ..situation::Station::default()
-            };
-            screen.tell(Situation {
-                phase: Phase::Starting(start),
-                station,
-                ..Situation::default()
-            });
-        };
+        let begin = |start| screen.tell_phase(Phase::Starting(start));
         begin(Start::Storage);
         std::fs::create_dir_all(data_dir).map_err(unusable)?;
         let lock = take(data_dir)?;
@@ -333,6 +327,12 @@ impl Appliance {
             Fault::Us,
             "the keeper of the studies ended by an error of ours",
         )
+    }
+
+    /// Writes down what the screen shows, in the data folder.
+    pub fn record_situation(&self) {
+        // A keeper that is busy is asked again.
+        let _ = self.inbox.try_send(Message::Record);
     }
 
     /// Stops: takes nothing more, lets messages under way end, keeps the state. A running analysis is

@@ -1,8 +1,10 @@
 //! What the screen and the lamps are told.
 
 use std::collections::{BTreeMap, VecDeque};
+use std::net::IpAddr;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 use board::leds::{Light, Signals};
@@ -12,20 +14,25 @@ use time::macros::format_description;
 
 use super::keeper::{Draw, Topic};
 use crate::dicom::Uid;
+use crate::disk::{Disk as _, RealDisk};
 use crate::limits::{
-    COOL_CELSIUS, EARLIEST_YEAR, HOT_CELSIUS, LISTED_STUDIES, RECENT_REFUSALS, RESULT_LIGHT, SITUATION_EVERY,
-    SITUATION_IDLE,
+    COOL_CELSIUS, EARLIEST_YEAR, HOT_CELSIUS, LISTED_SENDERS, LISTED_STUDIES, RECENT_REFUSALS, RESULT_LIGHT,
+    SITUATION_EVERY, SITUATION_IDLE,
 };
 use crate::screen::situation::{
-    Alarm, Certificate, Clock, Delivery, Destination, Disk, Model, Phase, Refused, Situation, State, Station,
-    Study, Verdict,
+    Alarm, Certificate, Clock, Delivery, Destination, Disk, Model, Phase, Refused, Sender, Situation, State,
+    Station, Study, Verdict,
 };
 use crate::screen::{self, Screen, Settings};
 use crate::station::config::{Config, MaySend};
+use crate::station::notice::Notice;
 use crate::station::refusals::Refusal;
 use crate::station::temperature;
 use crate::study::Stage as Progress;
 use crate::study::evidence::Missing;
+
+/// Where what the screen shows is written down when somebody asks for it, in the data folder.
+const SITUATION_FILE: &str = "situation.json";
 
 /// A study as the keeper knows it.
 pub(super) struct StudyView<'a> {
@@ -42,29 +49,35 @@ pub(super) struct StudyView<'a> {
     /// Raised whenever there is more or less to see of it.
     pub pictures: u32,
     pub images: u64,
-    pub since: Duration,
+    /// None where that was before the start.
+    pub since: Option<Duration>,
 }
 
 /// What the screen is told that the keeper does not know.
 pub(super) struct Scene {
-    screen: Screen,
+    screen: Arc<Screen>,
     signals: Option<Signals>,
     settings: Settings,
     /// Everything that stays the same.
     template: Station,
     /// The certificates that we show where we call.
     calling: Vec<Certificate>,
-    notices: BTreeMap<Topic, Vec<String>>,
+    notices: BTreeMap<Topic, Vec<Notice>>,
+    /// Who may call, by the settings, and who has called: from where and when.
+    senders: Vec<(String, Option<String>, Option<Duration>)>,
     refusals: VecDeque<(Duration, String, Reason)>,
     refused_below_mib: u64,
     data_dir: PathBuf,
-    /// When the situation was last told.
+    /// What was last told, and when.
+    last: Option<Arc<Situation>>,
     told: Option<Duration>,
     /// There is news since.
     touched: bool,
     phase: Phase,
     /// The box is too hot, until it has cooled down.
     hot: bool,
+    /// There is a result that the buzzer has not told yet.
+    announces: bool,
     /// Until then the lamps say that there is a result.
     result_until: Duration,
 }
@@ -76,7 +89,7 @@ impl Scene {
         serial_number: &str,
         model: Result<ModelIdentity, Reason>,
         calling: Vec<Certificate>,
-        screen: Screen,
+        screen: Arc<Screen>,
     ) -> Self {
         let template = Station {
             name: config.station.name.clone(),
@@ -103,13 +116,23 @@ impl Scene {
             template,
             calling,
             notices: BTreeMap::new(),
+            senders: config
+                .peer
+                .iter()
+                .map(|peer| {
+                    let address = peer.address.map(|network| network.to_string());
+                    (peer.ae_title.clone(), address, None)
+                })
+                .collect(),
             refusals: VecDeque::with_capacity(RECENT_REFUSALS),
             refused_below_mib: config.limits.free_mib,
             data_dir: config.station.data_dir.clone(),
+            last: None,
             told: None,
             touched: true,
             phase: Phase::Running,
             hot: false,
+            announces: false,
             result_until: Duration::ZERO,
         }
     }
@@ -120,7 +143,7 @@ impl Scene {
     }
 
     /// What somebody has to see to before long.
-    pub(super) fn notices(&mut self, topic: Topic, notices: Vec<String>) {
+    pub(super) fn notices(&mut self, topic: Topic, notices: Vec<Notice>) {
         if self.notices.get(&topic).is_none_or(|before| *before != notices) {
             self.notices.insert(topic, notices);
             self.touched = true;
@@ -131,6 +154,18 @@ impl Scene {
     pub(super) fn certificates(&mut self, certificates: Vec<Certificate>) {
         let all = certificates.into_iter().chain(self.calling.iter().cloned());
         self.template.certificates = all.collect();
+        self.touched = true;
+    }
+
+    /// A system was let in.
+    pub(super) fn called(&mut self, ae_title: String, address: IpAddr, now: Duration) {
+        let (address, now) = (Some(address.to_string()), Some(now));
+        let has_room = self.senders.len() < LISTED_SENDERS;
+        match self.senders.iter_mut().find(|(known, ..)| *known == ae_title) {
+            Some(sender) => (sender.1, sender.2) = (address, now),
+            None if has_room => self.senders.push((ae_title, address, now)),
+            None => {}
+        }
         self.touched = true;
     }
 
@@ -160,20 +195,35 @@ impl Scene {
     /// A study has a result.
     pub(super) fn answered(&mut self, now: Duration) {
         self.result_until = now + RESULT_LIGHT;
+        self.announces = true;
         self.touched = true;
     }
 
     /// The box ends what is under way, or is done with it.
     pub(super) fn stops(&mut self, phase: Phase) {
-        self.phase = phase;
+        self.phase = phase.clone();
         if let Some(signals) = &self.signals {
             signals.set(Light::Working);
         }
-        self.screen.tell(Situation {
+        self.screen.tell(Arc::new(Situation {
             phase,
             station: self.template.clone(),
             ..Situation::default()
-        });
+        }));
+    }
+
+    /// Writes down what the screen shows, for `sialoscope screen --state`: a support engineer draws every page from it.
+    /// Patient data, so it stays in the data folder.
+    pub(super) fn record(&self) {
+        let Some(situation) = &self.last else { return };
+        let file = self.data_dir.join(SITUATION_FILE);
+        let written = serde_json::to_vec_pretty(&**situation)
+            .map_err(std::io::Error::other)
+            .and_then(|json| RealDisk.replace(&file, &json));
+        match written {
+            Ok(()) => tracing::info!("what the screen shows is in {}", file.display()),
+            Err(error) => tracing::error!(%error, "what the screen shows cannot be written down"),
+        }
     }
 
     /// Tells the screen when it is time for that. Gives how long until it wants to be asked again.
@@ -198,7 +248,14 @@ impl Scene {
             total_mib: (space.f_blocks * space.f_frsize) >> 20,
             refused_below_mib: self.refused_below_mib,
         });
+        let age = |since: Duration| now.saturating_sub(since).as_secs();
+        let senders = self.senders.iter().map(|(ae_title, address, heard)| Sender {
+            ae_title: ae_title.clone(),
+            address: address.clone(),
+            heard_s: heard.map(age),
+        });
         let station = Station {
+            senders: senders.collect(),
             destinations: destinations.collect(),
             disk,
             temperature_c: temperature::celsius(),
@@ -217,10 +274,10 @@ impl Scene {
             ),
             (Alarm::Temperature, self.hot),
         ];
-        let age = |since: Duration| now.saturating_sub(since).as_secs();
         let mut studies: Vec<_> = studies
-            .map(|study| (study.since, row(&study, age(study.since))))
+            .map(|study| (study.since, row(&study, study.since.map(age))))
             .collect();
+        // Those of before the start come last, in their order.
         studies.sort_by_key(|(since, _)| std::cmp::Reverse(*since));
         studies.truncate(LISTED_STUDIES);
         let refusals = self.refusals.iter().map(|(since, peer, reason)| Refused {
@@ -229,7 +286,7 @@ impl Scene {
             age_s: age(*since),
         });
         let situation = Situation {
-            phase: self.phase,
+            phase: self.phase.clone(),
             station,
             studies: studies.into_iter().map(|(_, study)| study).collect(),
             refusals: refusals.collect(),
@@ -240,8 +297,15 @@ impl Scene {
                 .collect(),
         };
         if let Some(signals) = &self.signals {
-            signals.set(light(&situation, now < self.result_until));
+            let light = light(&situation, now < self.result_until);
+            if std::mem::take(&mut self.announces) {
+                signals.announce(light);
+            } else {
+                signals.set(light);
+            }
         }
+        let situation = Arc::new(situation);
+        self.last = Some(Arc::clone(&situation));
         self.screen.tell(situation);
         self.told = Some(now);
         self.touched = false;
@@ -274,7 +338,7 @@ fn light(situation: &Situation, new_result: bool) -> Light {
     }
 }
 
-fn row(study: &StudyView<'_>, age_s: u64) -> Study {
+fn row(study: &StudyView<'_>, age_s: Option<u64>) -> Study {
     Study {
         uid: study.study.to_string(),
         tag: study.study.tag(),

@@ -11,7 +11,7 @@ use models::findings::{Fault, Reason};
 
 use super::{io_failure, print};
 use crate::screen::language::Language;
-use crate::screen::situation::{Alarm, PatientOnScreen, Phase, Start};
+use crate::screen::situation::{Alarm, PatientOnScreen, Phase, Start, Stop};
 use crate::screen::{Opened, Page, Settings, Situation, examples, live};
 
 /// `sialoscope screen`.
@@ -73,6 +73,8 @@ pub enum Name {
     Station,
     /// Start-up.
     StartUp,
+    /// A start that failed.
+    StartFailed,
     /// Shutdown.
     Shutdown,
     /// The disk is filling.
@@ -197,7 +199,8 @@ pub(crate) fn page(
     });
     match page {
         Name::StartUp => situation.phase = Phase::Starting(Start::Studies),
-        Name::Shutdown => situation.phase = Phase::Stopping,
+        Name::StartFailed => situation.phase = Phase::Failed(examples::start_failure()),
+        Name::Shutdown => situation.phase = Phase::Stopping(Stop::Delivering),
         Name::Locked => settings.pin = Some("2468".to_owned()),
         _ => {}
     }

@@ -141,7 +141,7 @@ impl Courier {
         }
         let credentials = self.destination.credentials()?;
         if let Some(credentials) = &credentials {
-            visit.warnings = credentials.warnings("TLS", SystemTime::now());
+            visit.warnings = credentials.warnings(&errand.destination, SystemTime::now());
         }
         match &self.destination.way {
             Way::Dicom(node) => {

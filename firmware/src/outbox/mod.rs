@@ -39,6 +39,7 @@ use models::findings::Reason;
 
 use crate::dicom::{Committed, Reference, Uid};
 use crate::report::Kind;
+use crate::station::notice::Notice;
 
 pub use courier::{Couriers, Tell};
 
@@ -73,7 +74,7 @@ pub struct Visit {
     /// Why the errand was not done, where that is not about one object.
     pub trouble: Option<Reason>,
     /// Certificates that end soon.
-    pub warnings: Vec<String>,
+    pub warnings: Vec<Notice>,
 }
 
 /// What a destination says when it is asked to commit to storage.

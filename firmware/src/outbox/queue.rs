@@ -11,6 +11,7 @@ use models::findings::Reason;
 
 use crate::dicom::Uid;
 use crate::limits::{COMMITMENT_RETRY, DELIVERY_RETRY, REFUSAL_RETRY};
+use crate::station::notice::Notice;
 
 /// Between one attempt and the next: at first, and at most. It doubles from one to the next.
 type Pauses = (Duration, Duration);
@@ -29,7 +30,7 @@ pub struct Queue {
     /// Why it took nothing when it was last tried.
     trouble: Option<Reason>,
     /// Certificates that end soon.
-    warnings: Vec<String>,
+    warnings: Vec<Notice>,
 }
 
 /// The next turn of a study.
@@ -81,7 +82,7 @@ impl Queue {
     }
 
     /// A courier is back: from a destination that could be reached, or why not.
-    pub fn returned(&mut self, trouble: Option<Reason>, warnings: Vec<String>, now: Duration) {
+    pub fn returned(&mut self, trouble: Option<Reason>, warnings: Vec<Notice>, now: Duration) {
         self.visiting = None;
         self.warnings = warnings;
         match &trouble {
@@ -141,38 +142,10 @@ impl Queue {
         self.trouble.as_ref().or_else(refused)
     }
 
-    /// What people should know, in whole sentences.
-    pub fn notices(&self, name: &str) -> impl Iterator<Item = String> {
-        let results = |count: usize| {
-            if count == 1 {
-                "1 result waits".to_owned()
-            } else {
-                format!("{count} results wait")
-            }
-        };
-        let blocked = self.trouble.as_ref().map(|reason| {
-            format!(
-                "{name} takes nothing, {}: {}",
-                results(self.waiting.len()),
-                reason.text
-            )
-        });
-        let refused = || {
-            let mut all = self
-                .waiting
-                .values()
-                .filter_map(|turn| turn.refused.as_ref())
-                .peekable();
-            let first = all.peek()?.text.clone();
-            Some(format!("{name} refuses, {}: {first}", results(all.count())))
-        };
-        let said = blocked.or_else(refused);
-        let warnings: Vec<_> = self
-            .warnings
-            .iter()
-            .map(|warning| format!("{name}: {warning}"))
-            .collect();
-        said.into_iter().chain(warnings)
+    /// What people should know.
+    pub fn notices(&self, name: &str) -> impl Iterator<Item = Notice> {
+        let trouble = self.trouble().map(|reason| Notice::new(name, reason.clone()));
+        trouble.into_iter().chain(self.warnings.iter().cloned())
     }
 }
 
@@ -229,7 +202,7 @@ mod tests {
             assert!(
                 queue
                     .notices("PACS")
-                    .any(|text| text.contains("1 result waits: away"))
+                    .any(|notice| notice == Notice::new("PACS", reason("away")))
             );
             let due = queue.due().unwrap();
             assert_eq!(queue.next(due - Duration::from_nanos(1)), None);
@@ -267,15 +240,16 @@ mod tests {
         queue.put(&uid(1), Duration::ZERO);
         queue.put(&uid(2), SECOND);
         assert_eq!(queue.next(SECOND), Some(uid(1)));
-        queue.returned(None, vec!["ends soon".into()], SECOND);
+        let warning = Notice::new("PACS certificate", reason("ends soon"));
+        queue.returned(None, vec![warning.clone()], SECOND);
         queue.refused(&uid(1), reason("A900"), SECOND);
         assert_eq!(queue.refusal(&uid(1)), Some(&reason("A900")));
         assert_eq!(queue.refusal(&uid(2)), None);
         assert_eq!(queue.next(SECOND), Some(uid(2)));
-        queue.returned(None, vec!["ends soon".into()], SECOND);
+        queue.returned(None, vec![warning.clone()], SECOND);
         queue.take_out(&uid(2));
         assert_eq!(queue.due(), Some(SECOND + REFUSAL_RETRY.0));
         let notices: Vec<_> = queue.notices("PACS").collect();
-        assert_eq!(notices, ["PACS refuses, 1 result waits: A900", "PACS: ends soon"]);
+        assert_eq!(notices, [Notice::new("PACS", reason("A900")), warning]);
     }
 }

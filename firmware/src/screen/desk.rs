@@ -15,12 +15,13 @@ use heapless::Vec;
 
 use super::look::Look;
 use super::open_study::OpenStudy;
+use super::pages::list::Reading;
 use super::pages::{self, Footer, rest::PIN_DIGITS, rest::Typed};
 use super::paint::{Kit, MAX_TARGETS, Painter, Tab, Target, Tool};
 use super::sheets::Section;
 use super::sheets::list::ListSheet;
 use super::sheets::station;
-use super::sheets::study::StudySheet;
+use super::sheets::study::{ReasonCard, StudySheet};
 use super::situation::{Alarm, Opened, Phase, Settings, Situation, State, Study};
 use super::style::{Arrangement, Style};
 use crate::limits::{PIN_PAUSE, PIN_TRIES};
@@ -33,6 +34,9 @@ const SLICE_UNITS: u32 = 2;
 
 /// So long after a touch a new result does not take the screen.
 const BUSY: Duration = Duration::from_secs(20);
+
+/// The same where somebody reads a result: nobody must find another patient on the page he looks back to.
+const READING: Duration = Duration::from_secs(180);
 
 /// Who brings a study that is to be looked at.
 pub trait Shelf: Send {
@@ -73,6 +77,12 @@ pub(super) struct Desk {
     scroll_end: usize,
     /// Answers that are known, to see new ones: study and how many.
     answers: std::vec::Vec<(String, u32)>,
+    /// Studies whose newest answer nobody has opened.
+    unseen: std::vec::Vec<String>,
+    /// The study that was asked for last has nothing to be opened.
+    nothing_yet: bool,
+    /// Why the box could not start.
+    failure: Option<ReasonCard>,
     kit: Kit,
 }
 
@@ -121,6 +131,9 @@ impl Desk {
             targets: Vec::new(),
             scroll_end: 0,
             answers: std::vec::Vec::new(),
+            unseen: std::vec::Vec::new(),
+            nothing_yet: false,
+            failure: None,
             kit: Kit::new(),
         }
     }
@@ -140,9 +153,19 @@ impl Desk {
         }
         self.alarms.retain(|alarm| situation.alarms.contains(alarm));
         let news = self.news(&situation);
+        self.failure = match &situation.phase {
+            Phase::Failed(reason) => Some(ReasonCard::new(reason, words)),
+            _ => None,
+        };
         self.situation = situation;
         self.close_what_is_gone(shelf);
+        let studies = &self.situation.studies;
+        self.unseen
+            .retain(|unseen| studies.iter().any(|study| study.uid == *unseen));
         for study in news {
+            if !self.unseen.contains(&study) {
+                self.unseen.push(study.clone());
+            }
             match &mut self.rest {
                 Rest::Locked(_, new_results) => *new_results += 1,
                 Rest::Dark(new_results) if self.settings.pin.is_some() => *new_results += 1,
@@ -212,6 +235,7 @@ impl Desk {
         self.study = None;
         self.tab = Tab::Studies;
         self.selected = Some(uid.to_owned());
+        self.nothing_yet = false;
         let Some(known) = self.situation.studies.iter().find(|study| study.uid == uid) else {
             return;
         };
@@ -237,10 +261,23 @@ impl Desk {
         }
         self.study = Some(open);
         self.tab = Tab::Result;
+        self.unseen.retain(|unseen| unseen != uid);
+    }
+
+    /// Somebody wants to see a study.
+    fn ask(&mut self, uid: &str, shelf: &dyn Shelf) {
+        self.open(uid, shelf);
+        self.nothing_yet = self.study.is_none();
     }
 
     pub(super) fn size(&self) -> Size {
         self.settings.size
+    }
+
+    /// The study that is open.
+    #[cfg(test)]
+    pub(super) fn opened(&self) -> Option<&str> {
+        self.study.as_ref().map(|open| open.uid.as_str())
     }
 
     #[cfg(test)]
@@ -295,7 +332,7 @@ impl Desk {
     /// Somebody does something.
     pub(super) fn act(&mut self, action: Action, shelf: &dyn Shelf, now: Duration) {
         self.last_touch = now;
-        self.busy_until = now + BUSY;
+        self.nothing_yet = false;
         if self.situation.phase != Phase::Running {
             return;
         }
@@ -319,12 +356,19 @@ impl Desk {
             }
             return;
         }
-        if let Action::Touch(touch) = action {
-            return self.touch(touch, shelf);
-        }
         if let Rest::Locked(..) = self.rest {
-            return self.unlock(action);
+            return match action {
+                Action::Touch(touch) => self.touch(touch, shelf),
+                _ => self.unlock(action),
+            };
         }
+        self.work(action, shelf);
+        let reads = self.tab == Tab::Result;
+        self.busy_until = now + if reads { READING } else { BUSY };
+    }
+
+    /// What hands do while somebody is there.
+    fn work(&mut self, action: Action, shelf: &dyn Shelf) {
         match action {
             Action::PreviousPage => self.turn(-1),
             Action::NextPage => self.turn(1),
@@ -332,7 +376,8 @@ impl Desk {
             Action::Up => self.step(-1),
             Action::Down => self.step(1),
             Action::Select => self.select(shelf),
-            Action::Digit(_) | Action::Touch(_) => {}
+            Action::Touch(touch) => self.touch(touch, shelf),
+            Action::Digit(_) => {}
         }
     }
 
@@ -403,7 +448,7 @@ impl Desk {
             (Tab::Studies, _) => {
                 if let Some(row) = self.list.rows.get(self.selected_row()) {
                     let uid = row.uid.clone();
-                    self.open(&uid, shelf);
+                    self.ask(&uid, shelf);
                 }
             }
             (Tab::Result, Some(open)) => open.next_tool(),
@@ -504,7 +549,7 @@ impl Desk {
                 }) = finger
                 {
                     match row {
-                        Some(uid) => self.open(&uid, shelf),
+                        Some(uid) => self.ask(&uid, shelf),
                         None => self.hit(target, touch.at, shelf),
                     }
                 }
@@ -633,7 +678,8 @@ impl Desk {
         let situation = &self.situation;
         self.scroll_end = 0;
         if situation.phase != Phase::Running {
-            pages::start::draw(&mut painter, situation.phase, &situation.station.software_version);
+            let version = &situation.station.software_version;
+            pages::start::draw(&mut painter, &situation.phase, self.failure.as_ref(), version);
             return;
         }
         if let Some(alarm) = self.alarms.last() {
@@ -647,6 +693,7 @@ impl Desk {
         let foot = Footer {
             here: self.tab,
             has_result: self.study.is_some(),
+            unseen: self.unseen.len(),
             provenance: &self.list.provenance,
         };
         self.scroll_end = match (self.tab, &self.study) {
@@ -657,7 +704,12 @@ impl Desk {
                 pages::station(&mut painter, title, &self.station, self.scroll, foot)
             }
             (Tab::Studies | Tab::Result, _) => {
-                pages::list::draw(&mut painter, &self.list, selected, foot);
+                let reading = Reading {
+                    selected,
+                    unseen: &self.unseen,
+                    nothing_yet: self.nothing_yet,
+                };
+                pages::list::draw(&mut painter, &self.list, reading, foot);
                 0
             }
         };

@@ -11,10 +11,11 @@ use models::mr::{Confidence, Contrast, Grid};
 use models::pictures::{Heat, Influence, Outline, Picture, Pictures};
 
 use super::situation::{
-    Alarm, Certificate, Clock, Delivery, Destination, Disk, Model, Opened, Phase, Refused, SelfTest,
+    Alarm, Certificate, Clock, Delivery, Destination, Disk, Model, Opened, Phase, Refused, SelfTest, Sender,
     Situation, State, Station, Study, Update, Verdict,
 };
 use crate::station::config::MaySend;
+use crate::station::notice::Notice;
 
 /// One tumour on the right; all six contrasts.
 pub fn one_tumour() -> Findings {
@@ -356,6 +357,11 @@ pub fn opened(findings: Findings) -> Opened {
 
 /// A box at work.
 pub fn busy() -> Situation {
+    let unreachable = Reason::new(
+        "unreachable",
+        Fault::Peer,
+        "archive.example.org: connection refused",
+    );
     let study = |name: &str, state, images, age_s| Study {
         uid: format!("2.25.{}", images + age_s),
         tag: format!("{:04X}", 977 * (images + age_s) % 65_536),
@@ -367,7 +373,7 @@ pub fn busy() -> Situation {
         delivery: Delivery::Nowhere,
         answers: 1,
         pictures: 0,
-        age_s,
+        age_s: Some(age_s),
     };
     let missing = vec![Contrast::T2, Contrast::CeT1];
     let disk = Reason::new(
@@ -389,6 +395,18 @@ pub fn busy() -> Situation {
             }),
             software_version: "0.1.0".to_owned(),
             serial_number: "7F3A-22C1-90DE".to_owned(),
+            senders: vec![
+                Sender {
+                    ae_title: "MODALITY1".to_owned(),
+                    address: Some("10.20.30.11".to_owned()),
+                    heard_s: Some(4),
+                },
+                Sender {
+                    ae_title: "MODALITY2".to_owned(),
+                    address: Some("10.20.30.0/24".to_owned()),
+                    heard_s: None,
+                },
+            ],
             destinations: vec![
                 Destination {
                     name: "PACS".to_owned(),
@@ -398,7 +416,7 @@ pub fn busy() -> Situation {
                 Destination {
                     name: "Archive".to_owned(),
                     waiting: 3,
-                    trouble: Some("archive.example.org: connection refused".to_owned()),
+                    trouble: Some(unreachable.clone()),
                 },
             ],
             disk: Some(Disk {
@@ -416,13 +434,22 @@ pub fn busy() -> Situation {
                 until: "2026-12-04".to_owned(),
                 ends_soon: true,
             }],
-            notices: vec![
-                "TLS certificate sialoscope.example.org expires in 12 days, on 2026-12-04".to_owned(),
-            ],
+            notices: vec![Notice::new(
+                "TLS certificate sialoscope.example.org",
+                Reason::new(
+                    "certificate_ends",
+                    Fault::Configuration,
+                    "expires in 12 days, on 2026-12-04",
+                ),
+            )],
             update: Some(Update {
                 version: "0.1.0".to_owned(),
                 date: "2026-10-02".to_owned(),
-                rolled_back: Some("the model of 0.2.0 failed its own check on this box".to_owned()),
+                rolled_back: Some(Reason::new(
+                    "golden_vectors",
+                    Fault::Us,
+                    "0.2.0: golden vector 3 differs",
+                )),
             }),
             self_test: SelfTest::Passed,
         },
@@ -458,6 +485,7 @@ pub fn busy() -> Situation {
             },
             Study {
                 delivery: Delivery::Done,
+                age_s: None,
                 ..study(
                     "Wolfeschlegelsteinhausenbergerdorff^Hubert Blaine",
                     State::Answered(Verdict::NoTumour),
@@ -494,6 +522,15 @@ pub fn idle() -> Situation {
         },
         ..busy
     }
+}
+
+/// Why the same box could not start.
+pub fn start_failure() -> Reason {
+    Reason::new(
+        "configuration",
+        Fault::Configuration,
+        "sialoscope.toml, line 12, column 1: unknown field `ae_titel`, expected one of `name`, `ae_title`, `bind`",
+    )
 }
 
 /// The same box with an alarm.

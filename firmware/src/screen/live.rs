@@ -7,6 +7,7 @@ use std::fs::File;
 use std::io::BufReader;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
@@ -20,7 +21,7 @@ use embedded_graphics::primitives::Rectangle;
 use models::pictures::Pictures;
 
 use super::desk::{Desk, Shelf};
-use super::situation::{Opened, Settings, Situation};
+use super::situation::{Opened, Phase, Settings, Situation, Station};
 use crate::limits::{DISPLAY_CHECK, MAX_ANSWER_BYTES, MAX_FINDINGS_BYTES};
 
 /// The screen, from start-up to shutdown.
@@ -34,6 +35,8 @@ struct Shared {
     actions: Queue,
     news: Mutex<News>,
     woken: Condvar,
+    /// The display takes pictures.
+    seen: AtomicBool,
 }
 
 #[derive(Default)]
@@ -59,8 +62,10 @@ impl Screen {
             actions: Queue::new(),
             news: Mutex::default(),
             woken: Condvar::new(),
+            seen: AtomicBool::new(false),
         });
         outlet.open(Duration::ZERO);
+        shared.seen.store(outlet.size().is_some(), Ordering::Relaxed);
         let size = outlet.size().unwrap_or(settings.size);
         // The first picture waits for nothing.
         shared.lock().acted = true;
@@ -97,9 +102,27 @@ impl Screen {
     }
 
     /// What there is to show now. It never waits.
-    pub fn tell(&self, situation: Situation) {
-        self.shared.lock().situation = Some(Arc::new(situation));
+    pub fn tell(&self, situation: impl Into<Arc<Situation>>) {
+        self.shared.lock().situation = Some(situation.into());
         self.shared.woken.notify_one();
+    }
+
+    /// How far the box itself is, where there is nothing else to show.
+    pub fn tell_phase(&self, phase: Phase) {
+        let station = Station {
+            software_version: env!("CARGO_PKG_VERSION").to_owned(),
+            ..Station::default()
+        };
+        self.tell(Situation {
+            phase,
+            station,
+            ..Situation::default()
+        });
+    }
+
+    /// Whether there is a display that somebody can look at.
+    pub fn is_seen(&self) -> bool {
+        self.shared.seen.load(Ordering::Relaxed)
     }
 }
 
@@ -206,6 +229,10 @@ impl Player {
         self.presented = now;
         let outcome = self.outlet.present(&self.back, &areas, now);
         self.log(outcome);
+        shared.seen.store(
+            self.missing.is_none() && self.outlet.size().is_some(),
+            Ordering::Relaxed,
+        );
         let shown = self
             .before
             .take()
@@ -326,7 +353,6 @@ impl Shelf for Empty {
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]
-    use std::sync::atomic::{AtomicBool, Ordering};
     use std::sync::mpsc::{Receiver, Sender, channel};
 
     use board::{Action, Display, DisplayError};

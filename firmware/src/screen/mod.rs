@@ -75,6 +75,7 @@ pub fn capture(findings: &Findings, pictures: &Pictures, settings: &Settings) ->
     let foot = Footer {
         here: Tab::Result,
         has_result: true,
+        unseen: 0,
         provenance,
     };
     match &sheet {

@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 
 use super::language::Language;
 use crate::station::config::MaySend;
+use crate::station::notice::Notice;
 
 /// Everything but the findings of single studies. Patient data: never written to logs.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
@@ -27,15 +28,17 @@ pub struct Situation {
 }
 
 /// How far the box itself is.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Phase {
     /// It starts; this step is under way.
     Starting(Start),
+    /// It could not start.
+    Failed(Reason),
     /// It works.
     #[default]
     Running,
-    /// It ends what is under way.
-    Stopping,
+    /// It ends; this step is under way.
+    Stopping(Stop),
     /// It can be switched off.
     Stopped,
 }
@@ -51,6 +54,15 @@ pub enum Start {
     Studies,
     /// The box begins to listen.
     Network,
+}
+
+/// The steps of an end, in their order.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub enum Stop {
+    /// Images that are on their way come in.
+    Receiving,
+    /// Findings that are on their way go out.
+    Delivering,
 }
 
 /// The box itself.
@@ -72,6 +84,8 @@ pub struct Station {
     pub software_version: String,
     /// Serial number of the box.
     pub serial_number: String,
+    /// Those in the settings, and whoever else has called.
+    pub senders: Vec<Sender>,
     /// Where findings go.
     pub destinations: Vec<Destination>,
     /// The data partition.
@@ -82,8 +96,8 @@ pub struct Station {
     pub clock: Option<Clock>,
     /// Certificates in use.
     pub certificates: Vec<Certificate>,
-    /// What somebody has to see to before long, in whole sentences.
-    pub notices: Vec<String>,
+    /// What somebody has to see to before long.
+    pub notices: Vec<Notice>,
     /// The last update; none so far.
     pub update: Option<Update>,
     /// The last self-test.
@@ -99,6 +113,17 @@ pub struct Model {
     pub trained_on: String,
 }
 
+/// A system that sends images.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Sender {
+    /// By which it calls.
+    pub ae_title: String,
+    /// From where it last called; before that, from where it may call, if that is limited.
+    pub address: Option<String>,
+    /// Since it last called, on a monotonic clock, seconds; none where it has not since the start.
+    pub heard_s: Option<u64>,
+}
+
 /// A destination of findings.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Destination {
@@ -107,7 +132,7 @@ pub struct Destination {
     /// Studies with something for it.
     pub waiting: usize,
     /// Why it takes nothing, where that is so.
-    pub trouble: Option<String>,
+    pub trouble: Option<Reason>,
 }
 
 /// The data partition, MiB.
@@ -149,7 +174,7 @@ pub struct Update {
     /// When, `2026-11-22`.
     pub date: String,
     /// Why the box went back to the version before, where it did.
-    pub rolled_back: Option<String>,
+    pub rolled_back: Option<Reason>,
 }
 
 /// The last self-test.
@@ -161,7 +186,7 @@ pub enum SelfTest {
     /// Everything was right.
     Passed,
     /// What was not.
-    Failed(Vec<String>),
+    Failed(Vec<Notice>),
 }
 
 /// One study.
@@ -188,8 +213,8 @@ pub struct Study {
     /// Raised whenever there is more or less to see of it.
     #[serde(default)]
     pub pictures: u32,
-    /// Since its state changed, on a monotonic clock, seconds.
-    pub age_s: u64,
+    /// Since its state changed, on a monotonic clock, seconds; none where that was before the start.
+    pub age_s: Option<u64>,
 }
 
 /// How far a study is.

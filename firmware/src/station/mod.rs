@@ -1,8 +1,10 @@
-//! The station itself: its settings, its serial number, the audit trail, and what was turned away at its door.
+//! The station itself: its settings, its serial number, the audit trail, what was turned away at its door,
+//! and what somebody has to see to.
 
 pub mod audit;
 pub mod config;
 pub mod device;
+pub mod notice;
 pub mod refusals;
 pub mod services;
 pub mod temperature;

@@ -13,6 +13,8 @@
 //! data_dir/studies/
 //!   .open/<Study>         an empty file: the study is unfinished ([`super::open`])
 //!   .removed/             records on their way out
+//!   .drafts/              pictures that are being written; of no worth after a start
+//!   .last                 the studies that were finished last, the newest first
 //!   .running              running time of the appliance so far, seconds
 //! ```
 
@@ -58,6 +60,9 @@ const OBJECTS: &str = "objects.json";
 /// What the findings are shown on.
 pub const PICTURES: &str = "pictures.json";
 
+/// The studies that were finished last.
+const LAST: &str = ".last";
+
 /// How far they are on their way.
 const DELIVERY: &str = "delivery.json";
 
@@ -92,19 +97,22 @@ pub struct Records {
     root: PathBuf,
     markers: PathBuf,
     removed: PathBuf,
+    drafts: PathBuf,
 }
 
 impl Records {
     /// Opens the records in a data folder.
     pub fn open(disk: Arc<dyn Disk>, data_dir: &Path) -> io::Result<Self> {
         let root = data_dir.join("studies");
-        let removed = root.join(".removed");
+        let (removed, drafts) = (root.join(".removed"), root.join(".drafts"));
         disk.make_folder(&root)?;
         disk.make_folder(&removed)?;
+        disk.make_folder(&drafts)?;
         Ok(Self {
             disk,
             markers: root.join(".open"),
             removed,
+            drafts,
             root,
         })
     }
@@ -234,6 +242,31 @@ impl Records {
         Ok(serde_json::from_slice(
             &self.disk.read_at_most(&path, MAX_FINDINGS_BYTES)?,
         )?)
+    }
+
+    /// Where all pictures of a study are written, as an analysis of this number saw it.
+    pub fn draft(&self, study: &Uid, number: u64) -> PathBuf {
+        self.drafts.join(format!("{study}-{number}"))
+    }
+
+    /// Deletes the drafts that a power cut left.
+    pub fn empty_drafts(&self) -> io::Result<()> {
+        self.disk.empty_folder(&self.drafts)
+    }
+
+    /// The studies that were finished last, the newest first; none where that was never written down.
+    pub fn last(&self) -> io::Result<Vec<Uid>> {
+        match self.disk.read_at_most(&self.root.join(LAST), MAX_STATE_BYTES) {
+            Ok(bytes) => Ok(serde_json::from_slice(&bytes)?),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Vec::new()),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Writes them down.
+    pub fn keep_last(&self, studies: &[&Uid]) -> io::Result<()> {
+        self.disk
+            .replace(&self.root.join(LAST), &serde_json::to_vec(studies)?)
     }
 
     /// Puts all pictures, which lie in a draft, in the place of the first ones.

@@ -56,7 +56,7 @@ impl Core {
             return;
         };
         let effects = kept.progress.on(Happening::Stopped(reason.clone()), now, waits);
-        kept.since = now;
+        kept.since = Some(now);
         if matches!(kept.progress.stage(), Stage::Failed(_)) {
             self.give_up(study, reason);
         }

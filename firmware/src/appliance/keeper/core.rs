@@ -98,8 +98,8 @@ pub(super) struct Kept {
     pub(super) step: Option<String>,
     /// The number of the last analysis.
     pub(super) analysis: u64,
-    /// When the stage last changed.
-    pub(super) since: Duration,
+    /// When the stage last changed; none where that was before the start.
+    pub(super) since: Option<Duration>,
     /// The state could not be kept; it is tried again.
     pub(super) unsaved: bool,
     /// Whose it is, as an analysis that failed left it.
@@ -124,7 +124,8 @@ pub(super) struct Settled {
     pub(super) pictures: u32,
     pub(super) analysis: u64,
     pub(super) images: u64,
-    pub(super) since: Duration,
+    /// None where it was finished before the start.
+    pub(super) since: Option<Duration>,
 }
 
 /// The keeper without its surroundings.
@@ -182,6 +183,7 @@ impl Core {
             // Everything looks young then, and is kept longer.
             Err(error) => core.disk_failed("the running time cannot be read", &error),
         }
+        core.recall();
         for study in core.open.studies() {
             core.load(&study, true);
         }
@@ -242,9 +244,11 @@ impl Core {
             Message::Pictured { study, number, draft } => self.pictured(&study, number, &draft),
             Message::Visited(visit) => self.visited(*visit),
             Message::Committed(committed) => self.committed(&committed),
-            Message::Refused(_)
+            Message::Called { .. }
+            | Message::Refused(_)
             | Message::Notices(..)
             | Message::Certificates(_)
+            | Message::Record
             | Message::Stopping
             | Message::Stop => {}
         }
@@ -399,7 +403,7 @@ impl Core {
         let before = kept.progress.stage().clone();
         let effects = kept.progress.on(event, self.now, self.rules.waits);
         if *kept.progress.stage() != before {
-            kept.since = self.now;
+            kept.since = Some(self.now);
             kept.owed = None;
             kept.nameless = None;
             kept.step = None;

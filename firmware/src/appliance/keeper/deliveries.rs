@@ -19,6 +19,7 @@ use crate::outbox::{Errand, Visit};
 use crate::report::Object;
 use crate::screen::situation::{Delivery as Shown, Destination};
 use crate::station::audit::{AuditEvent, Export};
+use crate::station::notice::Notice;
 use crate::study::record::Listed;
 use crate::study::{Event as Happening, Stage};
 
@@ -48,12 +49,12 @@ impl Queues {
         self.0.iter().map(|(name, queue)| Destination {
             name: name.clone(),
             waiting: queue.waiting(),
-            trouble: queue.trouble().map(|reason| reason.text.clone()),
+            trouble: queue.trouble().cloned(),
         })
     }
 
     /// What people should know about the destinations.
-    pub(super) fn notices(&self) -> Vec<String> {
+    pub(super) fn notices(&self) -> Vec<Notice> {
         self.0
             .iter()
             .flat_map(|(name, queue)| queue.notices(name))

@@ -252,6 +252,7 @@ impl Core {
             // An image of which the state knows nothing, or one that comes once more at this moment.
             return self.reopen(study);
         }
+        self.settled.retain(|settled| settled.study != *study);
         self.witness_removal(study, patient_id);
         self.tell(Event::Removed { study: study.clone() });
         self.records.remove(study)?;

@@ -63,7 +63,7 @@ impl Core {
             step: None,
             pictures: 0,
             analysis: 0,
-            since: self.now,
+            since: Some(self.now),
             unsaved: false,
             whose: None,
             owed: None,
@@ -90,6 +90,42 @@ impl Core {
         Ok(())
     }
 
+    /// The studies that were finished last before the start, for the screen. What cannot be read is left out: nothing
+    /// else depends on it.
+    pub(super) fn recall(&mut self) {
+        if let Err(error) = self.records.empty_drafts() {
+            self.disk_failed("drafts of pictures cannot be deleted", &error);
+        }
+        let last = self.records.last().unwrap_or_else(|error| {
+            self.disk_failed("the list of the last studies cannot be read", &error);
+            Vec::new()
+        });
+        for study in last.into_iter().take(LISTED_STUDIES) {
+            // In memory soon, or removed since.
+            if self.open.contains(&study) {
+                continue;
+            }
+            let Ok(Some(state)) = self.records.state(&study) else {
+                continue;
+            };
+            let findings = self.records.findings(&study).ok();
+            let images = self.spool.instances(&study).map_or(0, |all| all.len() as u64);
+            if state.stage.is_final() && images > 0 {
+                self.settled.push_back(Settled {
+                    study,
+                    stage: state.stage,
+                    verdict: findings.as_ref().map(verdict),
+                    identity: findings.map(|findings| findings.study),
+                    answers: 0,
+                    pictures: 0,
+                    analysis: 0,
+                    images,
+                    since: None,
+                });
+            }
+        }
+    }
+
     /// What the screen knew of a finished study that comes back into memory unchanged; after a start, what its findings
     /// say.
     fn remembered(&mut self, study: &Uid, kept: Kept) -> Kept {
@@ -112,10 +148,11 @@ impl Core {
                 Ok(findings) => Kept {
                     verdict: Some(verdict(&findings)),
                     identity: Some(findings.study),
+                    since: None,
                     ..kept
                 },
                 // The study is there all the same, without a name.
-                Err(_) => kept,
+                Err(_) => Kept { since: None, ..kept },
             },
         }
     }
@@ -172,6 +209,10 @@ impl Core {
                     images: kept.progress.instances(),
                     since: kept.since,
                 });
+                let last: Vec<_> = self.settled.iter().map(|settled| &settled.study).collect();
+                if let Err(error) = self.records.keep_last(&last) {
+                    self.disk_failed("the list of the last studies cannot be kept", &error);
+                }
             }
         }
     }

@@ -21,6 +21,7 @@ mod tests;
 
 use std::fs::File;
 use std::io::Write as _;
+use std::net::IpAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender};
@@ -40,10 +41,11 @@ use crate::analysis::{Answer, Whose};
 use crate::dicom::{Committed, Uid};
 use crate::outbox::{Couriers, Visit};
 use crate::report::{self, Device, Predecessor};
-use crate::screen::situation::{Certificate, Phase};
+use crate::screen::situation::{Certificate, Phase, Stop};
 use crate::spool::Spool;
 use crate::station::audit::Audit;
 use crate::station::device::Transactions;
+use crate::station::notice::Notice;
 use crate::station::refusals::{Refusal, Refusals};
 use crate::study::evidence::Announced;
 use crate::study::open::OpenStudies;
@@ -67,6 +69,8 @@ pub(super) enum Message {
         association: AssociationId,
         released: bool,
     },
+    /// A system was let in.
+    Called { ae_title: String, address: IpAddr },
     /// Something was turned away.
     Refused(Refusal),
     /// The contrasts of a study were looked through.
@@ -96,7 +100,9 @@ pub(super) enum Message {
     /// A destination says what it keeps.
     Committed(Committed),
     /// What somebody has to see to before long; all that there is about this now.
-    Notices(Topic, Vec<String>),
+    Notices(Topic, Vec<Notice>),
+    /// What the screen shows is to be written down.
+    Record,
     /// The appliance takes nothing more, and ends what is under way.
     Stopping,
     /// The appliance stops.
@@ -170,7 +176,7 @@ impl Keeper {
                 Ok(Message::Stop) | Err(RecvTimeoutError::Disconnected) => {
                     let last = core.stop(started.elapsed());
                     last.into_iter().for_each(|action| self.act(action, now));
-                    self.scene.stops(Phase::Stopping);
+                    self.scene.stops(Phase::Stopping(Stop::Delivering));
                     self.couriers.stop();
                     self.scene.stops(Phase::Stopped);
                     return;
@@ -183,8 +189,16 @@ impl Keeper {
                     self.scene.notices(topic, notices);
                     Vec::new()
                 }
+                Ok(Message::Called { ae_title, address }) => {
+                    self.scene.called(ae_title, address, now);
+                    Vec::new()
+                }
+                Ok(Message::Record) => {
+                    self.scene.record();
+                    Vec::new()
+                }
                 Ok(Message::Stopping) => {
-                    self.scene.stops(Phase::Stopping);
+                    self.scene.stops(Phase::Stopping(Stop::Receiving));
                     Vec::new()
                 }
                 Ok(Message::Certificates(certificates)) => {
@@ -234,7 +248,7 @@ impl Keeper {
     fn analyze(&self, study: Uid, number: u64) {
         let (analyst, inbox) = (Arc::clone(&self.analyst), self.inbox.clone());
         let folder = self.spool.folder(&study);
-        let results = self.open.records().folder(&study);
+        let draft = self.open.records().draft(&study, number);
         self.runtime.spawn(async move {
             // In a task of its own, so that even an error of ours in it comes back as a reason.
             let (analyzing, its_folder) = (Arc::clone(&analyst), folder.clone());
@@ -262,7 +276,7 @@ impl Keeper {
             report(inbox.clone(), analyzed).await;
             if is_answer
                 && let Some(pictures) = analyst.pictures(&folder).await
-                && let Some(draft) = draft_pictures(results, number, pictures).await
+                && let Some(draft) = draft_pictures(draft, pictures).await
             {
                 let pictured = Message::Pictured { study, number, draft };
                 report(inbox, pictured).await;
@@ -289,9 +303,8 @@ impl Keeper {
 }
 
 /// Writes all slices beside the first one, durably, so that the keeper has only to rename them.
-async fn draft_pictures(results: PathBuf, number: u64, pictures: Vec<u8>) -> Option<PathBuf> {
+async fn draft_pictures(draft: PathBuf, pictures: Vec<u8>) -> Option<PathBuf> {
     let keep = move || -> std::io::Result<PathBuf> {
-        let draft = results.join(format!(".pictures-{number}"));
         let written = File::create(&draft).and_then(|mut file| {
             file.write_all(&pictures)?;
             file.sync_all()

@@ -21,9 +21,11 @@ use crate::dicom::Uid;
 use crate::dicom::dataset::Counts;
 use crate::disk::simulated::{Faults, SimulatedDisk};
 use crate::disk::{Disk, RealDisk};
+use crate::limits::LISTED_STUDIES;
 use crate::outbox::Visit;
 use crate::outbox::destination::Terms;
 use crate::screen::Screen;
+use crate::screen::situation::Verdict;
 use crate::spool::{Spool, SpoolLimits};
 use crate::station::audit::{AuditEvent, Deleted};
 use crate::station::config::Config;
@@ -199,8 +201,46 @@ fn operations_of_a_start(finished: usize) -> u64 {
 }
 
 #[test]
-fn a_start_looks_at_unfinished_studies_only() {
-    assert_eq!(operations_of_a_start(1), operations_of_a_start(200));
+fn a_start_looks_at_unfinished_studies_and_the_last_finished_ones_only() {
+    assert_eq!(
+        operations_of_a_start(LISTED_STUDIES),
+        operations_of_a_start(200 + LISTED_STUDIES)
+    );
+}
+
+/// What the screen lists of finished studies, and whether their age is known.
+fn listed(bench: &Bench) -> Vec<(String, bool, Option<Verdict>)> {
+    let views = bench.core.views();
+    views
+        .map(|view| (view.study.to_string(), view.since.is_some(), view.verdict))
+        .collect()
+}
+
+#[test]
+fn finished_studies_are_listed_after_a_start_without_an_age_and_not_after_their_removal() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut bench = Bench::start(Arc::new(RealDisk), folder.path());
+    for study in ["1.1", "1.2"] {
+        bench.finish(&uid(study), Duration::ZERO);
+    }
+    let row = |study: &str, known| (study.to_owned(), known, Some(Verdict::NoTumour));
+    assert_eq!(listed(&bench), [row("1.2", true), row("1.1", true)]);
+    let draft = bench.open.records().draft(&uid("1.1"), 1);
+    std::fs::write(&draft, b"cut off").unwrap();
+
+    let mut again = Bench::start(Arc::new(RealDisk), folder.path());
+    assert_eq!(listed(&again), [row("1.2", false), row("1.1", false)]);
+    assert!(!draft.exists());
+    again.finish(&uid("1.3"), Duration::ZERO);
+    again.keep_house(29 * DAY);
+    assert_eq!(
+        listed(&again),
+        [row("1.3", true), row("1.2", false), row("1.1", false)]
+    );
+    again.keep_house(32 * DAY);
+    assert_eq!(listed(&again), []);
+    std::fs::write(folder.path().join("studies/.last"), b"{").unwrap();
+    assert_eq!(listed(&Bench::start(Arc::new(RealDisk), folder.path())), []);
 }
 
 #[test]

@@ -15,6 +15,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::certificate::{Authorities, Certificate, Identity, unusable, warnings};
 use crate::screen::situation;
+use crate::station::notice::Notice;
 
 /// The files of TLS, all of them PEM.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -76,7 +77,7 @@ impl Tls {
 
     /// What people should know: certificates that end soon or have ended. By the wall clock, which is
     /// what certificates are about.
-    pub fn warnings(&self, now: SystemTime) -> Vec<String> {
+    pub fn warnings(&self, now: SystemTime) -> Vec<Notice> {
         let loaded = self.loaded.read().unwrap_or_else(PoisonError::into_inner);
         let own = warnings(&loaded.own, "TLS certificate", now);
         own.chain(warnings(&loaded.authorities, "TLS authority", now))

@@ -158,9 +158,12 @@ pub(super) struct Words {
     pub(super) minutes_ago: &'static str,
     pub(super) hours_ago: &'static str,
     pub(super) days_ago: &'static str,
+    /// Instead of an age that is not known.
+    pub(super) before_start: &'static str,
     /// `{n}`.
     pub(super) more: &'static str,
     pub(super) no_patient_name: &'static str,
+    pub(super) nothing_yet: &'static str,
     /// `{tag}`: instead of a name that is not to be shown.
     pub(super) hidden_patient: &'static str,
 
@@ -240,6 +243,8 @@ pub(super) struct Words {
     pub(super) everybody: &'static str,
     pub(super) listed: &'static str,
     pub(super) nobody: &'static str,
+    pub(super) senders: &'static str,
+    pub(super) not_heard: &'static str,
     pub(super) encrypted: &'static str,
     pub(super) destinations: &'static str,
     pub(super) no_destination: &'static str,
@@ -276,8 +281,12 @@ pub(super) struct Words {
     pub(super) start_model: &'static str,
     pub(super) start_studies: &'static str,
     pub(super) start_network: &'static str,
+    pub(super) start_failed: &'static str,
+    pub(super) start_again: &'static str,
     pub(super) stopping: &'static str,
     pub(super) stopping_meaning: &'static str,
+    pub(super) stop_receiving: &'static str,
+    pub(super) stop_delivering: &'static str,
     pub(super) stopped: &'static str,
     pub(super) alarm_disk: &'static str,
     /// `{free}`, `{below}`.
@@ -297,6 +306,63 @@ pub(super) struct Words {
 
     /// Reasons that a study can meet, each once.
     pub(super) advice: &'static [Advice],
+}
+
+/// The code under which advice on a reason is kept: reasons about which people can do the same share one.
+fn family(code: &str) -> &str {
+    match code {
+        "worker_start" | "worker_wire" | "internal" | "interrupted" | "thread" => "worker_crashed",
+        "package_manifest" | "package_schema" => "package_file",
+        "changed" => "unreadable",
+        "unsupported_transfer_syntax" => "undecodable",
+        "single_direction" | "no_contrast" | "not_chosen" => "not_used",
+        "missing_geometry"
+        | "invalid_geometry"
+        | "mixed_orientation"
+        | "mixed_size"
+        | "duplicate_slices"
+        | "missing_slices"
+        | "uneven_spacing"
+        | "tilted_gantry"
+        | "too_few_slices"
+        | "invalid_frames"
+        | "invalid_mosaic"
+        | "mosaic_without_normal"
+        | "multi_frame" => "uneven_stack",
+        "no_pixels" | "not_grayscale" => "unsupported_pixels",
+        "short_stack" => "parotids_partly_covered",
+        "malformed"
+        | "wrong_transfer_syntax"
+        | "missing_uid"
+        | "invalid_uid"
+        | "bad_uid"
+        | "other_protocol"
+        | "protocol_violation"
+        | "length"
+        | "no_data_set"
+        | "unexpected_data_set"
+        | "unknown_operation"
+        | "too_many_contexts" => "not_dicom",
+        "too_deep" | "too_much" | "too_many_files" | "too_many_directions" => "too_large",
+        "transfer_syntax" | "sop_instance" => "sop_class",
+        "too_many_conflicts" => "conflicting_duplicate",
+        "calling_ae_title" | "user_identity" | "not_allowed" => "unknown_caller",
+        "too_many_of_one_peer" | "out_of_resources" => "too_many_associations",
+        "silent" | "not_reading" | "too_slow" | "aborted_by_peer" | "no_answer" | "syslog_hangs"
+        | "syslog_closed" | "broken" => "connection_closed",
+        "connection_failed" | "syslog_unreachable" => "unreachable",
+        "wrong_certificate"
+        | "certificate_expired"
+        | "no_certificate"
+        | "authorities_expired"
+        | "no_tls"
+        | "tls"
+        | "syslog_tls" => "certificate",
+        "commitment_refused" | "no_association" | "authorization" => "not_stored",
+        "no_commitment" | "report_undelivered" => "not_committed",
+        "toml" => "configuration",
+        other => other,
+    }
 }
 
 /// A text that was filled in; what finds no room is left out.
@@ -348,11 +414,7 @@ impl Words {
     }
 
     fn advice_on(&self, code: &str) -> Option<&'static Advice> {
-        let code = match code {
-            "worker_start" | "internal" | "interrupted" => "worker_crashed",
-            "package_manifest" | "package_schema" => "package_file",
-            other => other,
-        };
+        let code = family(code);
         self.advice.iter().find(|advice| advice.code == code)
     }
 
@@ -529,5 +591,82 @@ mod tests {
         // Known, but nothing better to do than what its fault says.
         let nothing_better = Reason::new("worker_crashed", Fault::Us, "x");
         assert_eq!(words.remedy(&nothing_better), words.remedy_us);
+    }
+
+    /// Every reason that reading and checking a study can give is listed at the head of its module; every one that
+    /// appears at the door or at a destination, here.
+    #[test]
+    fn every_reason_that_people_meet_has_its_words() {
+        let tables = [
+            include_str!("../../../../models/src/mr/mod.rs"),
+            include_str!("../../../../models/src/study/quality/mod.rs"),
+        ];
+        let mut codes: Vec<&str> = tables
+            .iter()
+            .flat_map(|source| source.lines())
+            .filter_map(|line| line.strip_prefix("//! | `"))
+            .flat_map(|line| line.split(" | ").next().unwrap_or_default().split(", "))
+            .map(|code| code.trim_matches('`'))
+            .collect();
+        assert!(codes.len() > 40, "{codes:?}");
+        codes.extend([
+            "aborted_by_peer",
+            "authorities_expired",
+            "authorization",
+            "bad_uid",
+            "called_ae_title",
+            "calling_ae_title",
+            "certificate",
+            "certificate_ended",
+            "certificate_ends",
+            "certificate_expired",
+            "commitment_refused",
+            "configuration",
+            "connection_closed",
+            "connection_failed",
+            "data_dir",
+            "data_dir_in_use",
+            "disk",
+            "internal",
+            "interrupted",
+            "listen",
+            "length",
+            "no_answer",
+            "no_certificate",
+            "no_commitment",
+            "no_space",
+            "not_committed",
+            "not_reading",
+            "not_stored",
+            "other_protocol",
+            "out_of_resources",
+            "protocol_violation",
+            "silent",
+            "sop_class",
+            "syslog_closed",
+            "syslog_hangs",
+            "syslog_tls",
+            "syslog_unreachable",
+            "tls",
+            "too_many_associations",
+            "too_many_conflicts",
+            "too_many_of_one_peer",
+            "too_slow",
+            "transfer_syntax",
+            "unknown_caller",
+            "unreachable",
+            "worker_crashed",
+            "worker_timeout",
+            "wrong_certificate",
+        ]);
+        let silent: Vec<_> = codes
+            .into_iter()
+            .filter(|code| english::WORDS.advice_on(code).is_none())
+            .collect();
+        assert!(silent.is_empty(), "{silent:?}");
+        // Advice for a code that is never asked for is of no use to anybody.
+        for advice in english::WORDS.advice {
+            assert_eq!(family(advice.code), advice.code);
+        }
     }
 }

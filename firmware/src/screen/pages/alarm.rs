@@ -23,6 +23,7 @@ pub(in crate::screen) fn draw(
     // Where one could go would be behind the alarm.
     painter.interactive = false;
     let foot = Footer {
+        unseen: 0,
         here: Tab::Station,
         has_result: false,
         provenance,

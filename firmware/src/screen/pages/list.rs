@@ -10,11 +10,22 @@ use crate::screen::sheets::list::{ListSheet, Row};
 use crate::screen::style::{AMBER, CHOSEN, Cut as _, MUTED, SKY, TEXT, TRACK};
 use crate::screen::text::Align;
 
-/// Draws the page; `selected` is the row that select opens.
+/// What hands have done with the list.
+#[derive(Clone, Copy)]
+pub(in crate::screen) struct Reading<'a> {
+    /// The row that select opens.
+    pub(in crate::screen) selected: usize,
+    /// Studies whose newest result nobody has opened.
+    pub(in crate::screen) unseen: &'a [String],
+    /// The study that was asked for has nothing to be opened.
+    pub(in crate::screen) nothing_yet: bool,
+}
+
+/// Draws the page.
 pub(in crate::screen) fn draw(
     painter: &mut Painter<'_>,
     sheet: &ListSheet,
-    selected: usize,
+    reading: Reading<'_>,
     foot: Footer<'_>,
 ) {
     let (style, words) = (painter.style, painter.words);
@@ -32,7 +43,10 @@ pub(in crate::screen) fn draw(
     for banner in &sheet.banners {
         banner_line(painter, &mut room, banner);
     }
-    if let Some((text, ago)) = &sheet.refused {
+    if reading.nothing_yet {
+        let row = room.cut_bottom(style.body.line_height() + style.unit);
+        painter.line(row, Align::Left, style.label, words.nothing_yet, AMBER);
+    } else if let Some((text, ago)) = &sheet.refused {
         let mut row = room.cut_bottom(style.body.line_height() + style.unit);
         let ago_width = painter.width(style.caption, ago);
         let when = row.cut_right(ago_width);
@@ -47,7 +61,7 @@ pub(in crate::screen) fn draw(
     if sheet.rows.is_empty() {
         empty(painter, room, sheet);
     } else {
-        rows(painter, room, sheet, selected);
+        rows(painter, room, sheet, reading);
     }
 }
 
@@ -89,8 +103,8 @@ fn empty(painter: &mut Painter<'_>, room: Rectangle, sheet: &ListSheet) {
     painter.centred(&mut block, 3, style.body, &sheet.empty, MUTED);
 }
 
-fn rows(painter: &mut Painter<'_>, room: Rectangle, sheet: &ListSheet, selected: usize) {
-    let style = painter.style;
+fn rows(painter: &mut Painter<'_>, room: Rectangle, sheet: &ListSheet, reading: Reading<'_>) {
+    let (style, selected) = (painter.style, reading.selected);
     let gap = style.unit / 2;
     let height =
         (style.strong.line_height() + style.body.line_height() + style.unit * 5 / 2).max(style.touch);
@@ -109,7 +123,8 @@ fn rows(painter: &mut Painter<'_>, room: Rectangle, sheet: &ListSheet, selected:
     for (i, row) in sheet.rows.iter().enumerate().skip(first).take(fitting) {
         let place = room.cut_top(height);
         room.cut_top(gap);
-        draw_row(painter, place, row, i == selected);
+        let unseen = reading.unseen.contains(&row.uid);
+        draw_row(painter, place, row, (i == selected, unseen));
         painter.touchable(place, Target::Row(i));
     }
     let hidden = count.saturating_sub(fitting);
@@ -125,7 +140,7 @@ fn rows(painter: &mut Painter<'_>, room: Rectangle, sheet: &ListSheet, selected:
     }
 }
 
-fn draw_row(painter: &mut Painter<'_>, place: Rectangle, row: &Row, selected: bool) {
+fn draw_row(painter: &mut Painter<'_>, place: Rectangle, row: &Row, (selected, unseen): (bool, bool)) {
     let style = painter.style;
     let mut inner = panel(painter, place);
     if selected {
@@ -153,6 +168,12 @@ fn draw_row(painter: &mut Painter<'_>, place: Rectangle, row: &Row, selected: bo
     let when = upper.cut_right(ago);
     painter.line(when, Align::Right, style.caption, &row.ago, MUTED);
     upper.cut_right(style.unit);
+    if unseen {
+        let side = style.unit * 3 / 2;
+        let dot = Rectangle::with_center(upper.cut_left(side).center(), Size::new_equal(side));
+        painter.round(dot, side / 2, SKY);
+        upper.cut_left(style.unit);
+    }
     painter.line(upper, Align::Left, style.strong, &row.name, TEXT);
 
     let mut lower = inner.cut_top(style.body.line_height());

@@ -13,12 +13,13 @@ pub(super) mod start;
 use embedded_graphics::{pixelcolor::Rgb888, prelude::*, primitives::Rectangle};
 
 use super::icons::Icon;
+use super::language::fill;
 use super::paint::{Painter, Tab, Target};
 use super::sheets::list::{Chip, Progress};
 use super::sheets::study::{State, Surround};
 use super::sheets::{Mark, Section};
 use super::style::{
-    AMBER, Arrangement, CHOSEN, Cut as _, GREEN, GROUND, MUTED, PANEL, RULE, SKY, TEXT, lesion_color,
+    AMBER, Arrangement, CHOSEN, Cut as _, GREEN, GROUND, HALO, MUTED, PANEL, RULE, SKY, TEXT, lesion_color,
 };
 use super::text::Align;
 
@@ -77,6 +78,8 @@ pub(super) fn study_header(painter: &mut Painter<'_>, page: &mut Rectangle, surr
 pub(super) struct Footer<'a> {
     pub(super) here: Tab,
     pub(super) has_result: bool,
+    /// Results that nobody has opened.
+    pub(super) unseen: usize,
     /// Which model answers, and what it was trained on.
     pub(super) provenance: &'a str,
 }
@@ -91,6 +94,7 @@ pub(super) fn footer(painter: &mut Painter<'_>, page: &mut Rectangle, footer: Fo
         (Tab::Result, Icon::Target, words.result),
         (Tab::Studies, Icon::List, words.studies),
     ];
+    let unseen = fill("{n}", &[("n", &footer.unseen)]);
     let there = |tab: Tab| painter.interactive && (tab != Tab::Result || footer.has_result);
     let tabs: heapless::Vec<_, 3> = tabs.into_iter().filter(|(tab, ..)| there(*tab)).collect();
     // Names where they leave the notice its room, else icons only.
@@ -125,6 +129,9 @@ pub(super) fn footer(painter: &mut Painter<'_>, page: &mut Rectangle, footer: Fo
         } else {
             painter.icon(place, icon, side, color);
         }
+        if tab == Tab::Studies && footer.unseen > 0 {
+            badge(painter, place, &unseen);
+        }
         painter.touchable(place, Target::Tab(tab));
     }
     bar.cut_left(style.unit * 2);
@@ -140,6 +147,17 @@ pub(super) fn footer(painter: &mut Painter<'_>, page: &mut Rectangle, footer: Fo
     let upper = block.cut_top(style.label.line_height());
     painter.line(upper, Align::Left, style.label, words.notice, AMBER);
     painter.line(block, Align::Left, style.caption, footer.provenance, MUTED);
+}
+
+/// A number in the upper right corner of a place.
+fn badge(painter: &mut Painter<'_>, place: Rectangle, text: &str) {
+    let style = painter.style;
+    let high = style.caption.line_height();
+    let wide = (painter.width(style.caption, text) + style.unit).max(high);
+    let corner = place.top_left + Point::new(place.size.width as i32 - wide as i32, style.unit as i32 / 2);
+    let area = Rectangle::new(corner, Size::new(wide, high));
+    painter.round(area, high / 2, SKY);
+    painter.line(area, Align::Centre, style.caption, text, HALO);
 }
 
 /// A raised area; returns the room inside its padding.

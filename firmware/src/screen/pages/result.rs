@@ -11,7 +11,7 @@ use crate::screen::paint::{Painter, Target, Tool};
 use crate::screen::sheets::Entry;
 use crate::screen::sheets::study::{LesionCard, Measure, ResultSheet, Tile, Tone};
 use crate::screen::style::{
-    Arrangement, CHOSEN, Cut as _, HALO, MUTED, ORANGE, PANEL, SKY, TEXT, TRACK, lesion_color,
+    AMBER, Arrangement, CHOSEN, Cut as _, HALO, MUTED, ORANGE, PANEL, SKY, TEXT, TRACK, lesion_color,
 };
 use crate::screen::text::{Align, Face};
 
@@ -343,7 +343,17 @@ fn draw_words(painter: &mut Painter<'_>, area: Rectangle, sheet: &ResultSheet, l
         Some(lesion) => card(painter, &mut inner, lesion, sheet.lesions.len()),
         None => nothing(painter, &mut inner),
     }
-    for entry in &sheet.basis {
+    // What finds no room is counted; it stands in the details.
+    for (i, entry) in sheet.basis.iter().enumerate() {
+        let is_last = i + 1 == sheet.basis.len();
+        let line = painter.style.caption.line_height();
+        let kept = if is_last { 0 } else { line };
+        if basis_height(painter, inner.size.width, entry) + kept > inner.size.height {
+            let more = fill(painter.words.more, &[("n", &(sheet.basis.len() - i))]);
+            let place = inner.cut_top(line);
+            painter.line(place, Align::Left, painter.style.caption, &more, AMBER);
+            return;
+        }
         basis(painter, &mut inner, entry);
     }
 }
@@ -452,13 +462,19 @@ fn draw_measure(painter: &mut Painter<'_>, mut area: Rectangle, measure: &Measur
     painter.line(unit, Align::Left, style.caption, measure.unit, MUTED);
 }
 
+fn basis_height(painter: &mut Painter<'_>, width: u32, entry: &Entry) -> u32 {
+    let caption = painter.style.caption;
+    if entry.name.is_empty() {
+        painter.height(width, 2, caption, &entry.value)
+    } else {
+        caption.line_height()
+    }
+}
+
 /// One line about what the answer rests on; a remark gets two.
 fn basis(painter: &mut Painter<'_>, inner: &mut Rectangle, entry: &Entry) {
     let style = painter.style;
     let height = style.caption.line_height();
-    if inner.size.height < height {
-        return;
-    }
     if entry.name.is_empty() {
         painter.paragraph(inner, 2, style.caption, &entry.value, mark_color(entry.mark));
         return;

@@ -6,6 +6,7 @@ use crate::screen::language::{Words, fill};
 use crate::screen::situation::{Delivery, PatientOnScreen, Situation, State, Station, Study, Verdict};
 use crate::screen::words;
 use crate::station::config::MaySend;
+use crate::station::notice::Notice;
 
 /// The page of studies.
 #[derive(Debug)]
@@ -92,7 +93,11 @@ impl ListSheet {
                 Some(model) => provenance(&model.name, &model.trained_on, words),
                 None => words.no_model.to_owned(),
             },
-            banners: station.notices.clone(),
+            banners: station
+                .notices
+                .iter()
+                .map(|notice| notice_line(notice, station, words))
+                .collect(),
             rows: situation
                 .studies
                 .iter()
@@ -179,9 +184,23 @@ impl Row {
             images,
             share: share(study),
             delivery,
-            ago: words.ago(study.age_s).to_string(),
+            ago: match study.age_s {
+                Some(age_s) => words.ago(age_s).to_string(),
+                None => words.before_start.to_owned(),
+            },
         }
     }
+}
+
+/// A notice in one sentence, with how much waits for that.
+fn notice_line(notice: &Notice, station: &Station, words: &Words) -> String {
+    let plain = words.plain(&notice.reason).unwrap_or(&notice.reason.text);
+    let queues = station.destinations.iter();
+    let mut waiting = queues.filter(|queue| queue.name == notice.about && queue.waiting > 0);
+    let waiting = waiting.next().map_or_else(String::new, |queue| {
+        format!(" · {}", fill(words.waiting, &[("n", &queue.waiting)]))
+    });
+    format!("{}: {plain}{waiting}", notice.about)
 }
 
 /// The patient, or what tells the study apart where the patient is not to be shown or not known.

@@ -1,5 +1,6 @@
 //! What the page about the box says.
 
+use super::study::in_detail;
 use super::{Entry, Mark, Section};
 use crate::screen::icons::Icon;
 use crate::screen::language::{Words, fill};
@@ -15,14 +16,16 @@ pub(in crate::screen) fn sections(situation: &Situation, words: &Words) -> Vec<S
     let mut sections = Vec::new();
     let station = &situation.station;
     if !station.notices.is_empty() {
-        let entries = station
-            .notices
-            .iter()
-            .map(|notice| Entry::sentence(notice).marked(Mark::Attention));
+        let entries = station.notices.iter().map(|notice| {
+            Entry::new(&notice.about, in_detail(&notice.reason, words)).marked(Mark::Attention)
+        });
         sections.push(Section::new(Icon::Warning, words.notices, entries.collect()));
     }
+    sections.extend([network(situation, words)]);
+    if !station.senders.is_empty() {
+        sections.push(senders(situation, words));
+    }
     sections.extend([
-        network(situation, words),
         destinations(situation, words),
         storage(situation, words),
         health(situation, words),
@@ -62,6 +65,23 @@ fn network(situation: &Situation, words: &Words) -> Section {
     Section::new(Icon::Network, words.network, entries)
 }
 
+fn senders(situation: &Situation, words: &Words) -> Section {
+    let entries = situation.station.senders.iter().map(|sender| {
+        let heard = sender.heard_s.map(|heard| words.ago(heard));
+        let heard = heard.as_deref().unwrap_or(words.not_heard);
+        let said = match &sender.address {
+            Some(address) => format!("{address} · {heard}"),
+            None => heard.to_owned(),
+        };
+        let mark = match sender.heard_s {
+            Some(_) => Mark::Good,
+            None => Mark::Plain,
+        };
+        Entry::new(&sender.ae_title, said).marked(mark)
+    });
+    Section::new(Icon::Incoming, words.senders, entries.collect())
+}
+
 fn destinations(situation: &Situation, words: &Words) -> Section {
     let mut entries = Vec::new();
     for destination in &situation.station.destinations {
@@ -73,7 +93,7 @@ fn destinations(situation: &Situation, words: &Words) -> Section {
             None => entries.push(Entry::new(&destination.name, queue).marked(Mark::Good)),
             Some(trouble) => {
                 entries.push(Entry::new(&destination.name, queue).marked(Mark::Attention));
-                entries.push(Entry::sentence(trouble).marked(Mark::Attention));
+                entries.push(Entry::sentence(in_detail(trouble, words)).marked(Mark::Attention));
             }
         }
     }
@@ -128,7 +148,7 @@ fn health(situation: &Situation, words: &Words) -> Section {
         SelfTest::Passed => entries.push(Entry::new(words.self_test, words.passed).marked(Mark::Good)),
         SelfTest::Failed(what) => entries.extend(
             what.iter()
-                .map(|what| Entry::new(words.self_test, what).marked(Mark::Attention)),
+                .map(|what| Entry::new(&what.about, in_detail(&what.reason, words)).marked(Mark::Attention)),
         ),
     }
     Section::new(Icon::Health, words.health, entries)
@@ -175,16 +195,19 @@ fn versions(situation: &Situation, words: &Words) -> Section {
 }
 
 fn updates(situation: &Situation, words: &Words) -> Section {
-    let entries = match &situation.station.update {
-        None => vec![Entry::new(words.last_update, words.never_updated)],
-        Some(update) => {
-            let last = Entry::new(words.last_update, format!("{} · {}", update.version, update.date));
-            let back = update.rolled_back.as_ref();
-            [last]
-                .into_iter()
-                .chain(back.map(|why| Entry::new(words.rolled_back, why).marked(Mark::Attention)))
-                .collect()
-        }
-    };
+    let entries =
+        match &situation.station.update {
+            None => vec![Entry::new(words.last_update, words.never_updated)],
+            Some(update) => {
+                let last = Entry::new(words.last_update, format!("{} · {}", update.version, update.date));
+                let back = update.rolled_back.as_ref();
+                [last]
+                    .into_iter()
+                    .chain(back.map(|why| {
+                        Entry::new(words.rolled_back, in_detail(why, words)).marked(Mark::Attention)
+                    }))
+                    .collect()
+            }
+        };
     Section::new(Icon::Update, words.updates, entries)
 }

@@ -186,6 +186,14 @@ impl StudySheet {
     }
 }
 
+/// A reason in plain words, then as it is in logs and reports.
+pub(in crate::screen) fn in_detail(reason: &Reason, words: &Words) -> String {
+    match words.plain(reason) {
+        Some(plain) if *plain != *reason.text => format!("{plain} {}", reason.text),
+        _ => reason.text.clone(),
+    }
+}
+
 /// Whether a number in the findings cannot be shown, and why.
 fn unsound(findings: &Findings) -> Option<Reason> {
     let probability = |p: f64| (0.0..=1.0).contains(&p);
@@ -307,7 +315,7 @@ impl Bar {
 }
 
 impl ReasonCard {
-    fn new(reason: &Reason, words: &Words) -> Self {
+    pub(in crate::screen) fn new(reason: &Reason, words: &Words) -> Self {
         let plain = words.plain(reason);
         Self {
             detail: plain
@@ -420,10 +428,17 @@ fn basis(findings: &Findings, words: &Words) -> Vec<Entry> {
         Entry::new(&words::capitalized(words.not_in_study), missing.join(", ")),
     ];
     entries.retain(|entry| !entry.value.is_empty());
-    let remarks = findings.quality.iter().map(|remark| {
+    // What is the same in plain words is said once; the details keep each.
+    let mut remarks: Vec<&str> = Vec::new();
+    for remark in &findings.quality {
         let plain = words.plain(remark).unwrap_or(&remark.text);
-        Entry::sentence(plain).marked(Mark::Attention)
-    });
+        if !remarks.contains(&plain) {
+            remarks.push(plain);
+        }
+    }
+    let remarks = remarks
+        .into_iter()
+        .map(|remark| Entry::sentence(remark).marked(Mark::Attention));
     // What somebody should know stands before what is as it should be.
     remarks.chain(entries).collect()
 }
@@ -458,13 +473,7 @@ fn details(findings: &Findings, words: &'static Words) -> Vec<Section> {
     let mut quality: Vec<_> = findings
         .quality
         .iter()
-        .map(|remark| {
-            let detail = match words.plain(remark) {
-                Some(plain) if *plain != *remark.text => format!("{plain} {}", remark.text),
-                _ => remark.text.clone(),
-            };
-            Entry::sentence(detail).marked(Mark::Attention)
-        })
+        .map(|remark| Entry::sentence(in_detail(remark, words)).marked(Mark::Attention))
         .collect();
     if quality.is_empty() {
         quality.push(Entry::sentence(words.no_remarks));

@@ -42,6 +42,8 @@ pub struct Screen {
     pub pin: Option<String>,
     /// Whether keyboards and touch screens are listened to.
     pub touch: bool,
+    /// Whether the touch screen calls across what the display calls down.
+    pub swap_axes: bool,
     /// The wiring of a panel.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub panel: Option<Panel>,
@@ -175,6 +177,7 @@ impl Default for Screen {
             idle_seconds: 900,
             pin: None,
             touch: true,
+            swap_axes: false,
             panel: None,
             keys: None,
             lamps: None,
@@ -329,6 +332,7 @@ impl Config {
             }),
             events: screen.touch.then(|| events::Setting {
                 rotation,
+                swap_axes: screen.swap_axes,
                 // A PIN that is typed here reaches no console as well.
                 grab: screen.pin.is_some(),
                 ..events::Setting::default()

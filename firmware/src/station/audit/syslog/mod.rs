@@ -43,12 +43,13 @@ use super::reading::{Found, Reading, oldest};
 use super::trail;
 use crate::disk::{Disk as _, RealDisk};
 use crate::limits::{CERTIFICATE_CHECK, SYSLOG_FAREWELL, SYSLOG_RECORDS, SYSLOG_RETRY, SYSLOG_SETTLE};
+use crate::station::notice::Notice;
 use crate::tls::ClientCredentials;
 
 pub use server::{Address, AddressError, Server};
 
-/// Who is told what people should know, in whole sentences; nothing when all is well.
-pub type Tell = Box<dyn Fn(Vec<String>) + Send>;
+/// Who is told what people should know; nothing when all is well.
+pub type Tell = Box<dyn Fn(Vec<Notice>) + Send>;
 
 /// The way of the trail to its server.
 pub struct Syslog {
@@ -271,17 +272,23 @@ impl Syslog {
     }
 
     fn tell(&self) {
+        let about = || format!("syslog {}", self.server.address);
         let blocked = match &self.way {
-            Way::Blocked { since, reason } => Some(format!(
-                "the syslog server {} has taken nothing since {}, {} audit records wait: {}",
-                self.server.address,
-                minute(*since),
-                self.waiting(),
-                reason.text
-            )),
+            Way::Blocked { since, reason } => {
+                let text = format!(
+                    "it has taken nothing since {}, {} audit records wait: {}",
+                    minute(*since),
+                    self.waiting(),
+                    reason.text
+                );
+                Some(Notice::new(
+                    about(),
+                    Reason::new(&reason.code, reason.fault, text),
+                ))
+            }
             Way::Unknown | Way::Open => None,
         };
-        let unusable = self.unusable.as_ref().map(|reason| reason.text.clone());
+        let unusable = self.unusable.clone().map(|reason| Notice::new(about(), reason));
         let warnings = self.credentials.warnings("syslog", SystemTime::now());
         let all = blocked.into_iter().chain(unusable).chain(warnings);
         (self.tell)(all.collect());

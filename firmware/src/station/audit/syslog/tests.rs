@@ -165,7 +165,7 @@ fn message(call: &mut Call) -> Option<String> {
 struct Bench {
     data_dir: TempDir,
     audit: Arc<Audit>,
-    told: mpsc::Receiver<Vec<String>>,
+    told: mpsc::Receiver<Vec<Notice>>,
     sending: Option<Sending>,
 }
 
@@ -203,11 +203,11 @@ impl Bench {
     }
 
     /// Waits for a notice with these words, or until there is none any more.
-    fn is_told(&self, words: Option<&str>) -> Vec<String> {
+    fn is_told(&self, words: Option<&str>) -> Vec<Notice> {
         loop {
             let notices = self.told.recv_timeout(WAIT).unwrap();
             let found = match words {
-                Some(words) => notices.iter().any(|notice| notice.contains(words)),
+                Some(words) => notices.iter().any(|notice| notice.reason.text.contains(words)),
                 None => notices.is_empty(),
             };
             if found {
@@ -248,7 +248,10 @@ fn a_receiver_that_comes_late_gets_everything_in_order() {
     let bench = Bench::start(folder(), &authority, address);
     bench.record(3);
     let notices = bench.is_told(Some("3 audit records wait"));
-    assert!(notices[0].contains("it cannot be reached"), "{notices:?}");
+    assert!(
+        notices[0].reason.text.contains("it cannot be reached"),
+        "{notices:?}"
+    );
     assert_eq!(bench.delivered(), "0\n");
     bench.record(2);
     let receiver = Receiver::at(address, config);
