@@ -23,6 +23,14 @@ pub(crate) fn input(chip: impl AsRef<Path>, line: u32) -> Result<CdevPin, Error>
     request(chip.as_ref(), line, LineRequestFlags::INPUT)
 }
 
+/// Whether a line is there and free, without changing it.
+///
+/// # Errors
+/// As [`input`].
+pub fn probe(chip: impl AsRef<Path>, line: u32) -> Result<(), Error> {
+    input(chip, line).map(drop)
+}
+
 fn request(chip: &Path, line: u32, flags: LineRequestFlags) -> Result<CdevPin, Error> {
     CdevPin::new(Chip::new(chip)?.get_line(line)?.request(flags, 0, HOLDER)?)
 }

@@ -17,7 +17,7 @@ pub mod buttons;
 pub mod damage;
 pub mod display;
 pub mod frame;
-mod gpio;
+pub mod gpio;
 pub mod input;
 pub mod leds;
 pub mod rotation;

@@ -6,8 +6,11 @@ use clap::{Args, Parser, Subcommand};
 use firmware::command::analyze::Analyze;
 use firmware::command::demo::Demo;
 use firmware::command::inspect::Inspect;
+use firmware::command::package;
 use firmware::command::screen::Screen;
+use firmware::command::selftest::Selftest;
 use firmware::dicom::user::Node;
+use models::package::Key;
 
 /// Parotid tumours on head-and-neck MR: research use only, not for diagnosis.
 ///
@@ -39,6 +42,11 @@ pub enum Command {
     Send(Send),
     /// Write reports, segmentations and captures to a medium, with a DICOMDIR.
     Export(Export),
+    /// Test storage, memory, model, display, keys and network; with a running appliance too.
+    Selftest(Selftest),
+    /// Model packages: show, verify, install, roll back.
+    #[command(subcommand)]
+    Package(package::Command),
     /// Work on the settings.
     #[command(subcommand)]
     Config(Config),
@@ -124,6 +132,9 @@ pub struct Worker {
     /// Folder of the model package.
     #[arg(long)]
     pub package: PathBuf,
+    /// A public key of minisign that may have signed it.
+    #[arg(long = "key")]
+    pub keys: Vec<Key>,
     /// Threads of the inference.
     #[arg(long)]
     pub threads: usize,

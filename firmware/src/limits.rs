@@ -281,6 +281,29 @@ pub const SITUATION_IDLE: Duration = Duration::from_secs(20);
 /// How long the lamps say that there is a new result.
 pub const RESULT_LIGHT: Duration = Duration::from_secs(120);
 
+/// Longest file in which the system says something to the appliance.
+pub const MAX_SYSTEM_FILE_BYTES: u64 = 16 * 1024;
+
+/// The self-test writes so much. MiB.
+pub const SELF_TEST_STORAGE_MIB: usize = 16;
+
+/// Storage that writes slower than this cannot take a study as fast as a scanner sends it. MiB/s.
+pub const LEAST_STORAGE_MIB_S: f64 = 4.0;
+
+/// What an analysis needs, and some room. MiB.
+pub const LEAST_MEMORY_MIB: u64 = 200;
+
+/// A part that did not make progress for so long hangs, and the watchdog is fed no more. A slow card may hold up the
+/// keeper for a while, a display driver the screen.
+pub const HEART_INTAKE: Duration = Duration::from_secs(60);
+/// As [`HEART_INTAKE`].
+pub const HEART_KEEPER: Duration = Duration::from_secs(180);
+/// As [`HEART_INTAKE`].
+pub const HEART_SCREEN: Duration = Duration::from_secs(60);
+
+/// How often a part that has nothing to do beats all the same.
+pub const HEART_IDLE: Duration = Duration::from_secs(5);
+
 /// How long a box that could not start shows why, before it ends and is started again.
 pub const FAILED_START: Duration = Duration::from_secs(60);
 

@@ -15,12 +15,16 @@ use firmware::appliance::{Absent, Analyst, Appliance, Parts};
 use firmware::command;
 use firmware::dicom::door::Tls;
 use firmware::dicom::send;
+use firmware::disk::RealDisk;
 use firmware::limits::FAILED_START;
 use firmware::report::text;
 use firmware::screen::Screen;
 use firmware::screen::situation::{Phase, Start};
 use firmware::station::audit::trail;
 use firmware::station::config::{Config, DEFAULTS};
+use firmware::station::heart::Supervised;
+use firmware::station::model_store::ModelStore;
+use firmware::station::notice::Notice;
 use models::findings::{Fault, Reason};
 use tokio::runtime::Runtime;
 use tokio::signal::unix::{SignalKind, signal};
@@ -47,11 +51,17 @@ fn main() -> ExitCode {
         Command::Send(what) => send_files(&what),
         Command::Export(what) => settings(what.config.as_deref())
             .and_then(|config| command::export::export(&config, &what.to, &what.studies)),
+        Command::Selftest(what) => {
+            settings(what.config.as_deref()).and_then(|config| command::selftest::selftest(&what, &config))
+        }
+        Command::Package(what) => {
+            settings(what.config()).and_then(|config| command::package::package(&what, &config))
+        }
         Command::Config(cli::Config::Check(what)) => check(&what),
         Command::Audit(cli::Audit::Verify(what)) => {
             settings(what.config.as_deref()).and_then(|config| verify_audit(&config))
         }
-        Command::Worker(worker) => analysis::serve(&worker.package, worker.threads),
+        Command::Worker(worker) => analysis::serve(&worker.package, &worker.keys, worker.threads),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,
@@ -124,6 +134,7 @@ fn appliance(config: Result<Config, Reason>) -> Result<(), Reason> {
             }
         };
         drop(screen);
+        let supervised = Supervised::start(appliance.hearts()).map_err(failed)?;
         let done = loop {
             tokio::select! {
                 _ = terminate.recv() => break Ok(()),
@@ -132,6 +143,7 @@ fn appliance(config: Result<Config, Reason>) -> Result<(), Reason> {
                 reason = appliance.broken() => break Err(reason),
             }
         };
+        drop(supervised);
         appliance.stop().await;
         done
     });
@@ -140,15 +152,19 @@ fn appliance(config: Result<Config, Reason>) -> Result<(), Reason> {
     done
 }
 
-async fn start(config: &Config, screen: &Arc<Screen>) -> Result<Appliance, Reason> {
-    let (analyst, model): (Arc<dyn Analyst>, _) = match worker(config).await {
+async fn start(config: &Config, mut notices: Vec<Notice>, screen: &Arc<Screen>) -> Result<Appliance, Reason> {
+    let (analyst, model): (Arc<dyn Analyst>, _) = match worker(config, &mut notices).await {
         Ok((worker, model)) => (Arc::new(worker), model),
         Err(reason) => (Arc::new(Absent(reason.clone())), Err(reason)),
     };
     if let Err(reason) = &model {
         tracing::error!(code = reason.code, "no model: {reason}");
     }
-    Appliance::start(config, Parts::new(analyst, model, Arc::clone(screen))).await
+    let parts = Parts {
+        notices,
+        ..Parts::new(analyst, model, Arc::clone(screen))
+    };
+    Appliance::start(config, parts).await
 }
 
 /// The screen, which shows the start from here on.
@@ -165,11 +181,34 @@ fn screen(config: &Config) -> Result<Screen, Reason> {
     Ok(screen)
 }
 
+/// The first package that is right on this machine answers: the one in use, the one before it, the one of the system.
 async fn worker(
     config: &Config,
+    notices: &mut Vec<Notice>,
 ) -> Result<(Worker, Result<models::findings::ModelIdentity, Reason>), Reason> {
     let failed = |error: std::io::Error| Reason::new("worker_start", Fault::Us, error.to_string());
-    Worker::start(WorkerSettings::new(&config.model.package).map_err(failed)?).await
+    let store = ModelStore::new(Arc::new(RealDisk), &config.models_dir());
+    let mut packages = store.packages().unwrap_or_else(|reason| {
+        notices.push(Notice::new("models", reason));
+        Vec::new()
+    });
+    packages.push(config.model.package.clone());
+    let last = packages.len() - 1;
+    for (number, package) in packages.iter().enumerate() {
+        let settings = WorkerSettings {
+            keys: config.model.keys.clone(),
+            ..WorkerSettings::new(package).map_err(failed)?
+        };
+        match Worker::start(settings).await {
+            Ok((_, Err(reason))) if number < last => {
+                tracing::error!(code = reason.code, "{}: {reason}", package.display());
+                let name = package.file_name().unwrap_or_default().to_string_lossy();
+                notices.push(Notice::new(name, reason));
+            }
+            started => return started,
+        }
+    }
+    Err(Reason::new("worker_start", Fault::Us, "no package was tried"))
 }
 
 fn send_files(what: &cli::Send) -> Result<(), Reason> {

@@ -2,18 +2,20 @@
 //!
 //! ```text
 //! manifest.toml          everything below, with SHA-256 of each file
-//! manifest.toml.minisig  minisign signature over the manifest (reserved; not checked yet)
+//! manifest.toml.minisig  minisign signature over the manifest
 //! locator.onnx …         the networks
 //! golden/*.safetensors   inputs and expected outputs of each network
 //! card.md                the model card
 //! ```
 //! The manifest names every file by a plain file name and its hash, so the hash of the manifest
-//! identifies the package. A file whose hash differs is never read further.
+//! identifies the package, and its signature is one over all of it. A file whose hash differs is never read further.
 
 use std::fs::File;
 use std::io::Read;
 use std::path::{Path, PathBuf};
+use std::str::FromStr;
 
+use minisign_verify::{PublicKey, Signature};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
@@ -27,6 +29,26 @@ pub const SCHEMA: u32 = 1;
 
 /// File name of the manifest.
 pub const MANIFEST: &str = "manifest.toml";
+
+/// File name of the signature over the manifest.
+pub const SIGNATURE: &str = "manifest.toml.minisig";
+
+/// File name of the model card.
+const CARD: &str = "card.md";
+
+/// Whom a package is taken from: the public key of minisign, as its second line has it.
+#[derive(Debug, Clone)]
+pub struct Key(PublicKey);
+
+impl FromStr for Key {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        PublicKey::from_base64(text)
+            .map(Self)
+            .map_err(|_| "it is no public key of minisign: 56 characters that begin with RW".to_owned())
+    }
+}
 
 /// What `manifest.toml` says.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -194,13 +216,25 @@ impl Manifest {
 }
 
 impl Package {
-    /// Reads the manifest and checks the hash of every file.
+    /// Reads the manifest and checks the hash of every file. Whoever signed it does not matter: for those who make
+    /// packages, and where the settings name no key.
     ///
     /// # Errors
     /// Codes `package_missing`, `package_manifest`, `package_schema`, `package_file`, `package_hash`.
     pub fn open(dir: &Path) -> Result<Package, Reason> {
+        Self::open_signed(dir, &[])
+    }
+
+    /// The same for a package that one of these keys must have signed; by anybody or nobody where there are none.
+    ///
+    /// # Errors
+    /// As [`Package::open`], and `package_signature`.
+    pub fn open_signed(dir: &Path, keys: &[Key]) -> Result<Package, Reason> {
         let bytes = read_limited(&dir.join(MANIFEST), MAX_MANIFEST_BYTES)
             .map_err(|e| refuse("package_missing", format!("no model package: {MANIFEST}: {e}")))?;
+        if !keys.is_empty() {
+            check_signature(dir, &bytes, keys)?;
+        }
         let text = String::from_utf8(bytes)
             .map_err(|_| refuse("package_manifest", format!("{MANIFEST} is not UTF-8")))?;
         let manifest: Manifest =
@@ -225,6 +259,28 @@ impl Package {
             package.read(&golden.vectors, MAX_GOLDEN_BYTES)?;
         }
         Ok(package)
+    }
+
+    /// Every file of the package by its name, with its bytes, the manifest last.
+    ///
+    /// # Errors
+    /// As [`Package::open`].
+    pub fn contents(&self) -> Result<Vec<(String, Vec<u8>)>, Reason> {
+        let mut files = Vec::new();
+        for file in self.manifest.networks.files() {
+            files.push((file.file.clone(), self.network(file)?));
+        }
+        for golden in &self.manifest.golden {
+            files.push((golden.vectors.file.clone(), self.vectors(golden)?));
+        }
+        for name in [CARD, SIGNATURE, MANIFEST] {
+            match read_limited(&self.dir.join(name), MAX_MANIFEST_BYTES) {
+                Ok(bytes) => files.push((name.to_owned(), bytes)),
+                Err(error) if error.kind() == std::io::ErrorKind::NotFound && name != MANIFEST => {}
+                Err(error) => return Err(refuse("package_file", format!("{name}: {error}"))),
+            }
+        }
+        Ok(files)
     }
 
     /// The bytes of a network.
@@ -320,6 +376,24 @@ pub fn hex_sha256(bytes: &[u8]) -> String {
 /// Two lower-case hexadecimal digits a byte.
 pub fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+fn check_signature(dir: &Path, manifest: &[u8], keys: &[Key]) -> Result<(), Reason> {
+    let foreign = |text: String| refuse("package_signature", text);
+    let text = read_limited(&dir.join(SIGNATURE), MAX_MANIFEST_BYTES)
+        .map_err(|e| foreign(format!("the package is not signed: {SIGNATURE}: {e}")))?;
+    let text = String::from_utf8(text).map_err(|_| foreign(format!("{SIGNATURE} is not UTF-8")))?;
+    let signature =
+        Signature::decode(&text).map_err(|e| foreign(format!("{SIGNATURE} is no signature: {e}")))?;
+    // Only signatures over a hash of the file: the older form is not made any more.
+    let holds = |key: &Key| key.0.verify(manifest, &signature, false).is_ok();
+    if keys.iter().any(holds) {
+        Ok(())
+    } else {
+        Err(foreign(
+            "the package was signed by nobody whom the settings name".into(),
+        ))
+    }
 }
 
 fn refuse(code: &str, text: String) -> Reason {

@@ -1,8 +1,10 @@
 //! What people see when the box cannot start, and what a support engineer gets from a running one.
 #![allow(clippy::unwrap_used)]
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::net::TcpListener;
+use std::os::unix::net::UnixDatagram;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
@@ -11,6 +13,7 @@ use std::time::{Duration, Instant};
 use firmware::screen::situation::{Phase, Station};
 use firmware::screen::{Page, Situation, examples};
 use firmware::station::config::Config;
+use firmware::station::self_test::{Check, Outcome};
 use models::findings::{Fault, Reason};
 use rustix::process::{Pid, Signal, kill_process};
 use tests::sialoscope;
@@ -119,4 +122,147 @@ fn what_the_screen_shows_is_written_down_at_a_signal() {
         "not the made-up one"
     );
     assert!(station.terminate().success());
+}
+
+/// What systemd hears: first that it is ready, then signs of life.
+#[test]
+fn the_supervisor_is_told_and_its_watchdog_fed() {
+    let folder = tempfile::tempdir().unwrap();
+    let address = folder.path().join("notify");
+    let socket = UnixDatagram::bind(&address).unwrap();
+    socket.set_read_timeout(Some(WAIT)).unwrap();
+    let mut program = Command::new(sialoscope());
+    program
+        .env("NOTIFY_SOCKET", &address)
+        .env("WATCHDOG_USEC", "300000");
+    let station = station::Station::launch(folder.path(), &station::Settings::default(), program);
+    let heard = || {
+        let mut words = [0; 256];
+        let length = socket.recv(&mut words).unwrap();
+        String::from_utf8_lossy(&words[..length]).into_owned()
+    };
+    assert!(heard().contains("READY=1"));
+    for _ in 0..3 {
+        assert!(heard().contains("WATCHDOG=1"));
+    }
+    assert!(station.terminate().success());
+    let mut last = heard();
+    while last.contains("WATCHDOG=1") {
+        last = heard();
+    }
+    assert!(last.contains("STOPPING=1"), "{last}");
+}
+
+fn self_test(settings: &Path) -> (bool, BTreeMap<String, Outcome>) {
+    let tested = Command::new(sialoscope())
+        .args(["selftest", "--json", "--config"])
+        .arg(settings)
+        .output()
+        .unwrap();
+    let checks: Vec<Check> = serde_json::from_slice(&tested.stdout).unwrap();
+    let checks = checks.into_iter().map(|check| (check.part, check.outcome));
+    (tested.status.success(), checks.collect())
+}
+
+#[test]
+fn the_self_test_tells_a_box_that_works_from_one_that_does_not() {
+    let folder = tempfile::tempdir().unwrap();
+    let package = tests::package();
+    let settings = station::Settings {
+        package: &package,
+        ..station::Settings::default()
+    };
+    let running = station::Station::with(folder.path(), &settings);
+    let file = folder.path().join("s.toml");
+    until("its health", || running.data_dir.join("health.json").exists());
+    let (passed, checks) = self_test(&file);
+    assert!(passed, "{checks:?}");
+    for part in ["storage", "space", "memory", "clock", "model", "network"] {
+        assert!(
+            matches!(checks[part], Outcome::Passed(_)),
+            "{part}: {:?}",
+            checks[part]
+        );
+    }
+    let text = format!("{:?}", checks["network"]);
+    assert!(text.contains(&running.port.to_string()), "it was asked: {text}");
+    assert!(running.terminate().success());
+
+    // Nobody runs; there is no model, and somebody else has the port.
+    let taken = TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = taken.local_addr().unwrap().port();
+    let broken = fs::read_to_string(&file)
+        .unwrap()
+        .replace("port = 0", &format!("port = {port}"))
+        .replace(package.to_str().unwrap(), tests::no_package().to_str().unwrap());
+    fs::write(&file, broken).unwrap();
+    let (passed, checks) = self_test(&file);
+    assert!(!passed);
+    let failed = |part: &str| match &checks[part] {
+        Outcome::Failed(reason) => reason.code.clone(),
+        other => panic!("{part}: {other:?}"),
+    };
+    assert_eq!(failed("model"), "package_missing");
+    assert_eq!(failed("network"), "listen");
+}
+
+/// A package on the box that is damaged is not run: the one before it answers, and people are told.
+#[test]
+fn a_damaged_package_falls_back_to_the_one_before() {
+    let folder = tempfile::tempdir().unwrap();
+    let package = tests::package();
+    let settings = station::Settings {
+        package: &package,
+        ..station::Settings::default()
+    };
+    let first = station::Station::with(folder.path(), &settings);
+    let data_dir = first.data_dir.clone();
+    assert!(first.terminate().success());
+    let file = folder.path().join("s.toml");
+    let done = |arguments: &[&str]| {
+        let done = Command::new(sialoscope())
+            .arg("package")
+            .args(arguments)
+            .arg("--config")
+            .arg(&file)
+            .output()
+            .unwrap();
+        (
+            done.status.success(),
+            String::from_utf8_lossy(&done.stdout).into_owned(),
+        )
+    };
+    assert!(done(&["install", package.to_str().unwrap()]).0);
+    assert!(done(&["verify"]).0);
+    let (shown, text) = done(&["show"]);
+    assert!(shown && text.contains("simulated"), "{text}");
+    assert!(!done(&["rollback"]).0, "there is none before it");
+
+    // One bit of a network on the card flips.
+    let installed = fs::read_dir(data_dir.join("models"))
+        .unwrap()
+        .map(|entry| entry.unwrap().path());
+    let installed: Vec<_> = installed.filter(|path| path.is_dir()).collect();
+    assert_eq!(installed.len(), 1);
+    let network = installed[0].join("locator.onnx");
+    let mut bytes = fs::read(&network).unwrap();
+    let middle = bytes.len() / 2;
+    bytes[middle] ^= 1;
+    fs::write(&network, bytes).unwrap();
+    assert!(!done(&["verify"]).0);
+    let again = station::Station::with(folder.path(), &settings);
+    let situation = again.data_dir.join("situation.json");
+    until("a situation", || {
+        signal(again.process(), Signal::USR1);
+        situation.exists()
+    });
+    let situation: Situation = serde_json::from_slice(&fs::read(&situation).unwrap()).unwrap();
+    assert!(situation.station.model.is_some(), "that of the system answers");
+    let codes = situation
+        .station
+        .notices
+        .iter()
+        .map(|notice| notice.reason.code.as_str());
+    assert_eq!(codes.collect::<Vec<_>>(), ["package_hash"]);
+    assert!(again.terminate().success());
 }

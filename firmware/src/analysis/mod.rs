@@ -37,6 +37,8 @@ pub struct WorkerSettings {
     pub program: PathBuf,
     /// Folder of the model package.
     pub package: PathBuf,
+    /// Whoever must have signed it; anybody where there are none.
+    pub keys: Vec<String>,
     /// Threads of the inference.
     pub threads: usize,
     /// Longest time for one study.
@@ -52,6 +54,7 @@ impl WorkerSettings {
         Ok(Self {
             program: std::env::current_exe()?,
             package: package.to_owned(),
+            keys: Vec::new(),
             threads: std::thread::available_parallelism().map_or(1, usize::from),
             longest: ANALYSIS_DEADLINE,
         })
@@ -220,6 +223,7 @@ async fn spawn(settings: &WorkerSettings) -> Result<(Running, Hello), Reason> {
         .arg(&settings.package)
         .arg("--threads")
         .arg(settings.threads.to_string())
+        .args(settings.keys.iter().flat_map(|key| ["--key", key]))
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .stderr(Stdio::inherit())

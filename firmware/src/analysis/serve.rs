@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 
 use models::findings::{Fault, Reason};
 use models::mr::{self, Contrast, Evidence};
+use models::package::{Key, Package};
 use models::run::{Examination, Model, examine_in_steps};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
@@ -17,9 +18,10 @@ use crate::limits::WORKER_MEMORY_BYTES;
 ///
 /// # Errors
 /// The pipes to the appliance broke.
-pub fn serve(package: &Path, threads: usize) -> Result<(), Reason> {
+pub fn serve(package: &Path, keys: &[Key], threads: usize) -> Result<(), Reason> {
     limit_memory();
-    let model = Model::load(package, threads);
+    let package = Package::open_signed(package, keys);
+    let model = package.and_then(|package| Model::of(package, threads));
     let hello = Hello {
         model: model.as_ref().ok().map(|m| m.package().identity()),
         reason: model.as_ref().err().cloned(),

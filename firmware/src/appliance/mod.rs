@@ -38,7 +38,7 @@ use crate::analysis::{Answer, Whose, Worker};
 use crate::dicom::door::Patience;
 use crate::dicom::scp::Provider;
 use crate::disk::{Disk, RealDisk};
-use crate::limits::{EVENT_BACKLOG, INBOX_MESSAGES};
+use crate::limits::{EVENT_BACKLOG, HEART_KEEPER, INBOX_MESSAGES};
 use crate::outbox::{Couriers, Tell};
 use crate::screen::Screen;
 use crate::screen::situation::{Phase, Start};
@@ -47,6 +47,8 @@ use crate::station::audit::syslog::{Sending, Syslog};
 use crate::station::audit::{Audit, AuditEvent};
 use crate::station::config::Config;
 use crate::station::device::{self, Transactions};
+use crate::station::heart::Heart;
+use crate::station::notice::Notice;
 use crate::station::refusals::Refusals;
 use crate::study::open::OpenStudies;
 use crate::study::record::Records;
@@ -154,6 +156,8 @@ pub struct Parts {
     pub model: Result<ModelIdentity, Reason>,
     /// Where the pages are shown. It may be kept beside the appliance, to show why that did not start.
     pub screen: Arc<Screen>,
+    /// What the start has already met with.
+    pub notices: Vec<Notice>,
     /// Who wants to know what happens; subscribe before the start to miss nothing.
     pub events: broadcast::Sender<Event>,
     /// How long it waits for peers; what the settings say about it goes first.
@@ -171,6 +175,7 @@ impl Parts {
             analyst,
             model,
             screen: screen.into(),
+            notices: Vec::new(),
             events: broadcast::Sender::new(EVENT_BACKLOG),
             patience: Patience::default(),
         }
@@ -190,6 +195,7 @@ pub struct Appliance {
     audit: Arc<Audit>,
     /// Where the audit trail is sent somewhere.
     sending: Option<Sending>,
+    hearts: Vec<Arc<Heart>>,
     /// Held while the data folder is ours.
     _lock: File,
 }
@@ -214,6 +220,7 @@ impl Appliance {
             analyst,
             model,
             screen,
+            notices,
             events,
             patience,
         } = parts;
@@ -245,7 +252,8 @@ impl Appliance {
         let provider = Arc::new(provider);
         let couriers = couriers(config, patience.answer, open.records(), inbox.clone())?;
         let calling = entrance::calling(config, SystemTime::now());
-        let scene = Scene::new(
+        let (keeper_heart, screen_heart) = (Heart::new("keeper", HEART_KEEPER), screen.heart());
+        let mut scene = Scene::new(
             config,
             addresses.shown(),
             &device.serial_number,
@@ -253,6 +261,7 @@ impl Appliance {
             calling,
             screen,
         );
+        scene.notices(Topic::Start, notices);
         let keeper = Keeper {
             spool,
             open,
@@ -266,12 +275,14 @@ impl Appliance {
             analyst,
             events: events.clone(),
             scene,
+            heart: Arc::clone(&keeper_heart),
             couriers,
             transactions: Transactions::draw().map_err(unusable)?,
             device,
             inbox: inbox.clone(),
             runtime: Handle::current(),
         };
+        let hearts = vec![keeper_heart, provider.heart(), screen_heart];
         let (alive, keeper_alive) = oneshot::channel();
         let keeping = std::thread::Builder::new()
             .name("keeper".to_owned())
@@ -304,6 +315,7 @@ impl Appliance {
             keeper_alive,
             audit,
             sending,
+            hearts,
             _lock: lock,
         })
     }
@@ -327,6 +339,11 @@ impl Appliance {
             Fault::Us,
             "the keeper of the studies ended by an error of ours",
         )
+    }
+
+    /// Whether its parts make progress.
+    pub fn hearts(&self) -> Vec<Arc<Heart>> {
+        self.hearts.clone()
     }
 
     /// Writes down what the screen shows, in the data folder.

@@ -20,13 +20,15 @@ use crate::limits::{
     SITUATION_EVERY, SITUATION_IDLE,
 };
 use crate::screen::situation::{
-    Alarm, Certificate, Clock, Delivery, Destination, Disk, Model, Phase, Refused, Sender, Situation, State,
-    Station, Study, Verdict,
+    Alarm, Certificate, Clock, Delivery, Destination, Disk, Model, Phase, Refused, SelfTest, Sender,
+    Situation, State, Station, Study, Verdict,
 };
 use crate::screen::{self, Screen, Settings};
 use crate::station::config::{Config, MaySend};
 use crate::station::notice::Notice;
 use crate::station::refusals::Refusal;
+use crate::station::self_test::{self, Check, Health, Outcome, health_file};
+use crate::station::system::System;
 use crate::station::temperature;
 use crate::study::Stage as Progress;
 use crate::study::evidence::Missing;
@@ -68,6 +70,10 @@ pub(super) struct Scene {
     refusals: VecDeque<(Duration, String, Reason)>,
     refused_below_mib: u64,
     data_dir: PathBuf,
+    /// What is under the appliance.
+    system: System,
+    /// What was last written down about it.
+    health: Option<Health>,
     /// What was last told, and when.
     last: Option<Arc<Situation>>,
     told: Option<Duration>,
@@ -127,6 +133,8 @@ impl Scene {
             refusals: VecDeque::with_capacity(RECENT_REFUSALS),
             refused_below_mib: config.limits.free_mib,
             data_dir: config.station.data_dir.clone(),
+            system: System::default(),
+            health: None,
             last: None,
             told: None,
             touched: true,
@@ -212,6 +220,46 @@ impl Scene {
         }));
     }
 
+    /// What the self-test asks a running appliance for.
+    fn report_health(&mut self, situation: &Situation) {
+        let station = &situation.station;
+        let health = Health {
+            display: self.screen.is_seen(),
+            model: station.model.is_some(),
+            network: station.address.is_some() || station.tls_address.is_some(),
+        };
+        if self.health == Some(health) {
+            return;
+        }
+        let written = serde_json::to_vec(&health)
+            .map_err(std::io::Error::other)
+            .and_then(|json| RealDisk.replace(&health_file(&self.data_dir), &json));
+        match written {
+            Ok(()) => self.health = Some(health),
+            // It is tried again with the next situation.
+            Err(error) => tracing::warn!(%error, "how the box is cannot be written down"),
+        }
+    }
+
+    /// What the last self-test found, where there was one.
+    fn self_test(&self) -> SelfTest {
+        let json = std::fs::read(self_test::file(&self.data_dir)).ok();
+        let checks: Option<Vec<Check>> = json.and_then(|json| serde_json::from_slice(&json).ok());
+        let Some(checks) = checks else {
+            return SelfTest::NotRun;
+        };
+        let failed = checks.into_iter().filter_map(|check| match check.outcome {
+            Outcome::Failed(reason) => Some(Notice::new(check.part, reason)),
+            Outcome::Passed(_) | Outcome::Untested(_) => None,
+        });
+        let failed: Vec<_> = failed.collect();
+        if failed.is_empty() {
+            SelfTest::Passed
+        } else {
+            SelfTest::Failed(failed)
+        }
+    }
+
     /// Writes down what the screen shows, for `sialoscope screen --state`: a support engineer draws every page from it.
     /// Patient data, so it stays in the data folder.
     pub(super) fn record(&self) {
@@ -260,7 +308,14 @@ impl Scene {
             disk,
             temperature_c: temperature::celsius(),
             clock: Some(clock()),
-            notices: self.notices.values().flatten().cloned().collect(),
+            notices: self
+                .system
+                .refused_settings()
+                .into_iter()
+                .chain(self.notices.values().flatten().cloned())
+                .collect(),
+            update: self.system.last_update(),
+            self_test: self.self_test(),
             ..self.template.clone()
         };
         // Once it was too hot, it has to cool down before that is over.
@@ -296,6 +351,7 @@ impl Scene {
                 .map(|(alarm, _)| alarm)
                 .collect(),
         };
+        self.report_health(&situation);
         if let Some(signals) = &self.signals {
             let light = light(&situation, now < self.result_until);
             if std::mem::take(&mut self.announces) {

@@ -6,7 +6,9 @@ pub mod analyze;
 pub mod demo;
 pub mod export;
 pub mod inspect;
+pub mod package;
 pub mod screen;
+pub mod selftest;
 mod table;
 
 use std::path::{Path, PathBuf};

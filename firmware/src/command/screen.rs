@@ -55,6 +55,8 @@ pub struct Screen {
 pub enum Name {
     /// The list of studies.
     Studies,
+    /// The same with a result that nobody has opened.
+    Unseen,
     /// The same with nothing to do.
     Waiting,
     /// A tumour.
@@ -230,10 +232,17 @@ pub(crate) fn page(
         ],
         Name::Details => &[Action::Select; 7],
         Name::Station => &[Action::NextPage],
+        // Somebody is at work, so that it does not come up by itself.
+        Name::Unseen => &[Action::Down],
         _ => &[],
     };
     for action in press {
         shown.act(*action, &shelf);
+    }
+    if page == Name::Unseen {
+        let mut news = examples::busy();
+        news.studies[3].answers += 1;
+        shown.tell(Arc::new(news), &shelf);
     }
     match page {
         Name::Dark => shown.rest(),

@@ -13,8 +13,9 @@ use super::commitment::Committed;
 use super::door::{Complaints, Door, Entrance, Patience, Places, Room, Tls, visit};
 use super::mpps::PerformedSteps;
 use super::{Admission, Services};
-use crate::limits::{STOP_GRACE, STOP_POLL};
+use crate::limits::{HEART_IDLE, HEART_INTAKE, STOP_GRACE, STOP_POLL};
 use crate::spool::{Spool, Stored};
+use crate::station::heart::Heart;
 use crate::station::refusals::Refusal;
 use crate::study::AssociationId;
 use crate::study::evidence::Announced;
@@ -61,6 +62,7 @@ pub struct Provider {
     pub(super) complaints: Complaints,
     pub(super) spool: Arc<Spool>,
     pub(super) intake: Box<dyn Intake>,
+    heart: Arc<Heart>,
     pub(super) stopping: AtomicBool,
     stop: Notify,
     next: AtomicU64,
@@ -86,10 +88,16 @@ impl Provider {
             complaints: Complaints::default(),
             spool,
             intake,
+            heart: Heart::new("intake", HEART_INTAKE),
             stopping: AtomicBool::new(false),
             stop: Notify::new(),
             next: AtomicU64::new(1),
         }
+    }
+
+    /// Whether it takes connections.
+    pub fn heart(&self) -> Arc<Heart> {
+        Arc::clone(&self.heart)
     }
 
     /// How calls by TLS are taken, if they are.
@@ -101,8 +109,10 @@ impl Provider {
     pub async fn serve(self: Arc<Self>, listeners: Listeners) {
         let mut visits = JoinSet::new();
         loop {
+            self.heart.beat();
             let (accepted, entrance) = tokio::select! {
                 () = self.stop.notified() => break,
+                () = tokio::time::sleep(HEART_IDLE) => continue,
                 Some(_) = visits.join_next(), if !visits.is_empty() => continue,
                 accepted = accept(listeners.plain.as_ref()) => (accepted, Entrance::Plain),
                 accepted = accept(listeners.tls.as_ref()) => (accepted, Entrance::Tls),

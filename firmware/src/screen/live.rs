@@ -22,7 +22,8 @@ use models::pictures::Pictures;
 
 use super::desk::{Desk, Shelf};
 use super::situation::{Opened, Phase, Settings, Situation, Station};
-use crate::limits::{DISPLAY_CHECK, MAX_ANSWER_BYTES, MAX_FINDINGS_BYTES};
+use crate::limits::{DISPLAY_CHECK, HEART_IDLE, HEART_SCREEN, MAX_ANSWER_BYTES, MAX_FINDINGS_BYTES};
+use crate::station::heart::Heart;
 
 /// The screen, from start-up to shutdown.
 pub struct Screen {
@@ -37,6 +38,7 @@ struct Shared {
     woken: Condvar,
     /// The display takes pictures.
     seen: AtomicBool,
+    heart: Arc<Heart>,
 }
 
 #[derive(Default)]
@@ -63,6 +65,7 @@ impl Screen {
             news: Mutex::default(),
             woken: Condvar::new(),
             seen: AtomicBool::new(false),
+            heart: Heart::new("screen", HEART_SCREEN),
         });
         outlet.open(Duration::ZERO);
         shared.seen.store(outlet.size().is_some(), Ordering::Relaxed);
@@ -118,6 +121,11 @@ impl Screen {
             station,
             ..Situation::default()
         });
+    }
+
+    /// Whether it makes progress.
+    pub fn heart(&self) -> Arc<Heart> {
+        Arc::clone(&self.shared.heart)
     }
 
     /// Whether there is a display that somebody can look at.
@@ -195,7 +203,8 @@ impl Player {
                 (None, None) => Duration::MAX,
             };
             let due = self.desk.due().unwrap_or(Duration::MAX).min(retry);
-            let (situation, last) = shared.wait(due.saturating_sub(now));
+            let (situation, last) = shared.wait(due.saturating_sub(now).min(HEART_IDLE));
+            shared.heart.beat();
             ends = last;
             let now = started.elapsed();
             let drawn = catch_unwind(AssertUnwindSafe(|| self.step(situation.clone(), shared, now)));

@@ -11,6 +11,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use models::findings::{Fault, Reason};
+use models::package::Key;
 use serde::{Deserialize, Serialize};
 
 use super::services::Offered;
@@ -138,8 +139,10 @@ pub struct Limits {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Model {
-    /// Folder of the model package.
+    /// Folder of the model package, where none was installed on the box.
     pub package: PathBuf,
+    /// Public keys of minisign: packages that none of them signed do not run. Where there are none, every package does.
+    pub keys: Vec<String>,
 }
 
 impl Default for Station {
@@ -195,6 +198,7 @@ impl Default for Model {
     fn default() -> Self {
         Self {
             package: PathBuf::from("/usr/share/sialoscope/package"),
+            keys: Vec::new(),
         }
     }
 }
@@ -258,6 +262,21 @@ impl Config {
         Ok(config)
     }
 
+    /// Where the packages are that were installed on the box.
+    pub fn models_dir(&self) -> PathBuf {
+        self.station.data_dir.join("models")
+    }
+
+    /// Whom packages are taken from; everybody where there are none.
+    pub fn model_keys(&self) -> Vec<Key> {
+        // Checked when the settings were read.
+        self.model
+            .keys
+            .iter()
+            .filter_map(|key| key.parse().ok())
+            .collect()
+    }
+
     /// Every setting as TOML, those in force included that no file names.
     pub fn to_toml(&self) -> Result<String, toml::ser::Error> {
         toml::to_string_pretty(self)
@@ -274,6 +293,10 @@ impl Config {
             }
         }
         self.screen.check()?;
+        for key in &self.model.keys {
+            key.parse::<Key>()
+                .map_err(|error| format!("model.keys {key:?}: {error}"))?;
+        }
         let quiet = self.study.quiet_seconds;
         if !(0.0..=86_400.0).contains(&quiet) {
             return Err(format!("study.quiet_seconds {quiet} is not between 0 and 86400"));

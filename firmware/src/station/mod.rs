@@ -4,7 +4,11 @@
 pub mod audit;
 pub mod config;
 pub mod device;
+pub mod heart;
+pub mod model_store;
 pub mod notice;
 pub mod refusals;
+pub mod self_test;
 pub mod services;
+pub mod system;
 pub mod temperature;

@@ -57,7 +57,14 @@ impl Model {
     /// # Errors
     /// The codes of [`Package::open`], `network_failed`, `golden_vectors`.
     pub fn load(dir: &Path, threads: usize) -> Result<Model, Reason> {
-        let package = Package::open(dir)?;
+        Self::of(Package::open(dir)?, threads)
+    }
+
+    /// The model of a package that was opened.
+    ///
+    /// # Errors
+    /// `network_failed`, `golden_vectors`, and the hashes once more.
+    pub fn of(package: Package, threads: usize) -> Result<Model, Reason> {
         let networks = &package.manifest.networks;
         let load = |file| Network::load(&package, file);
         let locator = load(&networks.locator)?;

@@ -39,12 +39,14 @@ use super::scene::Scene;
 use super::{Analyst, Event};
 use crate::analysis::{Answer, Whose};
 use crate::dicom::{Committed, Uid};
+use crate::limits::HEART_IDLE;
 use crate::outbox::{Couriers, Visit};
 use crate::report::{self, Device, Predecessor};
 use crate::screen::situation::{Certificate, Phase, Stop};
 use crate::spool::Spool;
 use crate::station::audit::Audit;
 use crate::station::device::Transactions;
+use crate::station::heart::Heart;
 use crate::station::notice::Notice;
 use crate::station::refusals::{Refusal, Refusals};
 use crate::study::evidence::Announced;
@@ -118,6 +120,8 @@ pub(super) enum Topic {
     AuditTrail,
     /// The ways of findings to their destinations.
     Destinations,
+    /// What the start met with.
+    Start,
 }
 
 /// The keeper's surroundings.
@@ -130,6 +134,8 @@ pub(super) struct Keeper {
     pub analyst: Arc<dyn Analyst>,
     pub events: broadcast::Sender<Event>,
     pub scene: Scene,
+    /// Beats while it decides.
+    pub heart: Arc<Heart>,
     /// Who brings findings to their destinations.
     pub couriers: Couriers,
     /// For requests of ours.
@@ -164,6 +170,7 @@ impl Keeper {
         let mut actions = core.tick(Duration::ZERO);
         loop {
             let now = started.elapsed();
+            self.heart.beat();
             if !actions.is_empty() {
                 self.scene.touch();
             }
@@ -171,7 +178,11 @@ impl Keeper {
             self.scene.notices(Topic::Destinations, core.queues.notices());
             let short = core.short_of_space().is_some();
             let redraw = self.scene.refresh(now, core.views(), core.queues.stand(), short);
-            let next = core.due().saturating_sub(started.elapsed()).min(redraw);
+            let next = core
+                .due()
+                .saturating_sub(started.elapsed())
+                .min(redraw)
+                .min(HEART_IDLE);
             actions = match messages.recv_timeout(next) {
                 Ok(Message::Stop) | Err(RecvTimeoutError::Disconnected) => {
                     let last = core.stop(started.elapsed());

@@ -474,5 +474,15 @@ pub(super) static WORDS: Words = Words {
             plain: "网络地址无法使用。",
             remedy: "请检查设置中的地址和端口，以及网线。",
         },
+        Advice {
+            code: "root_refused",
+            plain: "更新已损坏或被篡改。",
+            remedy: "请重新制作 U 盘，或更换存储卡。",
+        },
+        Advice {
+            code: "never_good",
+            plain: "更新已启动，但从未通过自检。",
+            remedy: "再次尝试前，请先发送支持报告。",
+        },
     ],
 };

@@ -478,5 +478,15 @@ pub(super) static WORDS: Words = Words {
             plain: "The network address cannot be used.",
             remedy: "Check address and port in the settings, and the network cable.",
         },
+        Advice {
+            code: "root_refused",
+            plain: "The update was damaged or forged.",
+            remedy: "Make the stick anew, or replace the card.",
+        },
+        Advice {
+            code: "never_good",
+            plain: "The update started and never passed its self-test.",
+            remedy: "Send a support report before you try it again.",
+        },
     ],
 };

@@ -482,5 +482,15 @@ pub(super) static WORDS: Words = Words {
             plain: "L’adresse réseau est inutilisable.",
             remedy: "Vérifiez l’adresse et le port dans les réglages, et le câble réseau.",
         },
+        Advice {
+            code: "root_refused",
+            plain: "La mise à jour était endommagée ou falsifiée.",
+            remedy: "Refaites la clé USB ou remplacez la carte.",
+        },
+        Advice {
+            code: "never_good",
+            plain: "La mise à jour a démarré sans jamais réussir son autotest.",
+            remedy: "Envoyez un rapport d’assistance avant de réessayer.",
+        },
     ],
 };

@@ -483,5 +483,15 @@ pub(super) static WORDS: Words = Words {
             plain: "Die Netzwerkadresse ist nicht benutzbar.",
             remedy: "Prüfen Sie Adresse und Port in den Einstellungen und das Netzwerkkabel.",
         },
+        Advice {
+            code: "root_refused",
+            plain: "Das Update war beschädigt oder gefälscht.",
+            remedy: "Erstellen Sie den USB-Stick neu oder tauschen Sie die Karte.",
+        },
+        Advice {
+            code: "never_good",
+            plain: "Das Update startete, bestand aber seinen Selbsttest nie.",
+            remedy: "Senden Sie einen Supportbericht, bevor Sie es erneut versuchen.",
+        },
     ],
 };

@@ -312,7 +312,9 @@ pub(super) struct Words {
 fn family(code: &str) -> &str {
     match code {
         "worker_start" | "worker_wire" | "internal" | "interrupted" | "thread" => "worker_crashed",
-        "package_manifest" | "package_schema" => "package_file",
+        "package_manifest" | "package_schema" | "package_hash" | "package_signature" => "package_file",
+        "kernel_refused" => "root_refused",
+        "self_test" => "never_good",
         "changed" => "unreadable",
         "unsupported_transfer_syntax" => "undecodable",
         "single_direction" | "no_contrast" | "not_chosen" => "not_used",

@@ -479,5 +479,15 @@ pub(super) static WORDS: Words = Words {
             plain: "No se puede usar la dirección de red.",
             remedy: "Revise la dirección y el puerto en los ajustes, y el cable de red.",
         },
+        Advice {
+            code: "root_refused",
+            plain: "La actualización estaba dañada o falsificada.",
+            remedy: "Prepare de nuevo la memoria USB o cambie la tarjeta.",
+        },
+        Advice {
+            code: "never_good",
+            plain: "La actualización arrancó, pero nunca superó su autocomprobación.",
+            remedy: "Envíe un informe de soporte antes de intentarlo de nuevo.",
+        },
     ],
 };

@@ -478,5 +478,15 @@ pub(super) static WORDS: Words = Words {
             plain: "Ağ adresi kullanılamıyor.",
             remedy: "Ayarlardaki adresi ve bağlantı noktasını, ağ kablosunu kontrol edin.",
         },
+        Advice {
+            code: "root_refused",
+            plain: "Güncelleme bozuk ya da sahte.",
+            remedy: "USB belleği yeniden hazırlayın ya da kartı değiştirin.",
+        },
+        Advice {
+            code: "never_good",
+            plain: "Güncelleme açıldı ama kendi sınamasını hiç geçemedi.",
+            remedy: "Yeniden denemeden önce bir destek raporu gönderin.",
+        },
     ],
 };

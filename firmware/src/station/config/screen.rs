@@ -315,6 +315,18 @@ impl Config {
         })
     }
 
+    /// The GPIO lines of keys, lamps and buzzer.
+    pub fn lines(&self) -> Vec<(PathBuf, u32)> {
+        let keys = self.screen.keys.iter();
+        let keys = keys.flat_map(|keys| keys.lines.map(|line| (keys.chip.clone(), line)));
+        let lamps = self.screen.lamps.iter().flat_map(|lamps| {
+            let chip = lamps.chip.clone().unwrap_or_default();
+            let lines = lamps.lines.into_iter().flatten().chain(lamps.buzzer_line);
+            lines.map(move |line| (chip.clone(), line))
+        });
+        keys.chain(lamps).collect()
+    }
+
     /// What people touch.
     pub fn inputs(&self) -> input::Settings {
         let screen = &self.screen;
