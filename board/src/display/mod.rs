@@ -41,6 +41,11 @@ pub use terminal::{Terminal, terminal_columns};
 
 /// Something that shows frames.
 pub trait Display {
+    /// Whether somebody can look at it.
+    fn is_seen(&self) -> bool {
+        true
+    }
+
     /// The size in pixels that it wants pictures in; none where any will do (files, a terminal). A
     /// picture of another size is shown in the middle, cut where it is larger.
     fn size(&self) -> Option<Size>;

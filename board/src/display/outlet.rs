@@ -103,6 +103,11 @@ impl Outlet {
         self.display.as_ref()?.size()
     }
 
+    /// Whether there is a display that somebody can look at.
+    pub fn is_seen(&self) -> bool {
+        self.display.as_ref().is_some_and(|display| display.is_seen())
+    }
+
     /// Opens a missing display if it is time to, so that [`Outlet::size`] is known before the first
     /// picture is drawn. `now` is the time since any fixed moment, on a clock that never goes back.
     pub fn open(&mut self, now: Duration) {
@@ -185,6 +190,10 @@ fn first() -> Result<Box<dyn Display + Send>, DisplayError> {
 struct Nowhere;
 
 impl Display for Nowhere {
+    fn is_seen(&self) -> bool {
+        false
+    }
+
     fn size(&self) -> Option<Size> {
         None
     }

@@ -68,7 +68,7 @@ impl Screen {
             heart: Heart::new("screen", HEART_SCREEN),
         });
         outlet.open(Duration::ZERO);
-        shared.seen.store(outlet.size().is_some(), Ordering::Relaxed);
+        shared.seen.store(outlet.is_seen(), Ordering::Relaxed);
         let size = outlet.size().unwrap_or(settings.size);
         // The first picture waits for nothing.
         shared.lock().acted = true;
@@ -238,10 +238,8 @@ impl Player {
         self.presented = now;
         let outcome = self.outlet.present(&self.back, &areas, now);
         self.log(outcome);
-        shared.seen.store(
-            self.missing.is_none() && self.outlet.size().is_some(),
-            Ordering::Relaxed,
-        );
+        let is_seen = self.missing.is_none() && self.outlet.is_seen();
+        shared.seen.store(is_seen, Ordering::Relaxed);
         let shown = self
             .before
             .take()

@@ -229,7 +229,7 @@ fn display(config: &Config, is_running: bool) -> Result<Outcome, Reason> {
     let frame = Frame::new(size);
     let area = embedded_graphics::primitives::Rectangle::new(Default::default(), size);
     match outlet.present(&frame, &[area], Duration::ZERO) {
-        State::Shown if outlet.size().is_some() => Ok(Outcome::Passed(format!(
+        State::Shown if outlet.is_seen() => Ok(Outcome::Passed(format!(
             "{} × {} pixels",
             size.width, size.height
         ))),
