@@ -152,7 +152,8 @@ fn appliance(config: Result<Config, Reason>) -> Result<(), Reason> {
     done
 }
 
-async fn start(config: &Config, mut notices: Vec<Notice>, screen: &Arc<Screen>) -> Result<Appliance, Reason> {
+async fn start(config: &Config, screen: &Arc<Screen>) -> Result<Appliance, Reason> {
+    let mut notices = Vec::new();
     let (analyst, model): (Arc<dyn Analyst>, _) = match worker(config, &mut notices).await {
         Ok((worker, model)) => (Arc::new(worker), model),
         Err(reason) => (Arc::new(Absent(reason.clone())), Err(reason)),
