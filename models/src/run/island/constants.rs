@@ -10,7 +10,13 @@ pub(super) struct Constants<'a>(HashMap<&'a str, &'a TensorProto>);
 
 impl<'a> Constants<'a> {
     pub(super) fn of(graph: &'a GraphProto) -> Self {
-        Self(graph.initializer.iter().map(|tensor| (tensor.name.as_str(), tensor)).collect())
+        Self(
+            graph
+                .initializer
+                .iter()
+                .map(|tensor| (tensor.name.as_str(), tensor))
+                .collect(),
+        )
     }
 
     pub(super) fn get(&self, name: &str) -> Option<&'a TensorProto> {
@@ -19,7 +25,11 @@ impl<'a> Constants<'a> {
 
     /// Lengths along each axis.
     pub(super) fn shape(&self, name: &str) -> Option<Vec<usize>> {
-        self.get(name)?.dims.iter().map(|length| usize::try_from(*length).ok()).collect()
+        self.get(name)?
+            .dims
+            .iter()
+            .map(|length| usize::try_from(*length).ok())
+            .collect()
     }
 
     pub(super) fn floats(&self, name: &str) -> Option<Vec<f32>> {
@@ -46,7 +56,9 @@ impl<'a> Constants<'a> {
     }
 
     fn typed(&self, name: &str, data_type: DataType) -> Option<&'a TensorProto> {
-        let own = |tensor: &&TensorProto| tensor.data_type == data_type as i32 && tensor.data_location.unwrap_or(0) == 0;
+        let own = |tensor: &&TensorProto| {
+            tensor.data_type == data_type as i32 && tensor.data_location.unwrap_or(0) == 0
+        };
         self.get(name).filter(own)
     }
 
@@ -61,7 +73,8 @@ impl<'a> Constants<'a> {
             stored(tensor)
         } else {
             let (numbers, rest) = tensor.raw_data.as_chunks::<BYTES>();
-            rest.is_empty().then(|| numbers.iter().map(|bytes| read(*bytes)).collect())?
+            rest.is_empty()
+                .then(|| numbers.iter().map(|bytes| read(*bytes)).collect())?
         };
         let product = |product: usize, length: &i64| product.checked_mul(usize::try_from(*length).ok()?);
         let len = tensor.dims.iter().try_fold(1, product)?;

@@ -53,12 +53,18 @@ pub(super) fn read(node: &NodeProto, constants: &Constants) -> Option<(Operation
         Operation::Join => &node.input[..],
         _ => node.input.get(..1)?,
     };
-    let are_values = inputs.iter().all(|name| !name.is_empty() && constants.get(name).is_none());
+    let are_values = inputs
+        .iter()
+        .all(|name| !name.is_empty() && constants.get(name).is_none());
     (are_values && !inputs.is_empty()).then(|| (operation, inputs.to_vec()))
 }
 
 /// Scale and zero point, each one number.
-fn quantization(node: &NodeProto, [scale, zero_point]: [usize; 2], constants: &Constants) -> Option<Quantization> {
+fn quantization(
+    node: &NodeProto,
+    [scale, zero_point]: [usize; 2],
+    constants: &Constants,
+) -> Option<Quantization> {
     let scale = only(constants.floats(node.input.get(scale)?)?)?;
     let zero_point = only(constants.u8s(node.input.get(zero_point)?)?)?;
     // Far from what rounds to 0 or to infinity, so that a step that becomes a real and a step again is the same.
@@ -163,6 +169,10 @@ fn integer(node: &NodeProto, name: &str, otherwise: i64) -> Option<i64> {
 }
 
 fn sizes<const N: usize>(attribute: &AttributeProto) -> Option<[usize; N]> {
-    let sizes: Option<Vec<usize>> = attribute.ints.iter().map(|size| usize::try_from(*size).ok()).collect();
+    let sizes: Option<Vec<usize>> = attribute
+        .ints
+        .iter()
+        .map(|size| usize::try_from(*size).ok())
+        .collect();
     sizes?.try_into().ok()
 }

@@ -17,7 +17,9 @@ pub(in crate::run) fn register(onnx: &mut Onnx) {
 
 fn parse(_: &ParsingContext, node: &NodeProto) -> TractResult<(Box<dyn InferenceOp>, Vec<String>)> {
     let held = node.attribute.iter().find(|attribute| attribute.name == ISLAND);
-    let graph = held.and_then(|attribute| attribute.g.clone()).context("an island holds a graph")?;
+    let graph = held
+        .and_then(|attribute| attribute.g.clone())
+        .context("an island holds a graph")?;
     // For the node alone; its attribute is the graph.
     let node = NodeProto {
         attribute: Vec::new(),
@@ -61,13 +63,17 @@ impl Expansion for Unshaped {
                 s.equals(&output.datum_type, datum_type(program.kinds[*value]))?;
             }
             s.given_all(inputs.iter().map(|input| &input.shape), move |s, shapes| {
-                let images: TractResult<Vec<(usize, Shape)>> = shapes.iter().map(|shape| image(shape)).collect();
+                let images: TractResult<Vec<(usize, Shape)>> =
+                    shapes.iter().map(|shape| image(shape)).collect();
                 let images = images?;
                 let (batch, inputs) = split(&images)?;
                 let shapes = program.shapes(&inputs).context("shapes do not fit together")?;
                 for (value, output) in program.outputs.iter().zip(outputs) {
                     let [channels, rows, columns] = shapes[*value].context("an output without a maker")?;
-                    let shape: TVec<TDim> = [batch, channels, rows, columns].iter().map(|d| d.to_dim()).collect();
+                    let shape: TVec<TDim> = [batch, channels, rows, columns]
+                        .iter()
+                        .map(|d| d.to_dim())
+                        .collect();
                     s.equals(&output.shape, shape)?;
                 }
                 Ok(())
@@ -85,7 +91,14 @@ impl Expansion for Unshaped {
         }
         let (batch, shapes) = split(&images)?;
         let ready = Ready::new(&self.program(&kinds)?, &shapes).context("shapes do not fit together")?;
-        model.wire_node(prefix, Island { ready: Arc::new(ready), batch }, inputs)
+        model.wire_node(
+            prefix,
+            Island {
+                ready: Arc::new(ready),
+                batch,
+            },
+            inputs,
+        )
     }
 }
 
@@ -116,7 +129,10 @@ fn image(shape: &[TDim]) -> TractResult<(usize, Shape)> {
 /// The number of images that all inputs have, and the shapes of one.
 fn split(images: &[(usize, Shape)]) -> TractResult<(usize, Vec<Shape>)> {
     let batch = images.first().context("an island without inputs")?.0;
-    ensure!(images.iter().all(|image| image.0 == batch), "inputs of different batches");
+    ensure!(
+        images.iter().all(|image| image.0 == batch),
+        "inputs of different batches"
+    );
     Ok((batch, images.iter().map(|image| image.1).collect()))
 }
 
@@ -181,7 +197,9 @@ struct IslandState(Buffers);
 
 impl OpState for IslandState {
     fn eval(&mut self, _: &EvalContext, op: &dyn Op, inputs: TVec<TValue>) -> TractResult<TVec<TValue>> {
-        let island = op.downcast_ref::<Island>().context("the state of an island at another operator")?;
+        let island = op
+            .downcast_ref::<Island>()
+            .context("the state of an island at another operator")?;
         island.run(&inputs, &mut self.0)
     }
 

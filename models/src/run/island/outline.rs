@@ -19,7 +19,11 @@ pub(in crate::run) fn outline(graph: &mut GraphProto) -> usize {
     let islands = find(graph);
     let mut inside = vec![false; graph.node.len()];
     islands.iter().flatten().for_each(|node| inside[*node] = true);
-    let made: Vec<NodeProto> = islands.iter().enumerate().map(|(n, island)| cut(graph, island, n)).collect();
+    let made: Vec<NodeProto> = islands
+        .iter()
+        .enumerate()
+        .map(|(n, island)| cut(graph, island, n))
+        .collect();
     let count = made.len();
     let mut at = 0;
     graph.node.retain(|_| {
@@ -42,7 +46,11 @@ fn find(graph: &GraphProto) -> Vec<Vec<usize>> {
     for (n, node) in graph.node.iter().enumerate() {
         let operation = read(node, &constants);
         readable[n] = operation.is_some();
-        let before: Vec<usize> = node.input.iter().filter_map(|name| makers.get(name.as_str()).copied()).collect();
+        let before: Vec<usize> = node
+            .input
+            .iter()
+            .filter_map(|name| makers.get(name.as_str()).copied())
+            .collect();
         level[n] = before
             .iter()
             .map(|b| level[*b] + usize::from(readable[*b] && !readable[n]))
@@ -52,7 +60,10 @@ fn find(graph: &GraphProto) -> Vec<Vec<usize>> {
             if readable[n] && readable[b] && level[b] == level[n] {
                 let (one, other) = (island[b], island[n]);
                 let first = one.min(other);
-                island.iter_mut().filter(|i| **i == one || **i == other).for_each(|i| *i = first);
+                island
+                    .iter_mut()
+                    .filter(|i| **i == one || **i == other)
+                    .for_each(|i| *i = first);
             }
         }
         if matches!(operation, Some((Operation::Convolve(_), _))) {
@@ -63,32 +74,48 @@ fn find(graph: &GraphProto) -> Vec<Vec<usize>> {
     let worth: HashSet<usize> = worth.into_iter().map(|n| island[n]).collect();
     let mut firsts: Vec<usize> = worth.into_iter().collect();
     firsts.sort_unstable();
-    let members = |first: &usize| (0..graph.node.len()).filter(|n| readable[*n] && island[*n] == *first).collect();
+    let members = |first: &usize| {
+        (0..graph.node.len())
+            .filter(|n| readable[*n] && island[*n] == *first)
+            .collect()
+    };
     firsts.iter().map(members).collect()
 }
 
 /// An island as a node whose attribute holds the nodes and their constants.
 fn cut(graph: &GraphProto, island: &[usize], number: usize) -> NodeProto {
     let inside: Vec<&NodeProto> = island.iter().map(|n| &graph.node[*n]).collect();
-    let made: HashSet<&str> = inside.iter().flat_map(|node| node.output.iter().map(String::as_str)).collect();
-    let read_inside: HashSet<&str> = inside.iter().flat_map(|node| node.input.iter().map(String::as_str)).collect();
+    let made: HashSet<&str> = inside
+        .iter()
+        .flat_map(|node| node.output.iter().map(String::as_str))
+        .collect();
+    let read_inside: HashSet<&str> = inside
+        .iter()
+        .flat_map(|node| node.input.iter().map(String::as_str))
+        .collect();
     let constants = Constants::of(graph);
 
     let mut input: Vec<String> = Vec::new();
     for name in inside.iter().flat_map(|node| &node.input) {
-        let comes_from_outside = !name.is_empty() && !made.contains(name.as_str()) && constants.get(name).is_none();
+        let comes_from_outside =
+            !name.is_empty() && !made.contains(name.as_str()) && constants.get(name).is_none();
         if comes_from_outside && !input.contains(name) {
             input.push(name.clone());
         }
     }
     let members: HashSet<usize> = island.iter().copied().collect();
-    let outside = (0..graph.node.len()).filter(|n| !members.contains(n)).map(|n| &graph.node[n]);
+    let outside = (0..graph.node.len())
+        .filter(|n| !members.contains(n))
+        .map(|n| &graph.node[n]);
     let read_outside: HashSet<&str> = outside
         .flat_map(|node| node.input.iter().map(String::as_str))
         .chain(graph.output.iter().map(|output| output.name.as_str()))
         .collect();
     let output = inside.iter().flat_map(|node| &node.output);
-    let output: Vec<String> = output.filter(|name| read_outside.contains(name.as_str())).cloned().collect();
+    let output: Vec<String> = output
+        .filter(|name| read_outside.contains(name.as_str()))
+        .cloned()
+        .collect();
 
     let held = GraphProto {
         name: ISLAND.into(),

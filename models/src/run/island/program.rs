@@ -70,10 +70,19 @@ impl Program {
         if kinds.len() != island.input.len() {
             return None;
         }
-        values.extend(island.input.iter().zip(0..).map(|(name, value)| (name.as_str(), value)));
+        values.extend(
+            island
+                .input
+                .iter()
+                .zip(0..)
+                .map(|(name, value)| (name.as_str(), value)),
+        );
         for node in &graph.node {
             let (operation, inputs) = read(node, &constants)?;
-            let from: Option<Vec<Value>> = inputs.iter().map(|name| values.get(name.as_str()).copied()).collect();
+            let from: Option<Vec<Value>> = inputs
+                .iter()
+                .map(|name| values.get(name.as_str()).copied())
+                .collect();
             let from = from?;
             let kind = program.kind_after(&operation, &from)?;
             let to = program.value(kind);
@@ -81,13 +90,22 @@ impl Program {
                 return None;
             }
             program.stages.push(Stage {
-                name: if node.name.is_empty() { &node.output[0] } else { &node.name }.clone(),
+                name: if node.name.is_empty() {
+                    &node.output[0]
+                } else {
+                    &node.name
+                }
+                .clone(),
                 operation,
                 from,
                 to,
             });
         }
-        let outputs: Option<Vec<Value>> = island.output.iter().map(|name| values.get(name.as_str()).copied()).collect();
+        let outputs: Option<Vec<Value>> = island
+            .output
+            .iter()
+            .map(|name| values.get(name.as_str()).copied())
+            .collect();
         program.outputs = outputs?;
         program.shorten();
         Some(program)
@@ -105,7 +123,9 @@ impl Program {
             Operation::Quantize(_) => (Kind::Values, Kind::Steps),
             Operation::Dequantize(_) => (Kind::Steps, Kind::Values),
             Operation::Convolve(_) => (Kind::Steps, Kind::Steps),
-            Operation::ConvolveFloats(_) | Operation::Add { .. } | Operation::Relu => (Kind::Values, Kind::Values),
+            Operation::ConvolveFloats(_) | Operation::Add { .. } | Operation::Relu => {
+                (Kind::Values, Kind::Values)
+            }
             Operation::MaxPool(_) | Operation::Enlarge | Operation::Join => {
                 let kind = self.kinds[*from.first()?];
                 (kind, kind)
@@ -138,7 +158,10 @@ impl Program {
             if self.stages[n].operation != Operation::Enlarge {
                 continue;
             }
-            let Some(maker) = self.maker(self.stages[n].from[0]).map(|maker| self.stages[maker].clone()) else {
+            let Some(maker) = self
+                .maker(self.stages[n].from[0])
+                .map(|maker| self.stages[maker].clone())
+            else {
                 continue;
             };
             if !matches!(maker.operation, Operation::Dequantize(_)) {
@@ -172,7 +195,10 @@ impl Program {
             if self.stages[maker].operation == Operation::Dequantize(to) {
                 let (old, new) = (self.stages[n].to, self.stages[maker].from[0]);
                 let reads = self.stages.iter_mut().flat_map(|stage| &mut stage.from);
-                reads.chain(&mut self.outputs).filter(|read| **read == old).for_each(|read| *read = new);
+                reads
+                    .chain(&mut self.outputs)
+                    .filter(|read| **read == old)
+                    .for_each(|read| *read = new);
             }
         }
     }
@@ -182,7 +208,10 @@ impl Program {
         while n < self.stages.len() {
             let (from, to) = (self.stages[n].from[0], self.stages[n].to);
             let alone = self.stages[n].operation == Operation::Relu && self.readers(from) == 1;
-            let fused = alone && self.maker(from).is_some_and(|maker| self.stages[maker].takes_relu(to));
+            let fused = alone
+                && self
+                    .maker(from)
+                    .is_some_and(|maker| self.stages[maker].takes_relu(to));
             if fused {
                 self.stages.remove(n);
             } else {
@@ -192,7 +221,10 @@ impl Program {
     }
 
     fn leave_out_the_unused(&mut self) {
-        while let Some(n) = (0..self.stages.len()).rev().find(|n| self.readers(self.stages[*n].to) == 0) {
+        while let Some(n) = (0..self.stages.len())
+            .rev()
+            .find(|n| self.readers(self.stages[*n].to) == 0)
+        {
             self.stages.remove(n);
         }
     }
@@ -229,7 +261,9 @@ fn shape_after(operation: &Operation, from: &[Shape]) -> Option<Shape> {
         Operation::Enlarge => Some([channels, rows.checked_mul(2)?, columns.checked_mul(2)?]),
         Operation::Join => {
             let fits = from.iter().all(|shape| shape[1..] == from[0][1..]);
-            let channels = from.iter().try_fold(0usize, |sum, shape| sum.checked_add(shape[0]))?;
+            let channels = from
+                .iter()
+                .try_fold(0usize, |sum, shape| sum.checked_add(shape[0]))?;
             fits.then_some([channels, rows, columns])
         }
     }

@@ -4,7 +4,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Instant;
 
 use super::operation::Operation;
-use super::program::{Kind, Program, Shape, Value};
+use super::program::{Kind, Program, Shape, Stage, Value};
 use crate::run::quantized::convolution::{Floats, Integers};
 use crate::run::quantized::layout::{Layout, SLACK};
 use crate::run::quantized::pointwise::{self, Summand};
@@ -14,8 +14,13 @@ use crate::run::quantized::{Quantization, Window};
 /// What is done in one go.
 #[derive(Debug)]
 enum Work {
-    Enter { input: usize },
-    EnterQuantized { input: usize, to: Quantization },
+    Enter {
+        input: usize,
+    },
+    EnterQuantized {
+        input: usize,
+        to: Quantization,
+    },
     Quantize(Quantization),
     Dequantize(Quantization),
     Convolve(Box<Integers>),
@@ -23,7 +28,8 @@ enum Work {
     MaxPool(Window),
     Relu,
     Enlarge,
-    Join,
+    /// Of each input, how its steps become values, if they do.
+    Join(Vec<Option<Quantization>>),
     /// The outputs are values, steps, or values and then steps.
     Add {
         /// Of those summands that are steps.
@@ -159,7 +165,7 @@ impl Ready {
                     }
                     Operation::Relu => Work::Relu,
                     Operation::Enlarge => Work::Enlarge,
-                    Operation::Join => Work::Join,
+                    Operation::Join => Work::Join(Vec::new()),
                     // `drafts` has made all of them.
                     Operation::Add { .. } => return None,
                 }
@@ -199,7 +205,9 @@ impl Ready {
         let mut free: Vec<usize> = Vec::new();
         for n in 0..self.jobs.len() {
             for &value in &self.jobs[n].to {
-                let Some(place) = &mut self.places[value] else { continue };
+                let Some(place) = &mut self.places[value] else {
+                    continue;
+                };
                 let (kind, len) = (program.kinds[value], place.layout.len() + SLACK);
                 // The one that needs to grow least, or else is least too large.
                 let misfit = |slot: &usize| (len.saturating_sub(self.slots[*slot].1), self.slots[*slot].1);
@@ -217,10 +225,20 @@ impl Ready {
                 slot.1 = slot.1.max(len);
             }
             let done = |value: &&Value| last[**value] == n;
-            let mut ended: Vec<Value> = self.jobs[n].from.iter().chain(&self.jobs[n].to).filter(done).copied().collect();
+            let mut ended: Vec<Value> = self.jobs[n]
+                .from
+                .iter()
+                .chain(&self.jobs[n].to)
+                .filter(done)
+                .copied()
+                .collect();
             ended.sort_unstable();
             ended.dedup();
-            free.extend(ended.iter().filter_map(|value| self.places[*value].map(|place| place.slot)));
+            free.extend(
+                ended
+                    .iter()
+                    .filter_map(|value| self.places[*value].map(|place| place.slot)),
+            );
         }
     }
 
@@ -246,7 +264,12 @@ impl Ready {
     /// Shape and kind of each output.
     pub(super) fn output(&self, number: usize) -> Option<(Kind, Shape)> {
         let place = self.places[*self.outputs.get(number)?]?;
-        let Layout { rows, columns, channels, .. } = place.layout;
+        let Layout {
+            rows,
+            columns,
+            channels,
+            ..
+        } = place.layout;
         Some((self.slots[place.slot].0, [channels, rows, columns]))
     }
 
@@ -267,10 +290,16 @@ impl Ready {
 
     /// Writes one output of the last run.
     pub(super) fn leave(&self, number: usize, buffers: &Buffers, planes: PlanesMut) {
-        let Some(place) = self.places[self.outputs[number]] else { return };
+        let Some(place) = self.places[self.outputs[number]] else {
+            return;
+        };
         match (&buffers.slots[place.slot], planes) {
-            (Buffer::Steps(image), PlanesMut::Steps(planes)) => pointwise::separate(image, place.layout, planes),
-            (Buffer::Values(image), PlanesMut::Values(planes)) => pointwise::separate(image, place.layout, planes),
+            (Buffer::Steps(image), PlanesMut::Steps(planes)) => {
+                pointwise::separate(image, place.layout, planes)
+            }
+            (Buffer::Values(image), PlanesMut::Values(planes)) => {
+                pointwise::separate(image, place.layout, planes)
+            }
             _ => {}
         }
     }
@@ -294,19 +323,37 @@ impl Ready {
         }
     }
 
-    fn fill(&self, job: &Job, inputs: &[Planes], buffers: &mut Buffers, out: &mut [Option<(Place, Buffer)>; 2]) {
-        let Buffers { slots, step_row, value_row } = buffers;
+    fn fill(
+        &self,
+        job: &Job,
+        inputs: &[Planes],
+        buffers: &mut Buffers,
+        out: &mut [Option<(Place, Buffer)>; 2],
+    ) {
+        let Buffers {
+            slots,
+            step_row,
+            value_row,
+        } = buffers;
         let read = |n: usize| {
             let place = self.places[*job.from.get(n)?]?;
             Some((place.layout, &slots[place.slot]))
         };
-        if let Work::Add { steps, relu, values, to } = &job.work {
+        if let Work::Add {
+            steps,
+            relu,
+            values,
+            to,
+        } = &job.work
+        {
             let summand = |n: usize| match (read(n)?, steps[n]) {
                 ((layout, Buffer::Steps(image)), Some(from)) => Some(Summand::Steps(image, layout, from)),
                 ((layout, Buffer::Values(image)), None) => Some(Summand::Values(image, layout)),
                 _ => None,
             };
-            let (Some(one), Some(other)) = (summand(0), summand(1)) else { return };
+            let (Some(one), Some(other)) = (summand(0), summand(1)) else {
+                return;
+            };
             let (mut value_out, mut step_out) = (None, None);
             for (place, buffer) in out.iter_mut().flatten() {
                 match (buffer, to) {
@@ -317,7 +364,9 @@ impl Ready {
             }
             return pointwise::add([one, other], *relu, value_out, step_out);
         }
-        let Some((Place { layout: to, .. }, out)) = &mut out[0] else { return };
+        let Some((Place { layout: to, .. }, out)) = &mut out[0] else {
+            return;
+        };
         let to = *to;
         match (&job.work, read(0), out) {
             (Work::Enter { input }, _, out) => match (&inputs[*input], out) {
@@ -325,7 +374,14 @@ impl Ready {
                 (Planes::Values(planes), Buffer::Values(out)) => pointwise::interleave(planes, out, to),
                 _ => {}
             },
-            (Work::EnterQuantized { input, to: quantization }, _, Buffer::Steps(out)) => {
+            (
+                Work::EnterQuantized {
+                    input,
+                    to: quantization,
+                },
+                _,
+                Buffer::Steps(out),
+            ) => {
                 if let Planes::Values(planes) = &inputs[*input] {
                     pointwise::interleave_quantized(planes, out, to, *quantization);
                 }
@@ -340,7 +396,9 @@ impl Ready {
                     pointwise::dequantize(&image[from.row(row)], &mut out[to.row(row)], *quantization);
                 }
             }
-            (Work::Convolve(conv), Some((_, Buffer::Steps(image))), Buffer::Steps(out)) => conv.run(image, out),
+            (Work::Convolve(conv), Some((_, Buffer::Steps(image))), Buffer::Steps(out)) => {
+                conv.run(image, out)
+            }
             (Work::ConvolveFloats(conv), Some((_, Buffer::Values(image))), Buffer::Values(out)) => {
                 conv.run(image, out);
             }
@@ -362,13 +420,20 @@ impl Ready {
             (Work::Enlarge, Some((from, Buffer::Values(image))), Buffer::Values(out)) => {
                 pointwise::enlarge(image, from, out, to);
             }
-            (Work::Join, _, out) => {
+            (Work::Join(steps), _, out) => {
                 let mut before = 0;
-                for (from, image) in (0..job.from.len()).filter_map(read) {
-                    match (image, &mut *out) {
-                        (Buffer::Steps(image), Buffer::Steps(out)) => pointwise::join(image, from, before, out, to),
-                        (Buffer::Values(image), Buffer::Values(out)) => pointwise::join(image, from, before, out, to),
-                        _ => {}
+                for (n, (from, image)) in (0..job.from.len()).filter_map(read).enumerate() {
+                    match (image, &mut *out, steps.get(n).copied().flatten()) {
+                        (Buffer::Steps(image), Buffer::Values(out), Some(quantization)) => {
+                            pointwise::join_dequantized(image, from, quantization, before, out, to);
+                        }
+                        (Buffer::Steps(image), Buffer::Steps(out), None) => {
+                            pointwise::join(image, from, before, out, to)
+                        }
+                        (Buffer::Values(image), Buffer::Values(out), None) => {
+                            pointwise::join(image, from, before, out, to)
+                        }
+                        _ => debug_assert!(false, "{} joins what does not fit", job.name),
                     }
                     before += from.channels;
                 }
@@ -380,7 +445,9 @@ impl Ready {
 
     /// From now on times are kept (`true`), or no longer; they start at 0.
     pub(super) fn measure(&self, on: bool) {
-        self.jobs.iter().for_each(|job| job.nanoseconds.store(0, Ordering::Relaxed));
+        self.jobs
+            .iter()
+            .for_each(|job| job.nanoseconds.store(0, Ordering::Relaxed));
         self.measured.store(on, Ordering::Relaxed);
     }
 
@@ -395,7 +462,7 @@ impl Ready {
             Work::MaxPool(_) => "max pool",
             Work::Relu => "relu",
             Work::Enlarge => "enlarge",
-            Work::Join => "join",
+            Work::Join(_) => "join",
             Work::Add { .. } => "add",
         };
         let timing = |job: &Job| StageTime {
@@ -449,6 +516,24 @@ fn drafts(program: &Program) -> Vec<Draft> {
         if made[stage.to] {
             continue;
         }
+        let as_steps = |value: Value| match made_by(value) {
+            Some(Stage {
+                operation: Operation::Dequantize(q),
+                from,
+                ..
+            }) => (from[0], Some(*q)),
+            _ => (value, None),
+        };
+        if stage.operation == Operation::Join {
+            let (from, steps) = stage.from.iter().map(|value| as_steps(*value)).unzip();
+            drafts.push(Draft {
+                name: stage.name.clone(),
+                work: Drafted::Done(Work::Join(steps)),
+                from,
+                to: vec![stage.to],
+            });
+            continue;
+        }
         let Operation::Add { relu } = stage.operation else {
             drafts.push(Draft {
                 name: stage.name.clone(),
@@ -461,17 +546,21 @@ fn drafts(program: &Program) -> Vec<Draft> {
         let mut from = stage.from.clone();
         let mut steps = [None; 2];
         for (value, steps) in from.iter_mut().zip(&mut steps) {
-            if let Some((Operation::Dequantize(q), source)) = made_by(*value).map(|m| (&m.operation, &m.from)) {
-                *steps = Some(*q);
-                *value = source[0];
-            }
+            (*value, *steps) = as_steps(*value);
         }
-        let readers = || program.stages.iter().filter(|reader| reader.from.contains(&stage.to));
+        let readers = || {
+            program
+                .stages
+                .iter()
+                .filter(|reader| reader.from.contains(&stage.to))
+        };
         let quantized = readers().find_map(|reader| match reader.operation {
             Operation::Quantize(q) => Some((q, reader.to)),
             _ => None,
         });
-        let others = readers().filter(|reader| Some(reader.to) != quantized.map(|q| q.1)).count();
+        let others = readers()
+            .filter(|reader| Some(reader.to) != quantized.map(|q| q.1))
+            .count();
         let values = others > 0 || program.outputs.contains(&stage.to);
         let mut to: Vec<Value> = values.then_some(stage.to).into_iter().collect();
         to.extend(quantized.map(|(_, value)| value));

@@ -47,7 +47,11 @@ impl Integers {
         if !conv.is_sound() {
             return None;
         }
-        let mut walk = Walk::new(shape, 1, from, to, kernel.groups)?;
+        let kernel = match kernel.for_any_weights {
+            Some(careful) if conv.weights.contains(&i8::MIN) => careful,
+            _ => kernel,
+        };
+        let mut walk = Walk::new(shape, 1, from, to, kernel.pixels.len())?;
         walk.pack(shape, 4, |line, place, at| line.0[place] = conv.weights[at]);
         let depth = conv.weights.len() / conv.filters;
         let shift = i32::from(conv.input.zero_point) - kernel.offset;
@@ -84,17 +88,27 @@ impl Integers {
             zero_point: self.zero_point,
         };
         // SAFETY: the lengths were just checked; the kernel is one that this processor has, since `IntegerKernel`
-        // is only handed out after asking it; `start` and `factor` are whole groups long.
+        // is only handed out after asking it, and one for these weights (`new`); `start` and `factor` are whole groups long.
         unsafe {
-            self.walk
-                .run(image.as_ptr(), out.as_mut_ptr(), self.kernel.pixels, finish, self.kernel.run);
+            self.walk.run(
+                image.as_ptr(),
+                out.as_mut_ptr(),
+                self.kernel.pixels,
+                finish,
+                self.kernel.run,
+            );
         }
     }
 }
 
 impl Floats {
     /// Packs a convolution; none as [`Integers::new`].
-    pub fn new(conv: &FloatConvolution, from: Layout, to: Layout, kernel: &'static FloatKernel) -> Option<Self> {
+    pub fn new(
+        conv: &FloatConvolution,
+        from: Layout,
+        to: Layout,
+        kernel: &'static FloatKernel,
+    ) -> Option<Self> {
         let shape = Shape {
             window: conv.window,
             channels: conv.channels,
@@ -103,7 +117,7 @@ impl Floats {
         if !conv.is_sound() {
             return None;
         }
-        let mut walk = Walk::new(shape, size_of::<f32>(), from, to, kernel.groups)?;
+        let mut walk = Walk::new(shape, size_of::<f32>(), from, to, kernel.pixels.len())?;
         walk.pack(shape, 1, |line, place, at| {
             for (byte, value) in line.0[4 * place..].iter_mut().zip(conv.weights[at].to_ne_bytes()) {
                 *byte = i8::from_ne_bytes([value]);
@@ -133,7 +147,8 @@ impl Floats {
         // or writes but whole elements.
         unsafe {
             let (image, out) = (image.as_ptr().cast(), out.as_mut_ptr().cast());
-            self.walk.run(image, out, self.kernel.pixels, finish, self.kernel.run);
+            self.walk
+                .run(image, out, self.kernel.pixels, finish, self.kernel.run);
         }
     }
 }
@@ -245,7 +260,8 @@ impl Walk {
                             let element = first + place % per_line;
                             let (column, channel) = (element / shape.channels, element % shape.channels);
                             if filter < shape.filters && column < columns {
-                                let at = ((filter * shape.channels + channel) * rows + row) * columns + column;
+                                let at =
+                                    ((filter * shape.channels + channel) * rows + row) * columns + column;
                                 put(line, place, at);
                             }
                         }
@@ -262,13 +278,13 @@ impl Walk {
 
     /// # Safety
     /// `image` and `out` are as long as [`Self::check`] asks, in elements of `width` bytes; `kernel` can run on this
-    /// processor, on tiles of `most_pixels` pixels and the groups that [`Self::new`] was given; `finish` gives for
+    /// processor, on tiles of as many pixels as `most_pixels` has for that number of groups; `finish` gives for
     /// the first filter of a panel pointers to as many numbers as the panel has lanes.
     unsafe fn run(
         &self,
         image: *const u8,
         out: *mut u8,
-        most_pixels: usize,
+        most_pixels: &[usize],
         finish: impl Fn(usize) -> Finish,
         kernel: unsafe fn(&Tile),
     ) {
@@ -286,7 +302,7 @@ impl Walk {
                 weights: &self.weights[panel.line],
                 finish: finish(panel.first),
             };
-            for pixels in self.pixels.chunks(most_pixels) {
+            for pixels in self.pixels.chunks(most_pixels[panel.groups - 1]) {
                 tile.pixels = pixels.len();
                 for (place, [begins, lies]) in pixels.iter().enumerate() {
                     // SAFETY: `new` checked that every window ends inside the image and its slack and every

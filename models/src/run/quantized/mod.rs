@@ -49,7 +49,9 @@ impl Window {
             let padded = length
                 .checked_add(self.pads[axis])?
                 .checked_add(self.pads[axis + 2])?;
-            let steps = padded.checked_sub(self.kernel[axis])?.checked_div(self.stride[axis])?;
+            let steps = padded
+                .checked_sub(self.kernel[axis])?
+                .checked_div(self.stride[axis])?;
             (self.kernel[axis] > 0).then_some(steps + 1)
         };
         Some([along(0, rows)?, along(1, columns)?])
@@ -130,6 +132,9 @@ impl FloatConvolution {
             .checked_mul(columns)
             .and_then(|area| area.checked_mul(self.channels))
             .and_then(|depth| depth.checked_mul(self.filters));
-        self.filters > 0 && self.bias.len() == self.filters && weights == Some(self.weights.len()) && weights != Some(0)
+        self.filters > 0
+            && self.bias.len() == self.filters
+            && weights == Some(self.weights.len())
+            && weights != Some(0)
     }
 }

@@ -202,14 +202,24 @@ pub fn max_pool<T: Element>(
         start.saturating_sub(pad)..(start + kernel).saturating_sub(pad).min(length)
     };
     for row in 0..to.rows {
-        let rows = seen(row * window.stride[0], window.pads[0], window.kernel[0], from.rows);
+        let rows = seen(
+            row * window.stride[0],
+            window.pads[0],
+            window.kernel[0],
+            from.rows,
+        );
         let most = &mut column[..from.width()];
         most.copy_from_slice(&image[from.row(rows.start)]);
         for other in rows.skip(1) {
             T::larger(&image[from.row(other)], most);
         }
         for (place, pixel) in out[to.row(row)].chunks_exact_mut(channels).enumerate() {
-            let columns = seen(place * window.stride[1], window.pads[1], window.kernel[1], from.columns);
+            let columns = seen(
+                place * window.stride[1],
+                window.pads[1],
+                window.kernel[1],
+                from.columns,
+            );
             pixel.copy_from_slice(&most[columns.start * channels..][..channels]);
             for other in columns.skip(1) {
                 T::larger(&most[other * channels..][..channels], pixel);
@@ -225,8 +235,8 @@ pub fn enlarge<T: Element>(image: &[T], from: Layout, out: &mut [T], to: Layout)
         let pixels = image[from.row(row)].chunks_exact(channels);
         let (upper, lower) = (to.row(2 * row), to.row(2 * row + 1));
         for (two, pixel) in out[upper.clone()].chunks_exact_mut(2 * channels).zip(pixels) {
-            two[..channels].copy_from_slice(pixel);
-            two[channels..].copy_from_slice(pixel);
+            copy(pixel, &mut two[..channels]);
+            copy(pixel, &mut two[channels..]);
         }
         out.copy_within(upper, lower.start);
     }
@@ -237,8 +247,58 @@ pub fn join<T: Element>(image: &[T], from: Layout, before: usize, out: &mut [T],
     for row in 0..from.rows {
         let pixels = image[from.row(row)].chunks_exact(from.channels);
         for (joined, pixel) in out[to.row(row)].chunks_exact_mut(to.channels).zip(pixels) {
-            joined[before..before + from.channels].copy_from_slice(pixel);
+            copy(pixel, &mut joined[before..before + from.channels]);
         }
+    }
+}
+
+/// As [`join`], of steps whose values are joined.
+pub fn join_dequantized(
+    image: &[u8],
+    from: Layout,
+    quantization: Quantization,
+    before: usize,
+    out: &mut [f32],
+    to: Layout,
+) {
+    const CHUNK: usize = 1024;
+    let mut values = [0f32; CHUNK];
+    // Whole pixels, or a part of one with very many channels.
+    let chunk = if from.channels <= CHUNK {
+        CHUNK / from.channels * from.channels
+    } else {
+        from.channels
+    };
+    let mut large = vec![0f32; if from.channels <= CHUNK { 0 } else { from.channels }];
+    for row in 0..from.rows {
+        for (part, steps) in image[from.row(row)].chunks(chunk).enumerate() {
+            let values = if large.is_empty() {
+                &mut values[..steps.len()]
+            } else {
+                &mut large[..]
+            };
+            dequantize(steps, values, quantization);
+            let joined = &mut out[to.row(row)][part * (chunk / from.channels) * to.channels..];
+            for (joined, pixel) in joined
+                .chunks_exact_mut(to.channels)
+                .zip(values.chunks_exact(from.channels))
+            {
+                copy(pixel, &mut joined[before..before + from.channels]);
+            }
+        }
+    }
+}
+
+/// Copies a few elements without the detour over the library's `memcpy`.
+#[inline]
+fn copy<T: Copy>(from: &[T], to: &mut [T]) {
+    let (chunks, rest) = from.as_chunks::<16>();
+    let (to_chunks, to_rest) = to.as_chunks_mut::<16>();
+    for (to, from) in to_chunks.iter_mut().zip(chunks) {
+        *to = *from;
+    }
+    for (to, from) in to_rest.iter_mut().zip(rest) {
+        *to = *from;
     }
 }
 
@@ -266,7 +326,9 @@ pub fn interleave_quantized(planes: &[f32], out: &mut [u8], to: Layout, quantiza
             for (part, values) in values.chunks(CHUNK).enumerate() {
                 let steps = &mut steps[..values.len()];
                 quantize(values, steps, quantization);
-                let pixels = pixels[part * CHUNK * to.channels + channel..].iter_mut().step_by(to.channels);
+                let pixels = pixels[part * CHUNK * to.channels + channel..]
+                    .iter_mut()
+                    .step_by(to.channels);
                 pixels.zip(steps).for_each(|(pixel, step)| *pixel = *step);
             }
         }
@@ -275,10 +337,16 @@ pub fn interleave_quantized(planes: &[f32], out: &mut [u8], to: Layout, quantiza
 
 /// From the layout of this room to (channel, row, column).
 pub fn separate<T: Element>(image: &[T], from: Layout, planes: &mut [T]) {
-    for (plane, channel) in planes.chunks_exact_mut(from.rows * from.columns).zip(0..from.channels) {
+    for (plane, channel) in planes
+        .chunks_exact_mut(from.rows * from.columns)
+        .zip(0..from.channels)
+    {
         for (row, values) in plane.chunks_exact_mut(from.columns).enumerate() {
             let pixels = image[from.row(row)][channel..].iter().step_by(from.channels);
-            values.iter_mut().zip(pixels).for_each(|(value, pixel)| *value = *pixel);
+            values
+                .iter_mut()
+                .zip(pixels)
+                .for_each(|(value, pixel)| *value = *pixel);
         }
     }
 }

@@ -1,6 +1,6 @@
 //! The definitions, without any thought of speed. Images are (channel, row, column), row-major, as in ONNX.
 
-use super::{Quantization, QuantizedConvolution, Window};
+use super::{FloatConvolution, Quantization, QuantizedConvolution, Window};
 
 /// QuantizeLinear of one value: `saturate(round_half_to_even(value / scale) + zero point)`.
 pub fn quantize(value: f32, to: Quantization) -> u8 {
@@ -46,14 +46,54 @@ pub fn convolve(conv: &QuantizedConvolution, image: &[u8], rows: usize, columns:
                                 continue;
                             }
                             let step = i32::from(image[(channel * rows + y) * columns + x]);
-                            let at = ((filter * conv.channels + channel) * kernel_rows + down) * kernel_columns;
-                            let product =
-                                (step - i32::from(conv.input.zero_point)) * i32::from(conv.weights[at + right]);
+                            let at =
+                                ((filter * conv.channels + channel) * kernel_rows + down) * kernel_columns;
+                            let product = (step - i32::from(conv.input.zero_point))
+                                * i32::from(conv.weights[at + right]);
                             sum = sum.wrapping_add(product);
                         }
                     }
                 }
                 out.push(requantize(sum, conv.factor(filter), conv.output.zero_point));
+            }
+        }
+    }
+    Some(out)
+}
+
+/// Conv of an image of reals, in the order in which the weights are stored; none as [`convolve`].
+pub fn convolve_floats(
+    conv: &FloatConvolution,
+    image: &[f32],
+    rows: usize,
+    columns: usize,
+) -> Option<Vec<f32>> {
+    let [out_rows, out_columns] = conv.window.output(rows, columns)?;
+    if !conv.is_sound() || image.len() != conv.channels * rows * columns {
+        return None;
+    }
+    let [kernel_rows, kernel_columns] = conv.window.kernel;
+    let mut out = Vec::with_capacity(conv.filters * out_rows * out_columns);
+    for filter in 0..conv.filters {
+        for row in 0..out_rows {
+            for column in 0..out_columns {
+                let mut sum = f64::from(conv.bias[filter]);
+                for channel in 0..conv.channels {
+                    for down in 0..kernel_rows {
+                        for right in 0..kernel_columns {
+                            let y = (row * conv.window.stride[0] + down).checked_sub(conv.window.pads[0]);
+                            let x = (column * conv.window.stride[1] + right).checked_sub(conv.window.pads[1]);
+                            let (Some(y), Some(x)) = (y, x) else { continue };
+                            if y < rows && x < columns {
+                                let at = ((filter * conv.channels + channel) * kernel_rows + down)
+                                    * kernel_columns;
+                                let value = image[(channel * rows + y) * columns + x];
+                                sum += f64::from(value) * f64::from(conv.weights[at + right]);
+                            }
+                        }
+                    }
+                }
+                out.push(if conv.relu { sum.max(0.0) } else { sum } as f32);
             }
         }
     }

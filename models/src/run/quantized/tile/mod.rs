@@ -17,7 +17,7 @@ use std::sync::OnceLock;
 pub const LANES: usize = 16;
 
 /// The most output pixels that a tile of any kernel has.
-pub const MOST_PIXELS: usize = 8;
+pub const MOST_PIXELS: usize = 12;
 
 /// (filter, byte) of 16 filters and four bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -75,12 +75,13 @@ pub enum Finish {
 pub struct IntegerKernel {
     /// For reports.
     pub name: &'static str,
-    /// Output pixels of its tiles, at most.
-    pub pixels: usize,
-    /// Groups of filters of its tiles, at most.
-    pub groups: usize,
+    /// Output pixels of its tiles, at most, by groups of filters: as many as the sums leave registers for. As many
+    /// groups as there are numbers.
+    pub pixels: &'static [usize],
     /// What it subtracts from each byte of the image, to be made good in the start of the sums.
     pub offset: i32,
+    /// The kernel to take instead where a weight is −128, if this one cannot have that.
+    pub for_any_weights: Option<&'static IntegerKernel>,
     /// Computes a tile that ends as [`Finish::Steps`]. To be called only on a processor that has the instructions,
     /// with a tile whose pointers are good for what [`Tile`] says.
     pub(super) run: unsafe fn(&Tile),
@@ -91,10 +92,9 @@ pub struct IntegerKernel {
 pub struct FloatKernel {
     /// For reports.
     pub name: &'static str,
-    /// Output pixels of its tiles, at most.
-    pub pixels: usize,
-    /// Groups of filters of its tiles, at most.
-    pub groups: usize,
+    /// Output pixels of its tiles, at most, by groups of filters: as many as the sums leave registers for. As many
+    /// groups as there are numbers.
+    pub pixels: &'static [usize],
     /// As [`IntegerKernel::run`], ending as [`Finish::Values`].
     pub(super) run: unsafe fn(&Tile),
 }

@@ -5,16 +5,15 @@ use crate::run::quantized::reference::requantize;
 
 pub(super) static INTEGERS: IntegerKernel = IntegerKernel {
     name: "portable",
-    pixels: 1,
-    groups: 1,
+    pixels: &[1],
     offset: 0,
+    for_any_weights: None,
     run: integers,
 };
 
 pub(super) static FLOATS: FloatKernel = FloatKernel {
     name: "portable",
-    pixels: 1,
-    groups: 1,
+    pixels: &[1],
     run: floats,
 };
 

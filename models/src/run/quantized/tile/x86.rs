@@ -7,25 +7,25 @@ use super::{Finish, FloatKernel, IntegerKernel, LANES, Line, Tile};
 
 static AVX512_VNNI: IntegerKernel = IntegerKernel {
     name: "AVX512-VNNI",
-    pixels: 6,
-    groups: 4,
+    pixels: &[12, 10, 8, 6],
     offset: 0,
+    for_any_weights: None,
     run: avx512_vnni,
 };
 
 static AVX_VNNI: IntegerKernel = IntegerKernel {
     name: "AVX-VNNI",
-    pixels: 6,
-    groups: 1,
+    pixels: &[6],
     offset: 0,
+    for_any_weights: None,
     run: avx_vnni,
 };
 
 static AVX2: IntegerKernel = IntegerKernel {
     name: "AVX2",
-    pixels: 4,
-    groups: 1,
+    pixels: &[4],
     offset: 0,
+    for_any_weights: None,
     run: avx2,
 };
 
@@ -41,49 +41,51 @@ pub(super) fn available() -> impl Iterator<Item = &'static IntegerKernel> {
         (avx2 && is_x86_feature_detected!("avxvnni"), &AVX_VNNI),
         (avx2, &AVX2),
     ];
-    found.into_iter().filter_map(|(here, kernel)| here.then_some(kernel))
+    found
+        .into_iter()
+        .filter_map(|(here, kernel)| here.then_some(kernel))
 }
 
 static AVX512: FloatKernel = FloatKernel {
     name: "AVX512",
-    pixels: 6,
-    groups: 4,
+    pixels: &[12, 10, 8, 6],
     run: avx512,
 };
 
 static FMA: FloatKernel = FloatKernel {
     name: "FMA",
-    pixels: 6,
-    groups: 1,
+    pixels: &[6],
     run: fma,
 };
 
 pub(super) fn available_floats() -> impl Iterator<Item = &'static FloatKernel> {
     let fma = is_x86_feature_detected!("avx2") && is_x86_feature_detected!("fma");
     let found = [(fma && is_x86_feature_detected!("avx512f"), &AVX512), (fma, &FMA)];
-    found.into_iter().filter_map(|(here, kernel)| here.then_some(kernel))
+    found
+        .into_iter()
+        .filter_map(|(here, kernel)| here.then_some(kernel))
 }
 
 /// # Safety
 /// The processor has AVX512-VNNI with BW and VL; pointers as [`Tile`] says.
 unsafe fn avx512_vnni(tile: &Tile) {
     macro_rules! tiles {
-        ($($pixels:literal)*) => {
+        ($($groups:literal: $($pixels:literal)*;)*) => {
             // SAFETY: the caller's promise; each tile is called with just its numbers of pixels and groups.
             unsafe {
-                match (tile.pixels, tile.groups) {
-                    $(
-                        ($pixels, 1) => avx512_tile::<$pixels, 1>(tile),
-                        ($pixels, 2) => avx512_tile::<$pixels, 2>(tile),
-                        ($pixels, 3) => avx512_tile::<$pixels, 3>(tile),
-                        ($pixels, 4) => avx512_tile::<$pixels, 4>(tile),
-                    )*
-                    (pixels, groups) => unreachable!("a tile of {pixels} by {groups}"),
+                match (tile.groups, tile.pixels) {
+                    $($(($groups, $pixels) => avx512_tile::<$pixels, $groups>(tile),)*)*
+                    (groups, pixels) => unreachable!("a tile of {pixels} by {groups}"),
                 }
             }
         };
     }
-    tiles!(1 2 3 4 5 6)
+    tiles! {
+        1: 1 2 3 4 5 6 7 8 9 10 11 12;
+        2: 1 2 3 4 5 6 7 8 9 10;
+        3: 1 2 3 4 5 6 7 8;
+        4: 1 2 3 4 5 6;
+    }
 }
 
 /// # Safety
@@ -108,7 +110,7 @@ unsafe fn avx512_tile<const P: usize, const G: usize>(tile: &Tile) {
                 }
                 line = line.add(G);
             }
-            byte += 4;
+            byte = byte.wrapping_add(4);
         }
         for pixel in &mut image {
             *pixel = pixel.wrapping_add(tile.pitch);
@@ -182,7 +184,7 @@ unsafe fn avx_vnni_tile<const P: usize>(tile: &Tile) {
                 }
                 line = line.add(1);
             }
-            byte += 4;
+            byte = byte.wrapping_add(4);
         }
         for pixel in &mut image {
             *pixel = pixel.wrapping_add(tile.pitch);
@@ -241,7 +243,7 @@ unsafe fn avx2_tile<const P: usize>(tile: &Tile) {
                 }
                 line = line.add(1);
             }
-            byte += 4;
+            byte = byte.wrapping_add(4);
         }
         for pixel in &mut image {
             *pixel = pixel.wrapping_add(tile.pitch);
@@ -324,22 +326,22 @@ unsafe fn finish(tile: &Tile, pixel: usize, sums: [__m256i; 2]) {
 /// The processor has AVX512; pointers as [`Tile`] says.
 unsafe fn avx512(tile: &Tile) {
     macro_rules! tiles {
-        ($($pixels:literal)*) => {
+        ($($groups:literal: $($pixels:literal)*;)*) => {
             // SAFETY: the caller's promise; each tile is called with just its numbers of pixels and groups.
             unsafe {
-                match (tile.pixels, tile.groups) {
-                    $(
-                        ($pixels, 1) => avx512_floats::<$pixels, 1>(tile),
-                        ($pixels, 2) => avx512_floats::<$pixels, 2>(tile),
-                        ($pixels, 3) => avx512_floats::<$pixels, 3>(tile),
-                        ($pixels, 4) => avx512_floats::<$pixels, 4>(tile),
-                    )*
-                    (pixels, groups) => unreachable!("a tile of {pixels} by {groups}"),
+                match (tile.groups, tile.pixels) {
+                    $($(($groups, $pixels) => avx512_floats::<$pixels, $groups>(tile),)*)*
+                    (groups, pixels) => unreachable!("a tile of {pixels} by {groups}"),
                 }
             }
         };
     }
-    tiles!(1 2 3 4 5 6)
+    tiles! {
+        1: 1 2 3 4 5 6 7 8 9 10 11 12;
+        2: 1 2 3 4 5 6 7 8 9 10;
+        3: 1 2 3 4 5 6 7 8;
+        4: 1 2 3 4 5 6;
+    }
 }
 
 /// # Safety
@@ -368,7 +370,7 @@ unsafe fn avx512_floats<const P: usize, const G: usize>(tile: &Tile) {
                 }
                 line = line.add(G);
             }
-            byte += 4;
+            byte = byte.wrapping_add(4);
         }
         for pixel in &mut image {
             *pixel = pixel.wrapping_add(tile.pitch);
@@ -428,7 +430,7 @@ unsafe fn fma_floats<const P: usize>(tile: &Tile) {
                 }
                 line = line.add(1);
             }
-            byte += 4;
+            byte = byte.wrapping_add(4);
         }
         for pixel in &mut image {
             *pixel = pixel.wrapping_add(tile.pitch);
