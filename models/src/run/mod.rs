@@ -9,6 +9,7 @@ mod lesions;
 mod network;
 mod pictures;
 pub mod quantized;
+pub mod speed;
 mod validity;
 
 use std::path::Path;
