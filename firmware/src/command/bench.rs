@@ -50,7 +50,8 @@ const TIME: Duration = Duration::from_secs(2);
 pub fn bench(what: &Bench) -> Result<(), Reason> {
     let networks = networks(what)?;
     let peaks = speed::peaks();
-    let measure = |(name, onnx): &(String, Vec<u8>)| speed::measure(name, onnx, what.threads, TIME, what.profile);
+    let measure =
+        |(name, onnx): &(String, Vec<u8>)| speed::measure(name, onnx, what.threads, TIME, what.profile);
     let measured = Measured {
         peaks,
         networks: networks.iter().map(measure).collect::<Result<_, _>>()?,
@@ -76,7 +77,8 @@ fn networks(what: &Bench) -> Result<Vec<(String, Vec<u8>)>, Reason> {
     let all = std::iter::once(&files.locator)
         .chain(&files.encoders)
         .chain(std::iter::once(&files.reader));
-    all.map(|file| Ok((file.file.clone(), package.network(file)?))).collect()
+    all.map(|file| Ok((file.file.clone(), package.network(file)?)))
+        .collect()
 }
 
 fn text(measured: &Measured) -> String {
@@ -89,7 +91,14 @@ fn text(measured: &Measured) -> String {
         "One thread, operands in the nearest cache: {:.0} · 10⁹ int8 products/s ({}), {:.0} · 10⁹ f32 ({}).\n",
         peaks.int8, peaks.int8_kernel, peaks.f32, peaks.f32_kernel
     );
-    let mut table = table(&["Network", "median, ms", "fastest, ms", "runs/s", "load, ms", "buffers, KiB"]);
+    let mut table = table(&[
+        "Network",
+        "median, ms",
+        "fastest, ms",
+        "runs/s",
+        "load, ms",
+        "buffers, KiB",
+    ]);
     for speed in networks {
         table.add_row([
             speed.network.clone(),
@@ -114,13 +123,17 @@ fn profile(speed: &Speed, peaks: &Peaks) -> Table {
     let mut table = table(&["Step", "Name", "µs", "%", "10⁹ products/s", "of peak, %"]);
     let all: u64 = speed.stages.iter().map(|stage| stage.nanoseconds).sum();
     for stage in &speed.stages {
-        let (rate, share) = rate(stage, speed.profiled_runs, peaks).map_or_else(Default::default, |(rate, share)| {
-            (format!("{rate:.0}"), format!("{:.0}", 100.0 * share))
-        });
+        let (rate, share) = rate(stage, speed.profiled_runs, peaks)
+            .map_or_else(Default::default, |(rate, share)| {
+                (format!("{rate:.0}"), format!("{:.0}", 100.0 * share))
+            });
         table.add_row([
             stage.operation.clone(),
             stage.name.clone(),
-            format!("{:.1}", stage.nanoseconds as f64 / speed.profiled_runs as f64 / 1e3),
+            format!(
+                "{:.1}",
+                stage.nanoseconds as f64 / speed.profiled_runs as f64 / 1e3
+            ),
             format!("{:.1}", 100.0 * stage.nanoseconds as f64 / all.max(1) as f64),
             rate,
             share,
@@ -132,13 +145,19 @@ fn profile(speed: &Speed, peaks: &Peaks) -> Table {
 /// 10⁹ products a second, and their share of what the machine can do.
 fn rate(stage: &StageTime, runs: u64, peaks: &Peaks) -> Option<(f64, f64)> {
     let rate = (stage.products * runs) as f64 / stage.nanoseconds as f64;
-    let peak = if stage.operation.ends_with("f32") { peaks.f32 } else { peaks.int8 };
+    let peak = if stage.operation.ends_with("f32") {
+        peaks.f32
+    } else {
+        peaks.int8
+    };
     (stage.products > 0 && stage.nanoseconds > 0).then_some((rate, rate / peak))
 }
 
 fn table(header: &[&str]) -> Table {
     let mut table = Table::new();
-    table.load_style(presets::UTF8_HORIZONTAL_ONLY).set_header(header.to_vec());
+    table
+        .load_style(presets::UTF8_HORIZONTAL_ONLY)
+        .set_header(header.to_vec());
     table
 }
 

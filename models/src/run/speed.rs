@@ -3,6 +3,7 @@
 use std::time::{Duration, Instant};
 
 use serde::Serialize;
+use tract_core::internal::TractErrorContext;
 use tract_onnx::prelude::*;
 
 use super::island::{Island, StageTime};
@@ -122,8 +123,15 @@ fn rate(products: usize, mut work: impl FnMut()) -> f64 {
 ///
 /// # Errors
 /// `network_failed`: tract refuses the file, or its inputs have no fixed shape.
-pub fn measure(network: &str, onnx: &[u8], threads: usize, time: Duration, profile: bool) -> Result<Speed, Reason> {
-    let broken = |error: TractError| Reason::new("network_failed", Fault::Data, format!("{network}: {error:#}"));
+pub fn measure(
+    network: &str,
+    onnx: &[u8],
+    threads: usize,
+    time: Duration,
+    profile: bool,
+) -> Result<Speed, Reason> {
+    let broken =
+        |error: TractError| Reason::new("network_failed", Fault::Data, format!("{network}: {error:#}"));
     let started = Instant::now();
     let plan = Plan::load(onnx).map_err(broken)?;
     let load_ms = milliseconds(started.elapsed());
@@ -136,7 +144,9 @@ pub fn measure(network: &str, onnx: &[u8], threads: usize, time: Duration, profi
         let others: Vec<_> = (1..threads).map(|_| scope.spawn(session)).collect();
         let mut all = vec![session()];
         all.extend(others.into_iter().map(|thread| {
-            thread.join().unwrap_or_else(|_| Err(TractError::msg("a thread of the inference panicked")))
+            thread
+                .join()
+                .unwrap_or_else(|_| Err(TractError::msg("a thread of the inference panicked")))
         }));
         all.into_iter().collect()
     });
@@ -174,7 +184,10 @@ fn inputs(plan: &Plan) -> TractResult<TVec<TValue>> {
     let model = plan.runnable.model();
     let zeros = |outlet: &OutletId| {
         let fact = model.outlet_fact(*outlet)?;
-        let shape = fact.shape.as_concrete().context("an input without a fixed shape")?;
+        let shape = fact
+            .shape
+            .as_concrete()
+            .context("an input without a fixed shape")?;
         Ok(Tensor::zero_dt(fact.datum_type, shape)?.into_tvalue())
     };
     model.input_outlets()?.iter().map(zeros).collect()
@@ -206,7 +219,7 @@ fn profiled(plan: &Plan, inputs: &TVec<TValue>, time: Duration) -> TractResult<(
     while runs == 0 || began.elapsed() < time {
         state.run_plan_with_eval(inputs.clone(), |context, op_state, node, inputs| {
             let started = Instant::now();
-            let outputs = tract_onnx::tract_core::plan::eval(context, op_state, node, inputs);
+            let outputs = tract_core::plan::eval(context, op_state, node, inputs);
             spent[node.id] += started.elapsed();
             outputs
         })?;
@@ -239,10 +252,17 @@ mod tests {
         let onnx = std::fs::read(file).unwrap();
         let speed = measure("encoder", &onnx, 2, Duration::ZERO, true).unwrap();
         assert!(speed.fastest_ms > 0.0 && speed.median_ms >= speed.fastest_ms && speed.buffer_bytes > 0);
-        let convolutions = speed.stages.iter().filter(|stage| stage.operation == "convolve int8");
+        let convolutions = speed
+            .stages
+            .iter()
+            .filter(|stage| stage.operation == "convolve int8");
         // 7 × 7 × 64 and its kin (He et al. 2016, table 1) at 128 × 128 with one channel.
         let products: u64 = convolutions.map(|stage| stage.products).sum();
-        let [stem, first, second] = [64 * 64 * 49 * 64, 4 * 32 * 32 * 9 * 64 * 64, 16 * 16 * 128 * (64 * 10 + 3 * 9 * 128)];
+        let [stem, first, second] = [
+            64 * 64 * 49 * 64,
+            4 * 32 * 32 * 9 * 64 * 64,
+            16 * 16 * 128 * (64 * 10 + 3 * 9 * 128),
+        ];
         assert_eq!(products, stem + first + second);
         assert!(measure("nothing", b"no network", 1, Duration::ZERO, false).is_err());
     }

@@ -10,9 +10,16 @@ use tract_onnx::pb::{ModelProto, NodeProto, TensorProto};
 pub fn file(onnx: &[u8]) -> Option<Vec<u8>> {
     let mut model = ModelProto::decode(onnx).ok()?;
     let graph = model.graph.as_mut()?;
-    let constants: HashMap<String, TensorProto> =
-        graph.initializer.iter().map(|tensor| (tensor.name.clone(), tensor.clone())).collect();
-    let float = |name: &str| Some(f32::from_le_bytes(constants.get(name)?.raw_data.as_slice().try_into().ok()?));
+    let constants: HashMap<String, TensorProto> = graph
+        .initializer
+        .iter()
+        .map(|tensor| (tensor.name.clone(), tensor.clone()))
+        .collect();
+    let float = |name: &str| {
+        Some(f32::from_le_bytes(
+            constants.get(name)?.raw_data.as_slice().try_into().ok()?,
+        ))
+    };
     let mut nodes = Vec::new();
     for node in std::mem::take(&mut graph.node) {
         match node.op_type.as_str() {
@@ -27,7 +34,12 @@ pub fn file(onnx: &[u8]) -> Option<Vec<u8>> {
                 let bias = constants.get(&node.input[8])?;
                 let (w_name, b_name) = (format!("{}.f32", node.input[3]), format!("{}.f32", node.input[8]));
                 let w = weights.raw_data.iter().map(|w| f32::from(*w as i8) * w_scale);
-                let steps = bias.raw_data.as_chunks::<4>().0.iter().map(|b| i32::from_le_bytes(*b));
+                let steps = bias
+                    .raw_data
+                    .as_chunks::<4>()
+                    .0
+                    .iter()
+                    .map(|b| i32::from_le_bytes(*b));
                 let b = steps.map(|b| b as f32 * x_scale * w_scale);
                 graph.initializer.push(reals(&w_name, &weights.dims, w));
                 graph.initializer.push(reals(&b_name, &bias.dims, b));

@@ -25,7 +25,12 @@ const TURN: Duration = Duration::from_millis(150);
 
 fn main() {
     let arguments: Vec<String> = std::env::args().collect();
-    let after = |name: &str| arguments.iter().position(|a| a == name).and_then(|at| arguments.get(at + 1));
+    let after = |name: &str| {
+        arguments
+            .iter()
+            .position(|a| a == name)
+            .and_then(|at| arguments.get(at + 1))
+    };
     let rounds: usize = after("--rounds").and_then(|n| n.parse().ok()).unwrap_or(15);
 
     let library = std::env::var_os("ORT_DYLIB_PATH").expect("ORT_DYLIB_PATH names ONNX Runtime");
@@ -33,10 +38,14 @@ fn main() {
     let environment = environment.build().expect("ONNX Runtime");
     let mut networks = vec![("ResNet-18 at 224".to_owned(), resnet::file())];
     for name in ["encoder-t2", "encoder-ce-t1", "encoder-dwi", "locator", "reader"] {
-        let onnx = std::fs::read(tests::package().join(format!("{name}.onnx"))).expect("a network of the package");
+        let onnx =
+            std::fs::read(tests::package().join(format!("{name}.onnx"))).expect("a network of the package");
         networks.push((name.to_owned(), onnx));
     }
-    let mut entrants: Vec<Entrant> = networks.iter().map(|(name, onnx)| Entrant::new(name, onnx, &environment)).collect();
+    let mut entrants: Vec<Entrant> = networks
+        .iter()
+        .map(|(name, onnx)| Entrant::new(name, onnx, &environment))
+        .collect();
     for round in 0..rounds {
         eprintln!("round {} of {rounds}", round + 1);
         entrants.iter_mut().for_each(Entrant::round);
@@ -67,12 +76,22 @@ impl Entrant {
         let plan = Plan::load(onnx).expect("our plan");
         let mut draw = ChaCha8Rng::seed_from_u64(9);
         let model = plan.runnable.model();
-        let inputs = plan.inputs.iter().zip(model.input_outlets().expect("inputs")).map(|(name, outlet)| {
-            let fact = model.outlet_fact(*outlet).expect("a fact");
-            let shape = fact.shape.as_concrete().expect("a fixed shape").to_vec();
-            let values = (0..shape.iter().product()).map(|_| draw.random_range(0.0..1.0)).collect();
-            Input { name: name.clone(), shape, values }
-        });
+        let inputs = plan
+            .inputs
+            .iter()
+            .zip(model.input_outlets().expect("inputs"))
+            .map(|(name, outlet)| {
+                let fact = model.outlet_fact(*outlet).expect("a fact");
+                let shape = fact.shape.as_concrete().expect("a fixed shape").to_vec();
+                let values = (0..shape.iter().product())
+                    .map(|_| draw.random_range(0.0..1.0))
+                    .collect();
+                Input {
+                    name: name.clone(),
+                    shape,
+                    values,
+                }
+            });
         let inputs = inputs.collect();
         let spawn = |plan: &Arc<TypedRunnableModel>| plan.spawn().expect("a session");
         let stock = Plan::load_stock(onnx).expect("tract's plan");
@@ -101,7 +120,10 @@ impl Entrant {
         ];
         let [difference, largest] = entrant.difference;
         // As the exporter's gate: rare steps may differ, answers may not.
-        assert!(difference <= 0.05 * largest.max(1.0), "{network} answers otherwise: {difference} of {largest}");
+        assert!(
+            difference <= 0.05 * largest.max(1.0),
+            "{network} answers otherwise: {difference} of {largest}"
+        );
         entrant
     }
 
@@ -109,8 +131,14 @@ impl Entrant {
     fn run(&mut self, engine: usize) -> Option<Vec<f32>> {
         if engine < 3 {
             let state = self.tracts[engine].as_mut()?;
-            let tensor = |input: &Input| Tensor::from_shape(&input.shape, &input.values).map(Tensor::into_tvalue);
-            let inputs: TVec<TValue> = self.inputs.iter().map(tensor).collect::<TractResult<_>>().expect("inputs");
+            let tensor =
+                |input: &Input| Tensor::from_shape(&input.shape, &input.values).map(Tensor::into_tvalue);
+            let inputs: TVec<TValue> = self
+                .inputs
+                .iter()
+                .map(tensor)
+                .collect::<TractResult<_>>()
+                .expect("inputs");
             let outputs = state.run(inputs).expect("a run of tract");
             let view = outputs[0].to_plain_array_view::<f32>().expect("an answer in f32");
             return Some(view.iter().copied().collect());
@@ -119,7 +147,8 @@ impl Entrant {
             .inputs
             .iter()
             .map(|input| {
-                let value = TensorRef::from_array_view((input.shape.clone(), &input.values[..])).expect("an input");
+                let value =
+                    TensorRef::from_array_view((input.shape.clone(), &input.values[..])).expect("an input");
                 (input.name.as_str(), value)
             })
             .collect();
@@ -139,7 +168,10 @@ impl Entrant {
                 }
                 // The caches still hold what the engine before needed.
                 if !first {
-                    self.times.entry(name).or_default().push(started.elapsed().as_secs_f64() * 1000.0);
+                    self.times
+                        .entry(name)
+                        .or_default()
+                        .push(started.elapsed().as_secs_f64() * 1000.0);
                 }
                 first = false;
             }
@@ -156,20 +188,36 @@ impl Entrant {
 
 fn report(entrants: &[Entrant], rounds: usize, file: Option<&String>) {
     let peaks = speed::peaks();
-    println!("int8 {:.0} · 10⁹/s ({}), f32 {:.0} · 10⁹/s ({})\n", peaks.int8, peaks.int8_kernel, peaks.f32, peaks.f32_kernel);
+    println!(
+        "int8 {:.0} · 10⁹/s ({}), f32 {:.0} · 10⁹/s ({})\n",
+        peaks.int8, peaks.int8_kernel, peaks.f32, peaks.f32_kernel
+    );
     println!("Median ms (fastest) of one thread, {rounds} rounds:\n");
-    println!("| Network | {} | differs from ONNX Runtime by |", ENGINES.join(" | "));
+    println!(
+        "| Network | {} | differs from ONNX Runtime by |",
+        ENGINES.join(" | ")
+    );
     println!("|---|---|---|---|---|---|");
     for entrant in entrants {
         let cells = ENGINES.map(|engine| {
-            entrant.result(engine).map_or("–".to_owned(), |[median, fastest]| format!("{median:.2} ({fastest:.2})"))
+            entrant
+                .result(engine)
+                .map_or("–".to_owned(), |[median, fastest]| {
+                    format!("{median:.2} ({fastest:.2})")
+                })
         });
         let [difference, largest] = entrant.difference;
-        println!("| {} | {} | {difference:.2e} of {largest:.2} |", entrant.network, cells.join(" | "));
+        println!(
+            "| {} | {} | {difference:.2e} of {largest:.2} |",
+            entrant.network,
+            cells.join(" | ")
+        );
     }
     println!("\n| Network | times ONNX Runtime | tract int8 / ours | tract f32 / ours |\n|---|---|---|---|");
     for entrant in entrants {
-        let Some([ours, _]) = entrant.result(ENGINES[0]) else { continue };
+        let Some([ours, _]) = entrant.result(ENGINES[0]) else {
+            continue;
+        };
         let against = |engine: &str| entrant.result(engine).map(|[median, _]| median / ours);
         let cell = |ratio: Option<f64>| ratio.map_or("–".to_owned(), |ratio| format!("{ratio:.2}"));
         let slower = against(ENGINES[3]).map(|ratio| 1.0 / ratio);
@@ -187,6 +235,10 @@ fn report(entrants: &[Entrant], rounds: usize, file: Option<&String>) {
             .map(|entrant| json!({"network": entrant.network, "milliseconds": entrant.times, "differs_by": entrant.difference}))
             .collect();
         let raw = json!({"peaks": peaks, "rounds": rounds, "networks": raw});
-        std::fs::write(file, serde_json::to_string(&raw).expect("numbers have a JSON form")).expect("the raw results");
+        std::fs::write(
+            file,
+            serde_json::to_string(&raw).expect("numbers have a JSON form"),
+        )
+        .expect("the raw results");
     }
 }

@@ -9,8 +9,8 @@ use tract_onnx::pb::tensor_shape_proto::Dimension;
 use tract_onnx::pb::tensor_shape_proto::dimension::Value;
 use tract_onnx::pb::type_proto::{Tensor, Value as TypeValue};
 use tract_onnx::pb::{
-    AttributeProto, GraphProto, ModelProto, NodeProto, OperatorSetIdProto, TensorProto, TensorShapeProto, TypeProto,
-    ValueInfoProto,
+    AttributeProto, GraphProto, ModelProto, NodeProto, OperatorSetIdProto, TensorProto, TensorShapeProto,
+    TypeProto, ValueInfoProto,
 };
 
 /// Scale and zero point of every tensor before a sum, and after a ReLU.
@@ -29,7 +29,11 @@ pub fn file() -> Vec<u8> {
     };
     net.node("QuantizeLinear", "image.u8", &["image"], SIGNED, vec![]);
     net.conv("stem", "image.u8", SIGNED, [64, 3, 7], 2, POSITIVE);
-    let pool = [ints("kernel_shape", &[3, 3]), ints("strides", &[2, 2]), ints("pads", &[1, 1, 1, 1])];
+    let pool = [
+        ints("kernel_shape", &[3, 3]),
+        ints("strides", &[2, 2]),
+        ints("pads", &[1, 1, 1, 1]),
+    ];
     net.plain("MaxPool", "pool.u8", &["stem.u8"], pool.to_vec());
     net.node("DequantizeLinear", "pool", &["pool.u8"], POSITIVE, vec![]);
     let mut x = "pool".to_owned();
@@ -73,7 +77,13 @@ impl Net {
             x.to_owned()
         } else {
             self.conv(&part("shortcut"), &input, POSITIVE, [to, from, 1], stride, SIGNED);
-            self.node("DequantizeLinear", &part("shortcut"), &[&part("shortcut.u8")], SIGNED, vec![]);
+            self.node(
+                "DequantizeLinear",
+                &part("shortcut"),
+                &[&part("shortcut.u8")],
+                SIGNED,
+                vec![],
+            );
             part("shortcut")
         };
         self.plain("Add", &part("sum"), &[&part("b"), &shortcut], vec![]);
@@ -93,15 +103,24 @@ impl Net {
         to: (f32, u8),
     ) {
         let depth = channels * kernel * kernel;
-        let weights: Vec<u8> = (0..filters * depth).map(|_| self.draw.random_range(-127i8..=127) as u8).collect();
+        let weights: Vec<u8> = (0..filters * depth)
+            .map(|_| self.draw.random_range(-127i8..=127) as u8)
+            .collect();
         // So that sums of random terms spread over the steps of the output.
         let scale = 64.0 * to.0 / ((depth as f32).sqrt() * 73.0 * 70.0 * from.0);
-        let bias: Vec<u8> = (0..filters).flat_map(|_| self.draw.random_range(-2000..2000i32).to_le_bytes()).collect();
+        let bias: Vec<u8> = (0..filters)
+            .flat_map(|_| self.draw.random_range(-2000..2000i32).to_le_bytes())
+            .collect();
         let x_parameters = self.parameters(&format!("{name}.from"), from);
         let y_parameters = self.parameters(&format!("{name}.to"), to);
         let shape = [filters, channels, kernel, kernel];
         self.constant(&format!("{name}.weight"), DataType::Int8, &shape, weights);
-        self.constant(&format!("{name}.scale"), DataType::Float, &[], scale.to_le_bytes().to_vec());
+        self.constant(
+            &format!("{name}.scale"),
+            DataType::Float,
+            &[],
+            scale.to_le_bytes().to_vec(),
+        );
         self.constant(&format!("{name}.zero"), DataType::Int8, &[], vec![0]);
         self.constant(&format!("{name}.bias"), DataType::Int32, &[filters], bias);
         let own = |part: &str| format!("{name}.{part}");
@@ -129,9 +148,20 @@ impl Net {
     }
 
     /// A node that takes scale and zero point after its input.
-    fn node(&mut self, op: &str, name: &str, inputs: &[&str], steps: (f32, u8), attributes: Vec<AttributeProto>) {
+    fn node(
+        &mut self,
+        op: &str,
+        name: &str,
+        inputs: &[&str],
+        steps: (f32, u8),
+        attributes: Vec<AttributeProto>,
+    ) {
         let [scale, zero] = self.parameters(name, steps);
-        let inputs: Vec<&str> = inputs.iter().copied().chain([scale.as_str(), zero.as_str()]).collect();
+        let inputs: Vec<&str> = inputs
+            .iter()
+            .copied()
+            .chain([scale.as_str(), zero.as_str()])
+            .collect();
         self.plain(op, name, &inputs, attributes);
     }
 

@@ -11,7 +11,7 @@ use super::{Finish, FloatKernel, IntegerKernel, LANES, Line, Tile};
 
 static I8MM: IntegerKernel = IntegerKernel {
     name: "I8MM",
-    pixels: &[6],
+    pixels: &[4],
     offset: 0,
     for_any_weights: None,
     run: i8mm,
@@ -19,7 +19,7 @@ static I8MM: IntegerKernel = IntegerKernel {
 
 static DOT_PRODUCT: IntegerKernel = IntegerKernel {
     name: "dot product",
-    pixels: &[6],
+    pixels: &[4],
     offset: 128,
     for_any_weights: None,
     run: dot_product,
@@ -66,97 +66,135 @@ pub(super) fn available_floats() -> impl Iterator<Item = &'static FloatKernel> {
     std::iter::once(&FMA)
 }
 
-/// One step of the dot products: to four sums, four products each, of weights and of the four bytes in one lane. An
-/// instruction by name, because its intrinsic is not stable yet.
-macro_rules! dot {
-    (SIGNED, $lane:literal, $sum:expr, $weights:expr, $steps:expr) => {
-        asm!(
-            concat!("sdot {sum:v}.4s, {weights:v}.16b, {steps:v}.4b[", $lane, "]"),
-            sum = inout(vreg) $sum,
-            weights = in(vreg) $weights,
-            steps = in(vreg) $steps,
-            options(pure, nomem, nostack, preserves_flags)
-        )
+/// The instruction by name, because its intrinsic is not stable yet.
+macro_rules! instruction {
+    (SIGNED) => {
+        "sdot"
     };
-    (MIXED, $lane:literal, $sum:expr, $weights:expr, $steps:expr) => {
-        asm!(
-            concat!("sudot {sum:v}.4s, {weights:v}.16b, {steps:v}.4b[", $lane, "]"),
-            sum = inout(vreg) $sum,
-            weights = in(vreg) $weights,
-            steps = in(vreg) $steps,
-            options(pure, nomem, nostack, preserves_flags)
+    (MIXED) => {
+        "sudot"
+    };
+}
+
+/// To four sums, four products each, of weights and of the four bytes in one lane of some steps.
+macro_rules! dot {
+    ($sign:ident, $lane:literal, $sum:literal, $weights:literal, $steps:literal) => {
+        concat!(
+            instruction!($sign),
+            " {",
+            $sum,
+            ":v}.4s, {",
+            $weights,
+            ":v}.16b, {",
+            $steps,
+            ":v}.4b[",
+            $lane,
+            "]\n"
         )
     };
 }
 
-/// Defines the tile of a dot product.
+/// Four bytes of one pixel by a line.
+macro_rules! dots {
+    ($sign:ident, $lane:literal, $steps:literal, $a:literal $b:literal $c:literal $d:literal) => {
+        concat!(
+            dot!($sign, $lane, $a, "w0", $steps),
+            dot!($sign, $lane, $b, "w1", $steps),
+            dot!($sign, $lane, $c, "w2", $steps),
+            dot!($sign, $lane, $d, "w3", $steps)
+        )
+    };
+}
+
+/// The line for one lane, and that lane of four pixels by it.
+macro_rules! lane {
+    ($sign:ident, $lane:literal, $low:literal, $high:literal) => {
+        concat!(
+            "ldp {w0:q}, {w1:q}, [{line}, #", $low, "]\n",
+            "ldp {w2:q}, {w3:q}, [{line}, #", $high, "]\n",
+            dots!($sign, $lane, "s0", "a0" "a1" "a2" "a3"),
+            dots!($sign, $lane, "s1", "b0" "b1" "b2" "b3"),
+            dots!($sign, $lane, "s2", "c0" "c1" "c2" "c3"),
+            dots!($sign, $lane, "s3", "d0" "d1" "d2" "d3")
+        )
+    };
+}
+
+/// Defines the tile of a dot product: 16 bytes at a time, and in one piece, since the compiler spills sums that go
+/// through single instructions by name.
 macro_rules! dot_tile {
     ($run:ident, $tile:ident, $feature:literal, $sign:ident, $flip:literal) => {
         /// # Safety
         /// The processor has the instruction; pointers as [`Tile`] says.
         unsafe fn $run(tile: &Tile) {
-            // SAFETY: the caller's promise; each tile is called with just its number of pixels.
-            unsafe {
-                match tile.pixels {
-                    1 => $tile::<1>(tile),
-                    2 => $tile::<2>(tile),
-                    3 => $tile::<3>(tile),
-                    4 => $tile::<4>(tile),
-                    5 => $tile::<5>(tile),
-                    _ => $tile::<6>(tile),
-                }
-            }
+            // SAFETY: the caller's promise.
+            unsafe { $tile(tile) };
         }
 
         /// # Safety
-        /// The processor has the instruction; pointers as [`Tile`] says, with `P` pixels and one group.
+        /// The processor has the instruction; pointers as [`Tile`] says, with one to four pixels and one group.
         #[target_feature(enable = $feature)]
-        unsafe fn $tile<const P: usize>(tile: &Tile) {
+        unsafe fn $tile(tile: &Tile) {
             let flip = vdupq_n_u8($flip);
-            let mut sums = [[vdupq_n_s32(0); 4]; P];
-            let mut image: [*const u8; P] = from_fn(|pixel| tile.image[pixel]);
+            let mut sums = [[vdupq_n_s32(0); 4]; 4];
+            // The places behind the last pixel hold a copy of it, whose sums nobody writes.
+            let mut image: [*const u8; 4] = from_fn(|pixel| tile.image[pixel.min(tile.pixels - 1)]);
             let mut line = tile.weights;
+            let [[a0, a1, a2, a3], [b0, b1, b2, b3], [c0, c1, c2, c3], [d0, d1, d2, d3]] = &mut sums;
             for _ in 0..tile.segments {
                 let mut byte = 0;
-                // SAFETY: `byte` stays a multiple of 4 at or below `segment`, a multiple of 4, so that 16 bytes are
-                // readable at each pixel in the first loop and four in the second; `line` moves by one for each four
-                // bytes. The instructions touch registers only.
-                unsafe {
-                    while byte + 16 <= tile.segment {
-                        let steps: [uint8x16_t; P] =
-                            from_fn(|pixel| veorq_u8(vld1q_u8(image[pixel].add(byte)), flip));
-                        dot_tile!(@lane $sign, 0, P, sums, line, steps);
-                        dot_tile!(@lane $sign, 1, P, sums, line.add(1), steps);
-                        dot_tile!(@lane $sign, 2, P, sums, line.add(2), steps);
-                        dot_tile!(@lane $sign, 3, P, sums, line.add(3), steps);
+                while byte + 16 <= tile.segment {
+                    // SAFETY: 16 bytes are left of the segment of each pixel, and four lines of 64 bytes for them.
+                    unsafe {
+                        let [s0, s1, s2, s3] = image.map(|pixel| veorq_u8(vld1q_u8(pixel.add(byte)), flip));
+                        asm!(
+                            lane!($sign, "0", "0", "32"),
+                            lane!($sign, "1", "64", "96"),
+                            lane!($sign, "2", "128", "160"),
+                            lane!($sign, "3", "192", "224"),
+                            a0 = inout(vreg) *a0, a1 = inout(vreg) *a1, a2 = inout(vreg) *a2, a3 = inout(vreg) *a3,
+                            b0 = inout(vreg) *b0, b1 = inout(vreg) *b1, b2 = inout(vreg) *b2, b3 = inout(vreg) *b3,
+                            c0 = inout(vreg) *c0, c1 = inout(vreg) *c1, c2 = inout(vreg) *c2, c3 = inout(vreg) *c3,
+                            d0 = inout(vreg) *d0, d1 = inout(vreg) *d1, d2 = inout(vreg) *d2, d3 = inout(vreg) *d3,
+                            s0 = in(vreg) s0, s1 = in(vreg) s1, s2 = in(vreg) s2, s3 = in(vreg) s3,
+                            w0 = out(vreg) _, w1 = out(vreg) _, w2 = out(vreg) _, w3 = out(vreg) _,
+                            line = in(reg) line,
+                            options(pure, readonly, nostack, preserves_flags)
+                        );
                         line = line.add(4);
-                        byte = byte.wrapping_add(16);
                     }
-                    while byte < tile.segment {
-                        let steps: [uint8x16_t; P] = from_fn(|pixel| {
-                            let four = image[pixel].add(byte).cast::<u32>().read_unaligned();
+                    byte = byte.wrapping_add(16);
+                }
+                while byte < tile.segment {
+                    // SAFETY: as above, with four bytes and one line.
+                    unsafe {
+                        let [s0, s1, s2, s3] = image.map(|pixel| {
+                            let four = pixel.add(byte).cast::<u32>().read_unaligned();
                             veorq_u8(vreinterpretq_u8_u32(vdupq_n_u32(four)), flip)
                         });
-                        dot_tile!(@lane $sign, 0, P, sums, line, steps);
+                        asm!(
+                            lane!($sign, "0", "0", "32"),
+                            a0 = inout(vreg) *a0, a1 = inout(vreg) *a1, a2 = inout(vreg) *a2, a3 = inout(vreg) *a3,
+                            b0 = inout(vreg) *b0, b1 = inout(vreg) *b1, b2 = inout(vreg) *b2, b3 = inout(vreg) *b3,
+                            c0 = inout(vreg) *c0, c1 = inout(vreg) *c1, c2 = inout(vreg) *c2, c3 = inout(vreg) *c3,
+                            d0 = inout(vreg) *d0, d1 = inout(vreg) *d1, d2 = inout(vreg) *d2, d3 = inout(vreg) *d3,
+                            s0 = in(vreg) s0, s1 = in(vreg) s1, s2 = in(vreg) s2, s3 = in(vreg) s3,
+                            w0 = out(vreg) _, w1 = out(vreg) _, w2 = out(vreg) _, w3 = out(vreg) _,
+                            line = in(reg) line,
+                            options(pure, readonly, nostack, preserves_flags)
+                        );
                         line = line.add(1);
-                        byte = byte.wrapping_add(4);
                     }
+                    byte = byte.wrapping_add(4);
                 }
                 for pixel in &mut image {
                     *pixel = pixel.wrapping_add(tile.pitch);
                 }
             }
-            // SAFETY: the pixels are the task's.
-            unsafe { finish(tile, &sums) };
-        }
-    };
-    (@lane $sign:ident, $lane:literal, $pixels:ident, $sums:ident, $line:expr, $steps:ident) => {
-        let weights = quarters($line);
-        for pixel in 0..$pixels {
-            dot!($sign, $lane, $sums[pixel][0], weights[0], $steps[pixel]);
-            dot!($sign, $lane, $sums[pixel][1], weights[1], $steps[pixel]);
-            dot!($sign, $lane, $sums[pixel][2], weights[2], $steps[pixel]);
-            dot!($sign, $lane, $sums[pixel][3], weights[3], $steps[pixel]);
+            for (pixel, sums) in sums.iter().enumerate().take(tile.pixels) {
+                // SAFETY: the pixel is one of the tile's.
+                unsafe { finish(tile, pixel, sums) };
+            }
         }
     };
 }
@@ -268,17 +306,19 @@ unsafe fn neon_tile<const P: usize, const WIDE: bool>(tile: &Tile) {
     }
     let sums: [[int32x4_t; 4]; P] =
         from_fn(|pixel| from_fn(|quarter| vpaddq_s32(sums[pixel][quarter][0], sums[pixel][quarter][1])));
-    // SAFETY: the pixels are the task's.
-    unsafe { finish(tile, &sums) };
+    for (pixel, sums) in sums.iter().enumerate() {
+        // SAFETY: the pixel is one of the tile's.
+        unsafe { finish(tile, pixel, sums) };
+    }
 }
 
-/// Writes sums as steps.
+/// Writes one pixel's sums as steps.
 ///
 /// # Safety
-/// Pointers as [`Tile`] says, with `P` pixels.
+/// Pointers as [`Tile`] says; `pixel` is one of the tile's.
 #[inline]
 #[target_feature(enable = "neon")]
-unsafe fn finish<const P: usize>(tile: &Tile, sums: &[[int32x4_t; 4]; P]) {
+unsafe fn finish(tile: &Tile, pixel: usize, sums: &[int32x4_t; 4]) {
     let Finish::Steps {
         start,
         factor,
@@ -297,27 +337,25 @@ unsafe fn finish<const P: usize>(tile: &Tile, sums: &[[int32x4_t; 4]; P]) {
             from_fn(|quarter| vld1q_f32(factor.add(4 * quarter))),
         )
     };
-    for pixel in 0..P {
-        let steps: [uint16x4_t; 4] = from_fn(|quarter| {
-            let sum = vcvtq_f32_s32(vaddq_s32(sums[pixel][quarter], start[quarter]));
-            let real = vminq_f32(vmaxq_f32(vmulq_f32(sum, factor[quarter]), low), high);
-            // To the nearest, ties to even; 0 to 255 after the zero point, so that nothing saturates below.
-            vqmovun_s32(vaddq_s32(vcvtnq_s32_f32(real), zero))
-        });
-        let bytes = vcombine_u8(
-            vqmovn_u16(vcombine_u16(steps[0], steps[1])),
-            vqmovn_u16(vcombine_u16(steps[2], steps[3])),
-        );
-        let out = tile.out[pixel];
-        // SAFETY: `filters` bytes are writable at `out`.
-        unsafe {
-            if tile.filters >= LANES {
-                vst1q_u8(out, bytes);
-            } else {
-                let mut all = [0u8; LANES];
-                vst1q_u8(all.as_mut_ptr(), bytes);
-                std::ptr::copy_nonoverlapping(all.as_ptr(), out, tile.filters);
-            }
+    let steps: [uint16x4_t; 4] = from_fn(|quarter| {
+        let sum = vcvtq_f32_s32(vaddq_s32(sums[quarter], start[quarter]));
+        let real = vminq_f32(vmaxq_f32(vmulq_f32(sum, factor[quarter]), low), high);
+        // To the nearest, ties to even; 0 to 255 after the zero point, so that nothing saturates below.
+        vqmovun_s32(vaddq_s32(vcvtnq_s32_f32(real), zero))
+    });
+    let bytes = vcombine_u8(
+        vqmovn_u16(vcombine_u16(steps[0], steps[1])),
+        vqmovn_u16(vcombine_u16(steps[2], steps[3])),
+    );
+    let out = tile.out[pixel];
+    // SAFETY: `filters` bytes are writable at `out`.
+    unsafe {
+        if tile.filters >= LANES {
+            vst1q_u8(out, bytes);
+        } else {
+            let mut all = [0u8; LANES];
+            vst1q_u8(all.as_mut_ptr(), bytes);
+            std::ptr::copy_nonoverlapping(all.as_ptr(), out, tile.filters);
         }
     }
 }
