@@ -49,6 +49,12 @@ impl Plan {
         Self::optimise(&reader, &file)
     }
 
+    /// Parts of the network that run on operators of our own.
+    pub fn islands(&self) -> usize {
+        let nodes = self.runnable.model().nodes();
+        nodes.iter().filter(|node| node.op_is::<island::Island>()).count()
+    }
+
     fn optimise(reader: &tract_onnx::Onnx, file: &tract_onnx::pb::ModelProto) -> TractResult<Plan> {
         leave_out_broken_kernels();
         let model = reader.model_for_proto_model(file)?;

@@ -14,6 +14,8 @@ mod operation;
 mod operator;
 mod outline;
 mod program;
+#[cfg(test)]
+mod tests;
 mod work;
 
 pub(super) use operator::{Island, register};

@@ -77,8 +77,8 @@ fn case() -> impl Strategy<Value = (QuantizedConvolution, Vec<u8>, usize, usize)
                 let rows = rows.max(kernel[0]);
                 let columns = columns.max(kernel[1]);
                 // Large enough for every path, small enough for an emulated processor.
-            let channels = channels.min((512 / (kernel[0] * kernel[1])).max(1));
-            let depth = channels * kernel[0] * kernel[1];
+                let channels = channels.min((512 / (kernel[0] * kernel[1])).max(1));
+                let depth = channels * kernel[0] * kernel[1];
                 let mut byte = || match values {
                     Values::Any | Values::Symmetric => draw.random::<u8>(),
                     Values::Ends | Values::SymmetricEnds => [0, 255][draw.random_range(0..2)],
