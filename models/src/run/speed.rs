@@ -81,7 +81,7 @@ pub fn peaks() -> Peaks {
         input: unit,
         output: unit,
     };
-    let (steps, mut out) = (vec![1; from.len() + SLACK], vec![0; to.len() + SLACK]);
+    let (steps, mut out) = (vec![1; from.elements() + SLACK], vec![0; to.elements() + SLACK]);
     let int8_rate = Integers::new(&integers, from, to, int8)
         .map(|conv| rate(to.columns * channels * filters, || conv.run(&steps, &mut out)));
 
@@ -95,7 +95,10 @@ pub fn peaks() -> Peaks {
         bias: vec![0.0; filters],
         relu: false,
     };
-    let (values, mut out) = (vec![1.0; from.len() + SLACK], vec![0.0; to.len() + SLACK]);
+    let (values, mut out) = (
+        vec![1.0; from.elements() + SLACK],
+        vec![0.0; to.elements() + SLACK],
+    );
     let f32_rate = Floats::new(&floats, from, to, float)
         .map(|conv| rate(to.columns * channels * filters, || conv.run(&values, &mut out)));
     Peaks {

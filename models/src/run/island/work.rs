@@ -208,7 +208,7 @@ impl Ready {
                 let Some(place) = &mut self.places[value] else {
                     continue;
                 };
-                let (kind, len) = (program.kinds[value], place.layout.len() + SLACK);
+                let (kind, len) = (program.kinds[value], place.layout.elements() + SLACK);
                 // The one that needs to grow least, or else is least too large.
                 let misfit = |slot: &usize| (len.saturating_sub(self.slots[*slot].1), self.slots[*slot].1);
                 let found = (0..free.len())
@@ -613,7 +613,7 @@ fn places(program: &Program, shapes: &[Option<Shape>]) -> Option<Vec<Option<Plac
             channels,
             border: borders[value],
         };
-        layout.checked_len()?;
+        layout.checked_elements()?;
         Some(Some(Place {
             layout,
             edge: edges[value].unwrap_or(0),

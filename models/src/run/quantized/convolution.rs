@@ -193,7 +193,7 @@ impl Walk {
         let agrees = from.channels == shape.channels
             && (to.rows, to.columns, to.channels) == (rows, columns, shape.filters)
             && window.pads.iter().all(|pad| *pad <= from.border);
-        let (from_len, to_len) = (from.checked_len()? + SLACK, to.checked_len()?);
+        let (from_len, to_len) = (from.checked_elements()? + SLACK, to.checked_elements()?);
         if !agrees {
             return None;
         }
@@ -272,8 +272,8 @@ impl Walk {
     }
 
     fn check(&self, image: usize, out: usize) {
-        assert!(image >= self.from.len() + SLACK, "the image is too short");
-        assert!(out >= self.to.len(), "the output is too short");
+        assert!(image >= self.from.elements() + SLACK, "the image is too short");
+        assert!(out >= self.to.elements(), "the output is too short");
     }
 
     /// # Safety

@@ -22,7 +22,7 @@ pub struct Layout {
 
 impl Layout {
     /// Elements, border included, slack not; none for an image that is empty or too large.
-    pub fn checked_len(&self) -> Option<usize> {
+    pub fn checked_elements(&self) -> Option<usize> {
         let border = self.border.checked_mul(2)?;
         let rows = self.rows.checked_add(border)?;
         let columns = self.columns.checked_add(border)?;
@@ -31,8 +31,8 @@ impl Layout {
         (inside && len <= MAX_ELEMENTS).then_some(len)
     }
 
-    /// Elements, border included; what [`Self::checked_len`] accepted.
-    pub fn len(&self) -> usize {
+    /// Elements, border included; what [`Self::checked_elements`] accepted.
+    pub fn elements(&self) -> usize {
         (self.rows + 2 * self.border) * self.pitch()
     }
 
@@ -70,6 +70,6 @@ impl Layout {
             image[end..end + 2 * side].fill(value);
         }
         let end = self.row(self.rows - 1).end;
-        image[end..self.len()].fill(value);
+        image[end..self.elements()].fill(value);
     }
 }

@@ -151,13 +151,13 @@ fn run(
         channels: conv.filters,
         border: 1,
     };
-    let mut inside = vec![noise; from.len() + SLACK];
+    let mut inside = vec![noise; from.elements() + SLACK];
     from.fill_border(&mut inside, conv.input.zero_point);
     for (n, value) in image.iter().enumerate() {
         let (channel, row, column) = (n / (rows * columns), n / columns % rows, n % columns);
         inside[from.at(row, column) + channel] = *value;
     }
-    let mut outside = vec![noise; to.len() + SLACK];
+    let mut outside = vec![noise; to.elements() + SLACK];
     Integers::new(conv, from, to, kernel)
         .unwrap()
         .run(&inside, &mut outside);
@@ -214,11 +214,11 @@ proptest! {
         let border = conv.window.pads.into_iter().max().unwrap();
         let from = Layout { rows, columns, channels: conv.channels, border };
         let to = Layout { rows: out_rows, columns: out_columns, channels: conv.filters, border: 1 };
-        let mut inside = vec![f32::NAN; from.len() + SLACK];
+        let mut inside = vec![f32::NAN; from.elements() + SLACK];
         from.fill_border(&mut inside, 0.0);
         pointwise::interleave(&image, &mut inside, from);
         for kernel in FloatKernel::available() {
-            let mut outside = vec![0f32; to.len() + SLACK];
+            let mut outside = vec![0f32; to.elements() + SLACK];
             Floats::new(&float, from, to, kernel).unwrap().run(&inside, &mut outside);
             let mut got = vec![0f32; expected.len()];
             pointwise::separate(&outside, to, &mut got);
@@ -234,6 +234,9 @@ proptest! {
         values in prop::collection::vec(prop_oneof![-300f32..300.0, any::<f32>()], 1..200),
         scale in 0.001f32..10.0, zero_point: u8,
     ) {
+        // Between two steps a product with the reciprocal goes another way than the division.
+        let halves = (-260..260).map(|step| (step as f32 + 0.5) * scale);
+        let values: Vec<f32> = values.into_iter().chain(halves).collect();
         let to = Quantization { scale, zero_point };
         let mut steps = vec![0; values.len()];
         pointwise::quantize(&values, &mut steps, to);
@@ -262,9 +265,9 @@ proptest! {
         let from = Layout { rows, columns, channels, border };
         let to = Layout { rows: out_rows, columns: out_columns, channels, border: 1 };
         // What lies outside would win if it were looked at.
-        let mut inside = vec![255; from.len() + SLACK];
+        let mut inside = vec![255; from.elements() + SLACK];
         pointwise::interleave(&image, &mut inside, from);
-        let mut outside = vec![0; to.len() + SLACK];
+        let mut outside = vec![0; to.elements() + SLACK];
         pointwise::max_pool(window, &inside, from, &mut outside, to, &mut vec![0; from.width()]);
         let mut got = vec![0; expected.len()];
         pointwise::separate(&outside, to, &mut got);

@@ -2,6 +2,11 @@
 //!
 //! Without I8MM both factors must be signed: 128 is subtracted from each step by flipping its highest bit.
 
+#![allow(
+    clippy::needless_range_loop,
+    reason = "sums, weights and pointers are indexed by the same numbers"
+)]
+
 use std::arch::aarch64::*;
 use std::arch::asm;
 use std::arch::is_aarch64_feature_detected;

@@ -1,5 +1,10 @@
 //! x86-64: AVX512-VNNI, AVX-VNNI, AVX2.
 
+#![allow(
+    clippy::needless_range_loop,
+    reason = "sums, weights and pointers are indexed by the same numbers"
+)]
+
 use std::arch::x86_64::*;
 use std::array::from_fn;
 
