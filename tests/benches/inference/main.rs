@@ -97,7 +97,7 @@ impl Entrant {
         let stock = Plan::load_stock(onnx).expect("tract's plan");
         let in_floats = floats::file(onnx).map(|onnx| Plan::load_stock(&onnx).expect("tract's plan in f32"));
         let onnx_runtime = Session::builder(environment)
-            .and_then(|builder| Ok(builder.with_intra_threads(1)?.commit_from_memory(onnx)?))
+            .and_then(|builder| builder.with_intra_threads(1)?.commit_from_memory(onnx))
             .expect("a session of ONNX Runtime");
         let mut entrant = Self {
             network: network.to_owned(),
