@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
 use firmware::command::analyze::Analyze;
+use firmware::command::bench::Bench;
 use firmware::command::demo::Demo;
 use firmware::command::inspect::Inspect;
 use firmware::command::package;
@@ -34,6 +35,8 @@ pub enum Command {
     Inspect(Inspect),
     /// Analyze one study from files.
     Analyze(Analyze),
+    /// Measure how fast networks run on this machine.
+    Bench(Bench),
     /// Draw a page of the screen, for documents and support.
     Screen(Screen),
     /// Print a report, a segmentation or a capture as text.

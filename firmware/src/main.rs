@@ -44,6 +44,7 @@ fn main() -> ExitCode {
     let done = match cli.command {
         Command::Demo(what) => command::demo::demo(&what),
         Command::Inspect(what) => command::inspect::inspect(&what),
+        Command::Bench(what) => command::bench::bench(&what),
         Command::Analyze(what) => command::analyze::analyze(&what),
         Command::Run(run) => appliance(settings(run.config.as_deref())),
         Command::Screen(what) => command::screen::screen(&what),

@@ -3,6 +3,7 @@
 //! Data goes to standard output, progress and logs to standard error.
 
 pub mod analyze;
+pub mod bench;
 pub mod demo;
 pub mod export;
 pub mod inspect;

@@ -4,9 +4,12 @@
 //! and write down what was found together with the pictures that show it.
 
 mod ensemble;
+mod island;
 mod lesions;
 mod network;
 mod pictures;
+pub mod quantized;
+pub mod speed;
 mod validity;
 
 use std::path::Path;
@@ -26,6 +29,7 @@ use crate::study::{NOT_A_HEAD, Study, Unassembled};
 
 use self::pictures::{Membership, Subject};
 pub use ensemble::{answer as answer_tasks, softmax};
+pub use island::StageTime;
 pub use lesions::{Candidate, candidates};
 pub use network::Plan;
 use network::{Network, tensor};

@@ -5,6 +5,7 @@ use std::sync::{Arc, Once};
 use safetensors::SafeTensors;
 use tract_onnx::prelude::*;
 
+use super::island;
 use crate::findings::{Fault, Reason};
 use crate::package::{FileHash, Package};
 
@@ -19,13 +20,44 @@ pub struct Plan {
 }
 
 impl Plan {
-    /// Parses and optimises a network.
+    /// Parses and optimises a network; its integer convolutions and what lies between them run on kernels of our own
+    /// (see [`super::island`]) where they can.
     ///
     /// # Errors
     /// tract refuses the file.
     pub fn load(onnx: &[u8]) -> TractResult<Plan> {
+        let mut reader = tract_onnx::onnx();
+        island::register(&mut reader);
+        let mut file = reader.proto_model_for_read(&mut &*onnx)?;
+        let islands = file.graph.as_mut().map_or(0, island::outline);
+        if islands > 0 {
+            match Self::optimise(&reader, &file) {
+                Ok(plan) => return Ok(plan),
+                Err(error) => tracing::warn!("left to tract alone: {error:#}"),
+            }
+        }
+        Self::load_stock(onnx)
+    }
+
+    /// Parses and optimises a network for tract alone, to compare with.
+    ///
+    /// # Errors
+    /// tract refuses the file.
+    pub fn load_stock(onnx: &[u8]) -> TractResult<Plan> {
+        let reader = tract_onnx::onnx();
+        let file = reader.proto_model_for_read(&mut &*onnx)?;
+        Self::optimise(&reader, &file)
+    }
+
+    /// Parts of the network that run on operators of our own.
+    pub fn islands(&self) -> usize {
+        let nodes = self.runnable.model().nodes();
+        nodes.iter().filter(|node| node.op_is::<island::Island>()).count()
+    }
+
+    fn optimise(reader: &tract_onnx::Onnx, file: &tract_onnx::pb::ModelProto) -> TractResult<Plan> {
         leave_out_broken_kernels();
-        let model = tract_onnx::onnx().model_for_read(&mut &*onnx)?;
+        let model = reader.model_for_proto_model(file)?;
         let names = |outlets: &[OutletId]| -> Vec<String> {
             outlets
                 .iter()

@@ -1,0 +1,624 @@
+//! An island made ready: layouts, packed weights and buffers for one shape of its inputs.
+
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::Instant;
+
+use super::operation::Operation;
+use super::program::{Kind, Program, Shape, Stage, Value};
+use crate::run::quantized::convolution::{Floats, Integers};
+use crate::run::quantized::layout::{Layout, SLACK};
+use crate::run::quantized::pointwise::{self, Summand};
+use crate::run::quantized::tile::{FloatKernel, IntegerKernel};
+use crate::run::quantized::{Quantization, Window};
+
+/// What is done in one go.
+#[derive(Debug)]
+enum Work {
+    Enter {
+        input: usize,
+    },
+    EnterQuantized {
+        input: usize,
+        to: Quantization,
+    },
+    Quantize(Quantization),
+    Dequantize(Quantization),
+    Convolve(Box<Integers>),
+    ConvolveFloats(Box<Floats>),
+    MaxPool(Window),
+    Relu,
+    Enlarge,
+    /// Of each input, how its steps become values, if they do.
+    Join(Vec<Option<Quantization>>),
+    /// The outputs are values, steps, or values and then steps.
+    Add {
+        /// Of those summands that are steps.
+        steps: [Option<Quantization>; 2],
+        relu: bool,
+        values: bool,
+        to: Option<Quantization>,
+    },
+}
+
+#[derive(Debug)]
+struct Job {
+    name: String,
+    work: Work,
+    from: Vec<Value>,
+    to: Vec<Value>,
+    products: u64,
+    /// Time spent while somebody measured.
+    nanoseconds: AtomicU64,
+}
+
+/// Where a value lies.
+#[derive(Debug, Clone, Copy)]
+struct Place {
+    layout: Layout,
+    /// What the border holds, for steps; values have zeros there.
+    edge: u8,
+    slot: usize,
+}
+
+/// An island for one shape of its inputs.
+#[derive(Debug)]
+pub(super) struct Ready {
+    jobs: Vec<Job>,
+    places: Vec<Option<Place>>,
+    /// Kind and elements of each buffer.
+    slots: Vec<(Kind, usize)>,
+    outputs: Vec<Value>,
+    /// Elements of the longest row that a pooling reads.
+    longest_row: usize,
+    measured: AtomicBool,
+}
+
+/// How long one step of a network took, over all runs while it was measured.
+#[derive(Debug, Clone, PartialEq, serde::Serialize)]
+pub struct StageTime {
+    /// Of the node in the ONNX file.
+    pub name: String,
+    /// What was done.
+    pub operation: String,
+    /// Over all runs.
+    pub nanoseconds: u64,
+    /// Multiplications of one run.
+    pub products: u64,
+}
+
+/// One image of an island's input, (channel, row, column).
+pub(super) enum Planes<'a> {
+    Steps(&'a [u8]),
+    Values(&'a [f32]),
+}
+
+/// The same of an output.
+pub(super) enum PlanesMut<'a> {
+    Steps(&'a mut [u8]),
+    Values(&'a mut [f32]),
+}
+
+#[derive(Debug, Clone)]
+enum Buffer {
+    Steps(Vec<u8>),
+    Values(Vec<f32>),
+}
+
+/// The buffers of one thread, kept from run to run.
+#[derive(Debug, Clone)]
+pub(super) struct Buffers {
+    slots: Vec<Buffer>,
+    step_row: Vec<u8>,
+    value_row: Vec<f32>,
+}
+
+impl Ready {
+    /// None where shapes do not fit together, or a size is beyond reason.
+    pub(super) fn new(program: &Program, inputs: &[Shape]) -> Option<Ready> {
+        let shapes = program.shapes(inputs)?;
+        let drafts = drafts(program);
+        let mut ready = Ready {
+            jobs: Vec::new(),
+            places: places(program, &shapes)?,
+            slots: Vec::new(),
+            outputs: program.outputs.clone(),
+            longest_row: 0,
+            measured: AtomicBool::new(false),
+        };
+        for draft in drafts {
+            let job = ready.job(draft)?;
+            ready.jobs.push(job);
+        }
+        ready.leave_out_the_unused();
+        ready.assign_slots(program);
+        Some(ready)
+    }
+
+    fn layout(&self, value: Value) -> Option<Layout> {
+        self.places[value].map(|place| place.layout)
+    }
+
+    fn job(&mut self, draft: Draft) -> Option<Job> {
+        let Draft { name, work, from, to } = draft;
+        let mut products = 0;
+        let work = match work {
+            Drafted::Done(work) => work,
+            Drafted::Stage(operation) => {
+                let layouts = || Some((self.layout(from[0])?, self.layout(to[0])?));
+                let multiplications = |to: Layout, depth: usize| (to.rows * to.columns * depth) as u64;
+                match operation {
+                    Operation::Quantize(to) => Work::Quantize(to),
+                    Operation::Dequantize(from) => Work::Dequantize(from),
+                    Operation::Convolve(conv) => {
+                        let (from, to) = layouts()?;
+                        products = multiplications(to, conv.weights.len());
+                        Work::Convolve(Box::new(Integers::new(&conv, from, to, IntegerKernel::best())?))
+                    }
+                    Operation::ConvolveFloats(conv) => {
+                        let (from, to) = layouts()?;
+                        products = multiplications(to, conv.weights.len());
+                        Work::ConvolveFloats(Box::new(Floats::new(&conv, from, to, FloatKernel::best())?))
+                    }
+                    Operation::MaxPool(window) => {
+                        self.longest_row = self.longest_row.max(self.layout(from[0])?.width());
+                        Work::MaxPool(window)
+                    }
+                    Operation::Relu => Work::Relu,
+                    Operation::Enlarge => Work::Enlarge,
+                    Operation::Join => Work::Join(Vec::new()),
+                    // `drafts` has made all of them.
+                    Operation::Add { .. } => return None,
+                }
+            }
+        };
+        Some(Job {
+            name,
+            work,
+            from,
+            to,
+            products,
+            nanoseconds: AtomicU64::new(0),
+        })
+    }
+
+    fn leave_out_the_unused(&mut self) {
+        let mut read: Vec<bool> = vec![false; self.places.len()];
+        self.outputs.iter().for_each(|value| read[*value] = true);
+        let mut kept = Vec::new();
+        while let Some(job) = self.jobs.pop() {
+            if job.to.iter().any(|value| read[*value]) {
+                job.from.iter().for_each(|value| read[*value] = true);
+                kept.push(job);
+            }
+        }
+        kept.reverse();
+        self.jobs = kept;
+    }
+
+    /// Gives every value a buffer, from its making to its last reading.
+    fn assign_slots(&mut self, program: &Program) {
+        let mut last = vec![0; self.places.len()];
+        for (n, job) in self.jobs.iter().enumerate() {
+            job.from.iter().chain(&job.to).for_each(|value| last[*value] = n);
+        }
+        self.outputs.iter().for_each(|value| last[*value] = usize::MAX);
+        let mut free: Vec<usize> = Vec::new();
+        for n in 0..self.jobs.len() {
+            for &value in &self.jobs[n].to {
+                let Some(place) = &mut self.places[value] else {
+                    continue;
+                };
+                let (kind, len) = (program.kinds[value], place.layout.elements() + SLACK);
+                // The one that needs to grow least, or else is least too large.
+                let misfit = |slot: &usize| (len.saturating_sub(self.slots[*slot].1), self.slots[*slot].1);
+                let found = (0..free.len())
+                    .filter(|at| self.slots[free[*at]].0 == kind)
+                    .min_by_key(|at| misfit(&free[*at]));
+                place.slot = match found {
+                    Some(at) => free.swap_remove(at),
+                    None => {
+                        self.slots.push((kind, 0));
+                        self.slots.len() - 1
+                    }
+                };
+                let slot = &mut self.slots[place.slot];
+                slot.1 = slot.1.max(len);
+            }
+            let done = |value: &&Value| last[**value] == n;
+            let mut ended: Vec<Value> = self.jobs[n]
+                .from
+                .iter()
+                .chain(&self.jobs[n].to)
+                .filter(done)
+                .copied()
+                .collect();
+            ended.sort_unstable();
+            ended.dedup();
+            free.extend(
+                ended
+                    .iter()
+                    .filter_map(|value| self.places[*value].map(|place| place.slot)),
+            );
+        }
+    }
+
+    /// Buffers for one thread.
+    pub(super) fn buffers(&self) -> Buffers {
+        let slot = |(kind, len): &(Kind, usize)| match kind {
+            Kind::Steps => Buffer::Steps(vec![0; *len]),
+            Kind::Values => Buffer::Values(vec![0.0; *len]),
+        };
+        Buffers {
+            slots: self.slots.iter().map(slot).collect(),
+            step_row: vec![0; self.longest_row],
+            value_row: vec![0.0; self.longest_row],
+        }
+    }
+
+    /// Bytes that a thread needs beside the weights.
+    pub(super) fn buffer_bytes(&self) -> usize {
+        let bytes = |(kind, len): &(Kind, usize)| if *kind == Kind::Steps { *len } else { 4 * len };
+        self.slots.iter().map(bytes).sum()
+    }
+
+    /// Shape and kind of each output.
+    pub(super) fn output(&self, number: usize) -> Option<(Kind, Shape)> {
+        let place = self.places[*self.outputs.get(number)?]?;
+        let Layout {
+            rows,
+            columns,
+            channels,
+            ..
+        } = place.layout;
+        Some((self.slots[place.slot].0, [channels, rows, columns]))
+    }
+
+    /// One image through the island.
+    pub(super) fn run(&self, inputs: &[Planes], buffers: &mut Buffers) {
+        let measured = self.measured.load(Ordering::Relaxed);
+        for job in &self.jobs {
+            if measured {
+                let started = Instant::now();
+                self.go(job, inputs, buffers);
+                let spent = u64::try_from(started.elapsed().as_nanos()).unwrap_or(u64::MAX);
+                job.nanoseconds.fetch_add(spent, Ordering::Relaxed);
+            } else {
+                self.go(job, inputs, buffers);
+            }
+        }
+    }
+
+    /// Writes one output of the last run.
+    pub(super) fn leave(&self, number: usize, buffers: &Buffers, planes: PlanesMut) {
+        let Some(place) = self.places[self.outputs[number]] else {
+            return;
+        };
+        match (&buffers.slots[place.slot], planes) {
+            (Buffer::Steps(image), PlanesMut::Steps(planes)) => {
+                pointwise::separate(image, place.layout, planes)
+            }
+            (Buffer::Values(image), PlanesMut::Values(planes)) => {
+                pointwise::separate(image, place.layout, planes)
+            }
+            _ => {}
+        }
+    }
+
+    fn go(&self, job: &Job, inputs: &[Planes], buffers: &mut Buffers) {
+        // What is written is taken out, so that the rest can be read meanwhile.
+        let place = |value: Value| self.places[value];
+        let mut out = [None, None];
+        for (out, value) in out.iter_mut().zip(&job.to) {
+            let Some(place) = place(*value) else { return };
+            let empty = Buffer::Steps(Vec::new());
+            *out = Some((place, std::mem::replace(&mut buffers.slots[place.slot], empty)));
+        }
+        self.fill(job, inputs, buffers, &mut out);
+        for (place, mut buffer) in out.into_iter().flatten() {
+            match &mut buffer {
+                Buffer::Steps(image) => place.layout.fill_border(image, place.edge),
+                Buffer::Values(image) => place.layout.fill_border(image, 0.0),
+            }
+            buffers.slots[place.slot] = buffer;
+        }
+    }
+
+    fn fill(
+        &self,
+        job: &Job,
+        inputs: &[Planes],
+        buffers: &mut Buffers,
+        out: &mut [Option<(Place, Buffer)>; 2],
+    ) {
+        let Buffers {
+            slots,
+            step_row,
+            value_row,
+        } = buffers;
+        let read = |n: usize| {
+            let place = self.places[*job.from.get(n)?]?;
+            Some((place.layout, &slots[place.slot]))
+        };
+        if let Work::Add {
+            steps,
+            relu,
+            values,
+            to,
+        } = &job.work
+        {
+            let summand = |n: usize| match (read(n)?, steps[n]) {
+                ((layout, Buffer::Steps(image)), Some(from)) => Some(Summand::Steps(image, layout, from)),
+                ((layout, Buffer::Values(image)), None) => Some(Summand::Values(image, layout)),
+                _ => None,
+            };
+            let (Some(one), Some(other)) = (summand(0), summand(1)) else {
+                return;
+            };
+            let (mut value_out, mut step_out) = (None, None);
+            for (place, buffer) in out.iter_mut().flatten() {
+                match (buffer, to) {
+                    (Buffer::Values(image), _) if *values => value_out = Some((&mut image[..], place.layout)),
+                    (Buffer::Steps(image), Some(to)) => step_out = Some((&mut image[..], place.layout, *to)),
+                    _ => {}
+                }
+            }
+            return pointwise::add([one, other], *relu, value_out, step_out);
+        }
+        let Some((Place { layout: to, .. }, out)) = &mut out[0] else {
+            return;
+        };
+        let to = *to;
+        match (&job.work, read(0), out) {
+            (Work::Enter { input }, _, out) => match (&inputs[*input], out) {
+                (Planes::Steps(planes), Buffer::Steps(out)) => pointwise::interleave(planes, out, to),
+                (Planes::Values(planes), Buffer::Values(out)) => pointwise::interleave(planes, out, to),
+                _ => {}
+            },
+            (
+                Work::EnterQuantized {
+                    input,
+                    to: quantization,
+                },
+                _,
+                Buffer::Steps(out),
+            ) => {
+                if let Planes::Values(planes) = &inputs[*input] {
+                    pointwise::interleave_quantized(planes, out, to, *quantization);
+                }
+            }
+            (Work::Quantize(quantization), Some((from, Buffer::Values(image))), Buffer::Steps(out)) => {
+                for row in 0..to.rows {
+                    pointwise::quantize(&image[from.row(row)], &mut out[to.row(row)], *quantization);
+                }
+            }
+            (Work::Dequantize(quantization), Some((from, Buffer::Steps(image))), Buffer::Values(out)) => {
+                for row in 0..to.rows {
+                    pointwise::dequantize(&image[from.row(row)], &mut out[to.row(row)], *quantization);
+                }
+            }
+            (Work::Convolve(conv), Some((_, Buffer::Steps(image))), Buffer::Steps(out)) => {
+                conv.run(image, out)
+            }
+            (Work::ConvolveFloats(conv), Some((_, Buffer::Values(image))), Buffer::Values(out)) => {
+                conv.run(image, out);
+            }
+            (Work::MaxPool(window), Some((from, Buffer::Steps(image))), Buffer::Steps(out)) => {
+                pointwise::max_pool(*window, image, from, out, to, step_row);
+            }
+            (Work::MaxPool(window), Some((from, Buffer::Values(image))), Buffer::Values(out)) => {
+                pointwise::max_pool(*window, image, from, out, to, value_row);
+            }
+            (Work::Relu, Some((from, Buffer::Values(image))), Buffer::Values(out)) => {
+                for row in 0..to.rows {
+                    out[to.row(row)].copy_from_slice(&image[from.row(row)]);
+                    pointwise::relu(&mut out[to.row(row)]);
+                }
+            }
+            (Work::Enlarge, Some((from, Buffer::Steps(image))), Buffer::Steps(out)) => {
+                pointwise::enlarge(image, from, out, to);
+            }
+            (Work::Enlarge, Some((from, Buffer::Values(image))), Buffer::Values(out)) => {
+                pointwise::enlarge(image, from, out, to);
+            }
+            (Work::Join(steps), _, out) => {
+                let mut before = 0;
+                for (n, (from, image)) in (0..job.from.len()).filter_map(read).enumerate() {
+                    match (image, &mut *out, steps.get(n).copied().flatten()) {
+                        (Buffer::Steps(image), Buffer::Values(out), Some(quantization)) => {
+                            pointwise::join_dequantized(image, from, quantization, before, out, to);
+                        }
+                        (Buffer::Steps(image), Buffer::Steps(out), None) => {
+                            pointwise::join(image, from, before, out, to)
+                        }
+                        (Buffer::Values(image), Buffer::Values(out), None) => {
+                            pointwise::join(image, from, before, out, to)
+                        }
+                        _ => debug_assert!(false, "{} joins what does not fit", job.name),
+                    }
+                    before += from.channels;
+                }
+            }
+            // Kinds were checked when the program was read.
+            _ => debug_assert!(false, "{} has inputs of the wrong kind", job.name),
+        }
+    }
+
+    /// From now on times are kept (`true`), or no longer; they start at 0.
+    pub(super) fn measure(&self, on: bool) {
+        self.jobs
+            .iter()
+            .for_each(|job| job.nanoseconds.store(0, Ordering::Relaxed));
+        self.measured.store(on, Ordering::Relaxed);
+    }
+
+    /// The times since [`Self::measure`].
+    pub(super) fn timings(&self) -> Vec<StageTime> {
+        let operation = |work: &Work| match work {
+            Work::Enter { .. } | Work::EnterQuantized { .. } => "enter",
+            Work::Quantize(_) => "quantize",
+            Work::Dequantize(_) => "dequantize",
+            Work::Convolve(_) => "convolve int8",
+            Work::ConvolveFloats(_) => "convolve f32",
+            Work::MaxPool(_) => "max pool",
+            Work::Relu => "relu",
+            Work::Enlarge => "enlarge",
+            Work::Join(_) => "join",
+            Work::Add { .. } => "add",
+        };
+        let timing = |job: &Job| StageTime {
+            name: job.name.clone(),
+            operation: operation(&job.work).to_owned(),
+            nanoseconds: job.nanoseconds.load(Ordering::Relaxed),
+            products: job.products,
+        };
+        self.jobs.iter().map(timing).collect()
+    }
+}
+
+struct Draft {
+    name: String,
+    work: Drafted,
+    from: Vec<Value>,
+    to: Vec<Value>,
+}
+
+enum Drafted {
+    Done(Work),
+    Stage(Operation),
+}
+
+/// The jobs of a program: sums take steps and leave steps where that saves a pass over the image.
+fn drafts(program: &Program) -> Vec<Draft> {
+    let mut drafts = Vec::new();
+    let made_by = |value: Value| program.stages.iter().find(|stage| stage.to == value);
+    let mut made = vec![false; program.kinds.len()];
+    for (input, value) in program.inputs.iter().enumerate() {
+        let readers = program.stages.iter().filter(|stage| stage.from.contains(value));
+        for stage in readers {
+            if let Operation::Quantize(to) = stage.operation {
+                made[stage.to] = true;
+                drafts.push(Draft {
+                    name: stage.name.clone(),
+                    work: Drafted::Done(Work::EnterQuantized { input, to }),
+                    from: Vec::new(),
+                    to: vec![stage.to],
+                });
+            }
+        }
+        drafts.push(Draft {
+            name: format!("input {input}"),
+            work: Drafted::Done(Work::Enter { input }),
+            from: Vec::new(),
+            to: vec![*value],
+        });
+    }
+    for stage in &program.stages {
+        if made[stage.to] {
+            continue;
+        }
+        let as_steps = |value: Value| match made_by(value) {
+            Some(Stage {
+                operation: Operation::Dequantize(q),
+                from,
+                ..
+            }) => (from[0], Some(*q)),
+            _ => (value, None),
+        };
+        if stage.operation == Operation::Join {
+            let (from, steps) = stage.from.iter().map(|value| as_steps(*value)).unzip();
+            drafts.push(Draft {
+                name: stage.name.clone(),
+                work: Drafted::Done(Work::Join(steps)),
+                from,
+                to: vec![stage.to],
+            });
+            continue;
+        }
+        let Operation::Add { relu } = stage.operation else {
+            drafts.push(Draft {
+                name: stage.name.clone(),
+                work: Drafted::Stage(stage.operation.clone()),
+                from: stage.from.clone(),
+                to: vec![stage.to],
+            });
+            continue;
+        };
+        let mut from = stage.from.clone();
+        let mut steps = [None; 2];
+        for (value, steps) in from.iter_mut().zip(&mut steps) {
+            (*value, *steps) = as_steps(*value);
+        }
+        let readers = || {
+            program
+                .stages
+                .iter()
+                .filter(|reader| reader.from.contains(&stage.to))
+        };
+        let quantized = readers().find_map(|reader| match reader.operation {
+            Operation::Quantize(q) => Some((q, reader.to)),
+            _ => None,
+        });
+        let others = readers()
+            .filter(|reader| Some(reader.to) != quantized.map(|q| q.1))
+            .count();
+        let values = others > 0 || program.outputs.contains(&stage.to);
+        let mut to: Vec<Value> = values.then_some(stage.to).into_iter().collect();
+        to.extend(quantized.map(|(_, value)| value));
+        if let Some((_, value)) = quantized {
+            made[value] = true;
+        }
+        drafts.push(Draft {
+            name: stage.name.clone(),
+            work: Drafted::Done(Work::Add {
+                steps,
+                relu,
+                values,
+                to: quantized.map(|(q, _)| q),
+            }),
+            from,
+            to,
+        });
+    }
+    drafts
+}
+
+/// Layout and edge of every value that has a shape. None where one is too large, or two convolutions want different
+/// edges.
+fn places(program: &Program, shapes: &[Option<Shape>]) -> Option<Vec<Option<Place>>> {
+    let mut borders = vec![0; shapes.len()];
+    let mut edges: Vec<Option<u8>> = vec![None; shapes.len()];
+    for stage in &program.stages {
+        let (pads, edge) = match &stage.operation {
+            Operation::Convolve(conv) => (conv.window.pads, conv.input.zero_point),
+            Operation::ConvolveFloats(conv) => (conv.window.pads, 0),
+            _ => continue,
+        };
+        let value = stage.from[0];
+        let border = pads.into_iter().max().unwrap_or(0);
+        if border > 0 {
+            if edges[value].is_some_and(|other| other != edge) {
+                return None;
+            }
+            edges[value] = Some(edge);
+            borders[value] = borders[value].max(border);
+        }
+    }
+    let place = |value: usize| {
+        let Some([channels, rows, columns]) = shapes[value] else {
+            return Some(None);
+        };
+        let layout = Layout {
+            rows,
+            columns,
+            channels,
+            border: borders[value],
+        };
+        layout.checked_elements()?;
+        Some(Some(Place {
+            layout,
+            edge: edges[value].unwrap_or(0),
+            slot: 0,
+        }))
+    };
+    (0..shapes.len()).map(place).collect()
+}
