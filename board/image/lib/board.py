@@ -5,7 +5,7 @@ import tomllib
 
 NEEDED = {"name", "title", "kernel", "u_boot", "device_tree", "kernel_load", "kernel_compression",
           "console"}
-OPTIONAL = {"modules", "firmware", "boot_gap_kib", "overlay"}
+OPTIONAL = {"modules_first", "modules", "boot_gap_kib", "overlay"}
 
 with open(sys.argv[1], "rb") as file:
     board = tomllib.load(file)
