@@ -1,6 +1,7 @@
 //! A virtual box: QEMU with the image that `board/image/build --board virt` made, its serial line, screen, keys,
 //! lamps and sticks. The tests beside use it; without an image they say so and pass over.
 
+pub mod card;
 pub mod disk;
 pub mod guest;
 pub mod monitor;
