@@ -3,6 +3,7 @@
 
 pub mod card;
 pub mod disk;
+pub mod environment;
 pub mod guest;
 pub mod monitor;
 pub mod pins;

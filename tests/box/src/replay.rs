@@ -102,6 +102,18 @@ impl Record {
     }
 }
 
+impl Record {
+    /// What an installer would leave that switches over first: all writes to this part of the disk are done.
+    pub fn switch_first(&self, card: &Path, part: std::ops::Range<u64>) {
+        let only: Vec<_> = self.writes.iter().filter(|write| part.contains(&(write.sector * SECTOR))).copied().collect();
+        let switched = Self {
+            file: self.file.clone(),
+            writes: only,
+        };
+        switched.replay(card, switched.writes.len(), || true);
+    }
+}
+
 /// A copy of a card that shares what it can with the original.
 pub fn copy(from: &Path, to: &Path) {
     let _ = fs::remove_file(to);

@@ -91,8 +91,7 @@ fn slow_a_version_below_the_floor_is_refused() {
     let folder = tempfile::tempdir().expect("a folder");
     let bundle = bundle(&images, folder.path(), ("version=0.2.0", "version=0.0.9"), "SIALOSCOPE_BOX_KEYS");
     let (_card, mut guest) = with_stick(&images, &bundle);
-    refused(&mut guest, "pre-install");
-    assert!(guest.serial().contains("older than"), "{}", guest.said().join("\n"));
+    refused(&mut guest, "older than");
 }
 
 /// Installs a bundle whose system is bad, and waits until version 0.1.0 is back and says why.
