@@ -59,7 +59,9 @@ impl Card {
     pub fn copy(&self) -> Self {
         let folder = tempfile::tempdir().expect("a temporary folder");
         let path = folder.path().join("card");
-        run(Command::new("cp").arg("--sparse=always").args([&self.path, &path]));
+        run(Command::new("cp")
+            .arg("--sparse=always")
+            .args([&self.path, &path]));
         Self { folder, path }
     }
 
@@ -72,15 +74,26 @@ impl Card {
     pub fn write_settings(&self, settings: &str) {
         let file = self.beside("settings");
         fs::write(&file, settings).expect("a file");
-        run(Command::new("mcopy").args(["-o", "-i"]).arg(self.boot()).arg(&file).arg("::sialoscope.toml"));
+        run(Command::new("mcopy")
+            .args(["-o", "-i"])
+            .arg(self.boot())
+            .arg(&file)
+            .arg("::sialoscope.toml"));
     }
 
     /// A file of the boot partition.
     pub fn read_boot(&self, name: &str) -> String {
-        run(Command::new("mtype").arg("-i").arg(self.boot()).arg(format!("::{name}")))
+        run(Command::new("mtype")
+            .arg("-i")
+            .arg(self.boot())
+            .arg(format!("::{name}")))
     }
 
     fn boot(&self) -> String {
-        format!("{}@@{}", self.path.display(), disk::partition(&self.path, "boot").start)
+        format!(
+            "{}@@{}",
+            self.path.display(),
+            disk::partition(&self.path, "boot").start
+        )
     }
 }

@@ -15,10 +15,13 @@ pub fn next_slot(card: &Path) -> Option<char> {
     let variables = newest(card).unwrap_or_default();
     let get = |name: &str, default: &str| variables.get(name).cloned().unwrap_or_else(|| default.to_owned());
     let order = get("BOOT_ORDER", "A B");
-    order.split_whitespace().filter_map(|word| word.chars().next()).find(|slot| {
-        let left = get(&format!("BOOT_{slot}_LEFT"), "3");
-        i64::from_str_radix(left.trim_start_matches("0x"), 16).is_ok_and(|left| left > 0)
-    })
+    order
+        .split_whitespace()
+        .filter_map(|word| word.chars().next())
+        .find(|slot| {
+            let left = get(&format!("BOOT_{slot}_LEFT"), "3");
+            i64::from_str_radix(left.trim_start_matches("0x"), 16).is_ok_and(|left| left > 0)
+        })
 }
 
 /// The variables of the newer copy whose checksum is right.
@@ -27,7 +30,9 @@ fn newest(card: &Path) -> Option<BTreeMap<String, String>> {
     let copies = [start, start + SECOND_COPY].map(|offset| {
         let mut bytes = vec![0; COPY_BYTES];
         let mut file = File::open(card).expect("a card");
-        file.seek(SeekFrom::Start(offset)).and_then(|_| file.read_exact(&mut bytes)).expect("an environment");
+        file.seek(SeekFrom::Start(offset))
+            .and_then(|_| file.read_exact(&mut bytes))
+            .expect("an environment");
         let crc = u32::from_le_bytes([bytes[0], bytes[1], bytes[2], bytes[3]]);
         (crc == crc32(&bytes[5..])).then(|| (bytes[4], bytes.split_off(5)))
     });
@@ -46,7 +51,8 @@ fn newest(card: &Path) -> Option<BTreeMap<String, String>> {
     let lines = text.split(|byte| *byte == 0).take_while(|line| !line.is_empty());
     let pairs = lines.filter_map(|line| {
         let line = String::from_utf8_lossy(line).into_owned();
-        line.split_once('=').map(|(name, value)| (name.to_owned(), value.to_owned()))
+        line.split_once('=')
+            .map(|(name, value)| (name.to_owned(), value.to_owned()))
     });
     Some(pairs.collect())
 }
@@ -54,7 +60,9 @@ fn newest(card: &Path) -> Option<BTreeMap<String, String>> {
 /// CRC-32 of IEEE 802.3, bit by bit: four kilobytes need no table.
 fn crc32(bytes: &[u8]) -> u32 {
     !bytes.iter().fold(!0, |crc, byte| {
-        (0..8).fold(crc ^ u32::from(*byte), |crc, _| (crc >> 1) ^ (0xedb8_8320 & (crc & 1).wrapping_neg()))
+        (0..8).fold(crc ^ u32::from(*byte), |crc, _| {
+            (crc >> 1) ^ (0xedb8_8320 & (crc & 1).wrapping_neg())
+        })
     })
 }
 

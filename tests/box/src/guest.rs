@@ -31,7 +31,10 @@ pub struct Machine {
 impl Machine {
     /// A machine with this disk, a raw file.
     pub fn new(image: &Path, disk: &Path) -> Self {
-        let drive = format!("file={},format=raw,if=none,id=disk,cache=writeback", disk.display());
+        let drive = format!(
+            "file={},format=raw,if=none,id=disk,cache=writeback",
+            disk.display()
+        );
         let disk = ["-drive", &drive, "-device", "virtio-blk-pci,drive=disk"];
         Self {
             image: image.to_owned(),
@@ -90,11 +93,18 @@ impl Guest {
             .args(["-device", "virtio-rng-pci", "-device", "i6300esb"])
             .args(["-device", "qemu-xhci,id=usb"])
             .arg("-netdev")
-            .arg(format!("user,id=net,restrict=on,hostfwd=tcp:127.0.0.1:{port}-:11112"))
+            .arg(format!(
+                "user,id=net,restrict=on,hostfwd=tcp:127.0.0.1:{port}-:11112"
+            ))
             .args(["-device", "virtio-net-pci,netdev=net,romfile="]);
         if let Some(stick) = &machine.stick {
             let drive = format!("file={},format=raw,if=none,id=stick,readonly=on", stick.display());
-            command.args(["-drive", &drive, "-device", "usb-storage,bus=usb.0,drive=stick,removable=on"]);
+            command.args([
+                "-drive",
+                &drive,
+                "-device",
+                "usb-storage,bus=usb.0,drive=stick,removable=on",
+            ]);
         }
         let words = File::create(file("qemu")).expect("a file");
         File::create(file("serial")).expect("a file");
@@ -149,7 +159,10 @@ impl Guest {
                     let _ = writeln!(tail, "  {line}");
                 }
                 let words = fs::read_to_string(self.folder.path().join("qemu")).unwrap_or_default();
-                panic!("{what:?} did not come within {:?} ({gone:?})\n{tail}{words}", begin.elapsed());
+                panic!(
+                    "{what:?} did not come within {:?} ({gone:?})\n{tail}{words}",
+                    begin.elapsed()
+                );
             }
             std::thread::sleep(Duration::from_millis(50));
         }
@@ -158,7 +171,9 @@ impl Guest {
     /// The lines of the box itself on the serial line.
     pub fn said(&self) -> Vec<String> {
         let serial = self.serial();
-        let ours = serial.lines().filter_map(|line| Some(&line[line.find("box: ")?..]));
+        let ours = serial
+            .lines()
+            .filter_map(|line| Some(&line[line.find("box: ")?..]));
         ours.map(|line| line.trim_end().to_owned()).collect()
     }
 

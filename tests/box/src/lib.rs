@@ -33,6 +33,10 @@ pub fn only(folder: &Path, suffix: &str) -> PathBuf {
         .collect();
     match &found[..] {
         [one] => one.clone(),
-        _ => panic!("{} holds {} files *{suffix}, not one", folder.display(), found.len()),
+        _ => panic!(
+            "{} holds {} files *{suffix}, not one",
+            folder.display(),
+            found.len()
+        ),
     }
 }

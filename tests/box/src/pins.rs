@@ -34,7 +34,10 @@ impl Pins {
             .expect("the machine has no PL061");
         let stream = connect(socket);
         let out = Arc::new(Mutex::new(BTreeMap::new()));
-        let (lines, levels) = (BufReader::new(stream.try_clone().expect("a socket")), Arc::clone(&out));
+        let (lines, levels) = (
+            BufReader::new(stream.try_clone().expect("a socket")),
+            Arc::clone(&out),
+        );
         thread::spawn(move || {
             for line in lines.lines().map_while(Result::ok) {
                 // "IRQ raise 4", "IRQ lower 4"

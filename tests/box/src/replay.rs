@@ -55,13 +55,22 @@ impl Record {
         let length = record.metadata().expect("a length").len();
         let mut header = [0; 28];
         record.read_exact(&mut header).expect("a header");
-        assert_eq!(number(&header[..8]), MAGIC, "{} is no record of writes", file.display());
+        assert_eq!(
+            number(&header[..8]),
+            MAGIC,
+            "{} is no record of writes",
+            file.display()
+        );
         let (count, mut offset, mut writes) = (number(&header[16..24]), SECTOR, Vec::new());
         // The count is written now and then: what follows it is valid until the first empty entry.
         while offset + 32 <= length {
             let mut entry = [0; 32];
-            record.seek(SeekFrom::Start(offset)).and_then(|_| record.read_exact(&mut entry)).expect("an entry");
-            let (sector, sectors, flags) = (number(&entry[..8]), number(&entry[8..16]), number(&entry[16..24]));
+            record
+                .seek(SeekFrom::Start(offset))
+                .and_then(|_| record.read_exact(&mut entry))
+                .expect("an entry");
+            let (sector, sectors, flags) =
+                (number(&entry[..8]), number(&entry[8..16]), number(&entry[16..24]));
             if entry == [0; 32] && writes.len() as u64 >= count {
                 break;
             }
@@ -87,7 +96,10 @@ impl Record {
     /// The disk after a cut before write number `cut`: `card` is what it was at first and becomes that. Of what
     /// was written after the last flush, `survives` says which writes reached the disk.
     pub fn replay(&self, card: &Path, cut: usize, mut survives: impl FnMut() -> bool) {
-        let flushed = self.writes[..cut].iter().rposition(|write| write.flush).unwrap_or(0);
+        let flushed = self.writes[..cut]
+            .iter()
+            .rposition(|write| write.flush)
+            .unwrap_or(0);
         let mut record = File::open(&self.file).expect("a record");
         let mut disk = OpenOptions::new().write(true).open(card).expect("a card");
         for (index, write) in self.writes[..cut].iter().enumerate() {
@@ -96,8 +108,13 @@ impl Record {
                 continue;
             }
             let mut bytes = vec![0; usize::try_from(write.sectors * SECTOR).expect("a write fits memory")];
-            record.seek(SeekFrom::Start(at)).and_then(|_| record.read_exact(&mut bytes)).expect("bytes");
-            disk.seek(SeekFrom::Start(write.sector * SECTOR)).and_then(|_| disk.write_all(&bytes)).expect("a disk");
+            record
+                .seek(SeekFrom::Start(at))
+                .and_then(|_| record.read_exact(&mut bytes))
+                .expect("bytes");
+            disk.seek(SeekFrom::Start(write.sector * SECTOR))
+                .and_then(|_| disk.write_all(&bytes))
+                .expect("a disk");
         }
     }
 }
@@ -105,7 +122,12 @@ impl Record {
 impl Record {
     /// What an installer would leave that switches over first: all writes to this part of the disk are done.
     pub fn switch_first(&self, card: &Path, part: std::ops::Range<u64>) {
-        let only: Vec<_> = self.writes.iter().filter(|write| part.contains(&(write.sector * SECTOR))).copied().collect();
+        let only: Vec<_> = self
+            .writes
+            .iter()
+            .filter(|write| part.contains(&(write.sector * SECTOR)))
+            .copied()
+            .collect();
         let switched = Self {
             file: self.file.clone(),
             writes: only,
@@ -117,7 +139,12 @@ impl Record {
 /// A copy of a card that shares what it can with the original.
 pub fn copy(from: &Path, to: &Path) {
     let _ = fs::remove_file(to);
-    crate::stick::run(std::process::Command::new("cp").arg("--sparse=always").arg(from).arg(to));
+    crate::stick::run(
+        std::process::Command::new("cp")
+            .arg("--sparse=always")
+            .arg(from)
+            .arg(to),
+    );
 }
 
 /// Random numbers that are the same every time: a failure has to come again (SplitMix64).
@@ -136,5 +163,8 @@ impl Dice {
 }
 
 fn number(bytes: &[u8]) -> u64 {
-    bytes.iter().rev().fold(0, |sum, byte| sum << 8 | u64::from(*byte))
+    bytes
+        .iter()
+        .rev()
+        .fold(0, |sum, byte| sum << 8 | u64::from(*byte))
 }

@@ -9,10 +9,16 @@ use std::process::Command;
 /// # Panics
 /// If mtools or dosfstools are missing.
 pub fn make(stick: &Path, files: &[&Path]) {
-    let bytes: u64 = files.iter().map(|file| file.metadata().expect("a file").len()).sum();
+    let bytes: u64 = files
+        .iter()
+        .map(|file| file.metadata().expect("a file").len())
+        .sum();
     let file = File::create(stick).expect("a stick");
-    file.set_len(bytes + bytes / 8 + (16 << 20)).expect("room for a stick");
-    run(Command::new("/usr/sbin/mkdosfs").args(["-F", "32", "-n", "STICK"]).arg(stick));
+    file.set_len(bytes + bytes / 8 + (16 << 20))
+        .expect("room for a stick");
+    run(Command::new("/usr/sbin/mkdosfs")
+        .args(["-F", "32", "-n", "STICK"])
+        .arg(stick));
     for file in files {
         run(Command::new("mcopy").arg("-i").arg(stick).arg(file).arg("::"));
     }

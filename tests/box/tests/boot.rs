@@ -23,7 +23,11 @@ fn colours(file: &Path) -> usize {
     let mut bytes = vec![0; reader.output_buffer_size().expect("a size")];
     let info = reader.next_frame(&mut bytes).expect("a picture");
     let channels = info.color_type.samples();
-    bytes.chunks(channels).map(<[u8]>::to_vec).collect::<std::collections::BTreeSet<_>>().len()
+    bytes
+        .chunks(channels)
+        .map(<[u8]>::to_vec)
+        .collect::<std::collections::BTreeSet<_>>()
+        .len()
 }
 
 /// Two pictures of the same screen, taken until they differ.
@@ -60,14 +64,21 @@ fn a_study_is_answered_on_the_screen_keys_turn_pages_and_lamps_say_it() {
     println!("ready {ready:.1?} after power on");
     // Other tests may keep the cores busy: the bound holds where nothing else runs.
     if std::env::var_os("SIALOSCOPE_IDLE").is_some() {
-        assert!(ready < Duration::from_secs(BOOT_SECONDS), "ready only after {ready:?}");
+        assert!(
+            ready < Duration::from_secs(BOOT_SECONDS),
+            "ready only after {ready:?}"
+        );
     }
     guest.monitor.picture(&picture("ready.png"));
     assert!(colours(&picture("ready.png")) > 8, "the screen is blank");
     assert_eq!(guest.pins.level(LAMPS[0]), Some(true), "the green lamp is dark");
 
     let study = card.beside("study");
-    phantom::write_study(&phantom::Patient::draw(7, Some(phantom::Diagnosis::Malignant)), &study).expect("a study");
+    phantom::write_study(
+        &phantom::Patient::draw(7, Some(phantom::Diagnosis::Malignant)),
+        &study,
+    )
+    .expect("a study");
     let port = guest.port.to_string();
     stick::run(
         Command::new("storescu")
@@ -75,18 +86,31 @@ fn a_study_is_answered_on_the_screen_keys_turn_pages_and_lamps_say_it() {
             .arg(&study),
     );
     // The answer comes up by itself.
-    assert!(changes(&mut guest, &picture("ready.png"), &picture("arriving.png")));
+    assert!(changes(
+        &mut guest,
+        &picture("ready.png"),
+        &picture("arriving.png")
+    ));
     let begin = Instant::now();
     while guest.pins.level(LAMPS[1]) == Some(true) || begin.elapsed() < Duration::from_secs(10) {
-        assert!(begin.elapsed() < PATIENCE * 4, "no answer: the amber lamp stays on");
+        assert!(
+            begin.elapsed() < PATIENCE * 4,
+            "no answer: the amber lamp stays on"
+        );
         thread::sleep(Duration::from_secs(1));
     }
     thread::sleep(Duration::from_secs(5));
     guest.monitor.picture(&picture("result.png"));
-    println!("the machine takes {} MiB of this host, it has {GUEST_MIB}", guest.resident_mib());
+    println!(
+        "the machine takes {} MiB of this host, it has {GUEST_MIB}",
+        guest.resident_mib()
+    );
 
     guest.pins.press(KEYS[2], Duration::from_millis(1200));
-    assert!(changes(&mut guest, &picture("result.png"), &picture("next.png")), "the key turned no page");
+    assert!(
+        changes(&mut guest, &picture("result.png"), &picture("next.png")),
+        "the key turned no page"
+    );
     for word in ["Out of memory", "oom-kill"] {
         assert!(!guest.serial().contains(word), "{word} within {GUEST_MIB} MiB");
     }
@@ -107,6 +131,12 @@ fn wrong_settings_are_named_by_line_and_the_last_good_ones_stay() {
     guest.wait_for("box: ready after", 1);
     let said = guest.said().join("\n");
     // Line 7 of the file that the engineer edited, though the appliance never saw [network].
-    assert!(said.contains("settings refused") && said.contains(":7:"), "{said}");
-    assert!(said.contains("the last settings that were right are used"), "{said}");
+    assert!(
+        said.contains("settings refused") && said.contains(":7:"),
+        "{said}"
+    );
+    assert!(
+        said.contains("the last settings that were right are used"),
+        "{said}"
+    );
 }

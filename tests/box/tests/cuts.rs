@@ -25,7 +25,8 @@ fn wrong(card: &Path, versions: &[[Vec<u8>; 2]; 2]) -> Option<String> {
         Some(bytes)
     };
     let whole = versions.iter().any(|[kernel, root]| {
-        read("kernel", kernel.len()).as_ref() == Some(kernel) && read("root", root.len()).as_ref() == Some(root)
+        read("kernel", kernel.len()).as_ref() == Some(kernel)
+            && read("root", root.len()).as_ref() == Some(root)
     });
     (!whole).then(|| format!("slot {slot} is started, and is no version that was ever signed"))
 }
@@ -50,7 +51,9 @@ fn slow_two_hundred_cuts_of_an_installation_leave_a_slot_that_starts() {
     guest.cut();
 
     let record = Record::open(&log);
-    let version = |name: &str| ["kernel.fit", "root.img"].map(|file| fs::read(images.join(name).join(file)).expect("a slot"));
+    let version = |name: &str| {
+        ["kernel.fit", "root.img"].map(|file| fs::read(images.join(name).join(file)).expect("a slot"))
+    };
     let versions = [version("base"), version("good")];
     let mut dice = Dice(8);
     let work = card.beside("cut");
@@ -59,10 +62,18 @@ fn slow_two_hundred_cuts_of_an_installation_leave_a_slot_that_starts() {
         let cut = 1 + usize::try_from(dice.roll()).unwrap_or(0) % (record.writes.len() - 1);
         copy(&before.path, &work);
         record.replay(&work, cut, || dice.roll() % 2 == 0);
-        assert_eq!(wrong(&work, &versions), None, "cut before write {cut} of {}", record.writes.len());
+        assert_eq!(
+            wrong(&work, &versions),
+            None,
+            "cut before write {cut} of {}",
+            record.writes.len()
+        );
         *started.entry(next_slot(&work).unwrap_or('-')).or_default() += 1;
     }
-    println!("{CUTS} cuts among {} writes: started next {started:?}", record.writes.len());
+    println!(
+        "{CUTS} cuts among {} writes: started next {started:?}",
+        record.writes.len()
+    );
 
     // The control: an installer that switches over before it has written has to be caught by the same eyes.
     let caught = (0..CUTS / 10).any(|step| {
@@ -71,5 +82,8 @@ fn slow_two_hundred_cuts_of_an_installation_leave_a_slot_that_starts() {
         record.switch_first(&work, disk::partition(&work, "ubootenv"));
         wrong(&work, &versions).is_some()
     });
-    assert!(caught, "a slot that was switched to before it was written passes for whole");
+    assert!(
+        caught,
+        "a slot that was switched to before it was written passes for whole"
+    );
 }

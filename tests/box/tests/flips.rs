@@ -23,7 +23,8 @@ fn a_bit_of_kernel_hash_or_root_starts_the_other_slot() {
     let kernel = disk::partition(&card.path, "kernel_B");
     let root = disk::partition(&card.path, "root_B");
     // The middle of the kernel; the root hash within the signed configuration; the first block of the root.
-    let hash = find(&card, &kernel, b"sialoscope,root-hash").expect("names of properties lie at the end of a FIT");
+    let hash =
+        find(&card, &kernel, b"sialoscope,root-hash").expect("names of properties lie at the end of a FIT");
     for (offset, bit, reason) in [
         (kernel.start + (1 << 20), 3, "kernel_refused"),
         (hash, 0, "kernel_refused"),
@@ -34,14 +35,22 @@ fn a_bit_of_kernel_hash_or_root_starts_the_other_slot() {
         let mut guest = Guest::start(&Machine::new(&base, &flipped.path));
         guest.wait_for("slot A is good", 1);
         let said = guest.said().join("\n");
-        assert!(said.contains("rolled back from slot B") && said.contains(reason), "{reason}:\n{said}");
+        assert!(
+            said.contains("rolled back from slot B") && said.contains(reason),
+            "{reason}:\n{said}"
+        );
     }
 }
 
 /// Where these bytes lie within a partition.
 fn find(card: &Card, within: &std::ops::Range<u64>, bytes: &[u8]) -> Option<u64> {
     let all = std::fs::read(&card.path).expect("a card");
-    let (start, end) = (usize::try_from(within.start).ok()?, usize::try_from(within.end).ok()?);
-    let found = all[start..end].windows(bytes.len()).position(|window| window == bytes)?;
+    let (start, end) = (
+        usize::try_from(within.start).ok()?,
+        usize::try_from(within.end).ok()?,
+    );
+    let found = all[start..end]
+        .windows(bytes.len())
+        .position(|window| window == bytes)?;
     Some(within.start + found as u64)
 }

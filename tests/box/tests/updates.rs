@@ -38,10 +38,15 @@ fn bundle(images: &Path, folder: &Path, change: (&str, &str), keys: &str) -> Pat
 }
 
 fn refused(guest: &mut Guest, reason: &str) {
-    guest.wait_until("a refusal", |serial| serial.contains("update: state=failed") || serial.contains("state=refused"));
+    guest.wait_until("a refusal", |serial| {
+        serial.contains("update: state=failed") || serial.contains("state=refused")
+    });
     guest.wait_for("finger: nothing to do", 1);
     let said = guest.said().join("\n");
-    assert!(said.to_lowercase().contains(reason), "the reason is not {reason:?}:\n{said}");
+    assert!(
+        said.to_lowercase().contains(reason),
+        "the reason is not {reason:?}:\n{said}"
+    );
 }
 
 #[test]
@@ -80,7 +85,12 @@ fn slow_a_truncated_bundle_is_refused() {
 fn slow_a_bundle_for_another_board_is_refused() {
     let Some(images) = images() else { return };
     let folder = tempfile::tempdir().expect("a folder");
-    let bundle = bundle(&images, folder.path(), ("board=virt", "board=rpi4"), "SIALOSCOPE_BOX_KEYS");
+    let bundle = bundle(
+        &images,
+        folder.path(),
+        ("board=virt", "board=rpi4"),
+        "SIALOSCOPE_BOX_KEYS",
+    );
     let (_card, mut guest) = with_stick(&images, &bundle);
     refused(&mut guest, "compatible");
 }
@@ -89,7 +99,12 @@ fn slow_a_bundle_for_another_board_is_refused() {
 fn slow_a_version_below_the_floor_is_refused() {
     let Some(images) = images() else { return };
     let folder = tempfile::tempdir().expect("a folder");
-    let bundle = bundle(&images, folder.path(), ("version=0.2.0", "version=0.0.9"), "SIALOSCOPE_BOX_KEYS");
+    let bundle = bundle(
+        &images,
+        folder.path(),
+        ("version=0.2.0", "version=0.0.9"),
+        "SIALOSCOPE_BOX_KEYS",
+    );
     let (_card, mut guest) = with_stick(&images, &bundle);
     refused(&mut guest, "older than");
 }
@@ -101,8 +116,14 @@ fn falls_back(images: &Path, name: &str, reason: &str) {
     guest.wait_for("rolled back from slot B", 1);
     guest.wait_for("slot A is good", 2);
     let said = guest.said().join("\n");
-    let why = said.lines().find(|line| line.contains("rolled back")).unwrap_or_default();
-    assert!(why.contains(reason), "the reason is not {reason:?}: {why}\n{said}");
+    let why = said
+        .lines()
+        .find(|line| line.contains("rolled back"))
+        .unwrap_or_default();
+    assert!(
+        why.contains(reason),
+        "the reason is not {reason:?}: {why}\n{said}"
+    );
 }
 
 #[test]
