@@ -49,25 +49,55 @@ pub fn file(data_dir: &Path) -> PathBuf {
     data_dir.join("self_test.json")
 }
 
-/// Looks at every part. `packages` are the folders of model packages of which the first is in use.
-pub fn run(config: &Config, packages: &[PathBuf]) -> Vec<Check> {
+/// What the tests look at.
+struct Surroundings<'a> {
+    config: &'a Config,
+    data_dir: &'a Path,
+    /// Folders of model packages; the first is in use.
+    packages: &'a [PathBuf],
+    /// Whether an appliance works in the data folder.
+    is_running: bool,
+}
+
+type Test = fn(&Surroundings<'_>) -> Result<Outcome, Reason>;
+
+/// Every part and its test.
+const TESTS: [(&str, Test); 9] = [
+    ("storage", |on| storage(on.data_dir)),
+    ("space", |on| space(on.data_dir, on.config.limits.free_mib)),
+    ("memory", |_| memory()),
+    ("clock", |_| clock()),
+    ("temperature", |_| warmth()),
+    ("model", |on| model(on.config, on.packages)),
+    ("display", |on| display(on.config, on.is_running)),
+    ("keys", |on| lines(on.config, on.is_running)),
+    ("network", |on| network(on.config, on.is_running)),
+];
+
+/// The names of all parts.
+pub fn parts() -> impl Iterator<Item = &'static str> {
+    TESTS.iter().map(|(part, _)| *part)
+}
+
+/// Looks at these parts; at every one where none is named. `packages` are the folders of model packages of which
+/// the first is in use.
+pub fn run(config: &Config, packages: &[PathBuf], only: &[String]) -> Vec<Check> {
     let data_dir = &config.station.data_dir;
-    let is_running = is_running(data_dir);
-    let check = |part: &str, outcome: Result<Outcome, Reason>| Check {
-        part: part.to_owned(),
-        outcome: outcome.unwrap_or_else(Outcome::Failed),
+    let surroundings = Surroundings {
+        config,
+        data_dir,
+        packages,
+        is_running: is_running(data_dir),
     };
-    vec![
-        check("storage", storage(data_dir)),
-        check("space", space(data_dir, config.limits.free_mib)),
-        check("memory", memory()),
-        check("clock", clock()),
-        check("temperature", warmth()),
-        check("model", model(config, packages)),
-        check("display", display(config, is_running)),
-        check("keys and lamps", lines(config, is_running)),
-        check("network", network(config, is_running)),
-    ]
+    let wanted = |part: &str| only.is_empty() || only.iter().any(|one| one == part);
+    TESTS
+        .iter()
+        .filter(|(part, _)| wanted(part))
+        .map(|(part, test)| Check {
+            part: (*part).to_owned(),
+            outcome: test(&surroundings).unwrap_or_else(Outcome::Failed),
+        })
+        .collect()
 }
 
 /// What a running appliance says of itself, in `health.json` of its data folder.

@@ -1,0 +1,12 @@
+# Sourced: how the disk is laid out, on every board. The first start adds kernel_B, root_B and data behind
+# (root/usr/lib/sialoscope/repart.d, same numbers), so that the file that is flashed holds one slot only.
+# shellcheck shell=bash disable=SC2034
+boot_mib=32
+environment_mib=1
+kernel_mib=24
+root_mib=192
+disk_uuid=51a105c0-9e00-4d00-8000-000000000000
+kernel_type=51a105c0-9e00-4d00-8001-000000000000
+root_type=51a105c0-9e00-4d00-8002-000000000000
+environment_type=51a105c0-9e00-4d00-8003-000000000000
+boot_type=ebd0a0a2-b9e5-4433-87c0-68b6b72699c7

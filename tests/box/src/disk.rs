@@ -1,0 +1,79 @@
+//! Disks of the virtual box: a copy of the flashed image on a larger card, and where its partitions lie.
+
+use std::fs::{File, OpenOptions};
+use std::io::{Read as _, Seek as _, SeekFrom, Write as _};
+use std::ops::Range;
+use std::path::Path;
+
+/// Sectors of GPT, bytes.
+const SECTOR: u64 = 512;
+
+/// Puts an image on a card of this size, as `board/flash` does.
+pub fn flash(image: &Path, card: &Path, card_mib: u64) {
+    std::fs::copy(image, card).expect("the image can be copied");
+    let file = OpenOptions::new().write(true).open(card).expect("a card");
+    file.set_len(card_mib << 20).expect("room for a card");
+}
+
+/// Where the partition of this name lies, bytes.
+///
+/// # Panics
+/// If there is none.
+pub fn partition(card: &Path, name: &str) -> Range<u64> {
+    find(card, name).unwrap_or_else(|| panic!("{} has no partition {name}", card.display()))
+}
+
+/// Where the partition of this name lies, bytes, if there is one.
+pub fn find(card: &Path, name: &str) -> Option<Range<u64>> {
+    let mut file = File::open(card).expect("a card");
+    let header = read(&mut file, SECTOR, 92);
+    assert_eq!(&header[..8], b"EFI PART", "{} has no GPT", card.display());
+    let (entries, count, size) = (
+        number(&header[72..80]),
+        number(&header[80..84]),
+        number(&header[84..88]),
+    );
+    for index in 0..count {
+        let entry = read(&mut file, entries * SECTOR + index * size, 128);
+        let units: Vec<u16> = entry[56..128]
+            .chunks(2)
+            .map(|pair| u16::from_le_bytes([pair[0], pair[1]]))
+            .collect();
+        if String::from_utf16_lossy(&units).trim_end_matches('\0') == name {
+            return Some(number(&entry[32..40]) * SECTOR..(number(&entry[40..48]) + 1) * SECTOR);
+        }
+    }
+    None
+}
+
+/// Turns one bit over.
+pub fn flip_bit(card: &Path, offset: u64, bit: u8) {
+    let mut file = OpenOptions::new()
+        .read(true)
+        .write(true)
+        .open(card)
+        .expect("a card");
+    let mut byte = [0];
+    file.seek(SeekFrom::Start(offset))
+        .and_then(|_| file.read_exact(&mut byte))
+        .expect("a byte");
+    byte[0] ^= 1 << bit;
+    file.seek(SeekFrom::Start(offset))
+        .and_then(|_| file.write_all(&byte))
+        .expect("a byte");
+}
+
+fn read(file: &mut File, offset: u64, length: usize) -> Vec<u8> {
+    let mut bytes = vec![0; length];
+    file.seek(SeekFrom::Start(offset))
+        .and_then(|_| file.read_exact(&mut bytes))
+        .expect("the card can be read");
+    bytes
+}
+
+fn number(bytes: &[u8]) -> u64 {
+    bytes
+        .iter()
+        .rev()
+        .fold(0, |sum, byte| sum << 8 | u64::from(*byte))
+}

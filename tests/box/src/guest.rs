@@ -1,0 +1,212 @@
+//! One run of the virtual box, from power on to power off.
+
+use std::fmt::Write as _;
+use std::fs::{self, File};
+use std::net::TcpListener;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use tempfile::TempDir;
+
+use crate::monitor::Monitor;
+use crate::pins::Pins;
+
+/// Boots, and most other things, have to happen within this. Two idle cores need a sixth of it.
+pub const PATIENCE: Duration = Duration::from_secs(180);
+
+/// How the machine is put together.
+#[derive(Debug, Clone)]
+pub struct Machine {
+    /// The folder that `board/image/build` left: U-Boot and its control tree.
+    pub image: PathBuf,
+    /// The disk, as QEMU's `-blockdev` or `-drive` arguments with a device of virtio.
+    pub disk: Vec<String>,
+    /// A stick that is plugged in from the start.
+    pub stick: Option<PathBuf>,
+    /// Memory, MiB.
+    pub memory_mib: u32,
+}
+
+impl Machine {
+    /// A machine with this disk, a raw file.
+    pub fn new(image: &Path, disk: &Path) -> Self {
+        let drive = format!(
+            "file={},format=raw,if=none,id=disk,cache=writeback",
+            disk.display()
+        );
+        let disk = ["-drive", &drive, "-device", "virtio-blk-pci,drive=disk"];
+        Self {
+            image: image.to_owned(),
+            disk: disk.map(str::to_owned).into(),
+            stick: None,
+            memory_mib: 1024,
+        }
+    }
+
+    /// The same with a stick.
+    pub fn with_stick(mut self, stick: &Path) -> Self {
+        self.stick = Some(stick.to_owned());
+        self
+    }
+}
+
+/// A running box.
+#[derive(Debug)]
+pub struct Guest {
+    qemu: Child,
+    folder: TempDir,
+    started: Instant,
+    /// The port of this machine behind which the box's DICOM port is.
+    pub port: u16,
+    /// Its monitor.
+    pub monitor: Monitor,
+    /// Its pins.
+    pub pins: Pins,
+}
+
+impl Guest {
+    /// Switches it on.
+    pub fn start(machine: &Machine) -> Self {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let file = |name: &str| folder.path().join(name);
+        let port = free_port();
+        let mut command = Command::new("qemu-system-aarch64");
+        command
+            .args(["-M", "virt,acpi=off", "-cpu", "cortex-a72", "-smp", "2"])
+            .args(["-m", &format!("{}M", machine.memory_mib)])
+            .args(["-display", "none", "-nodefaults"])
+            .arg("-bios")
+            .arg(machine.image.join("u-boot.bin"))
+            .arg("-dtb")
+            .arg(machine.image.join("control.dtb"))
+            .args(&machine.disk)
+            .arg("-serial")
+            .arg(format!("file:{}", file("serial").display()))
+            .arg("-qmp")
+            .arg(format!("unix:{},server=on,wait=off", file("qmp").display()))
+            .arg("-qtest")
+            .arg(format!("unix:{},server=on,wait=off", file("qtest").display()))
+            .args(["-qtest-log", "/dev/null", "-accel", "tcg,thread=multi"])
+            .args(["-device", "virtio-gpu-pci,xres=1024,yres=600"])
+            .args(["-device", "virtio-keyboard-pci", "-device", "virtio-tablet-pci"])
+            .args(["-device", "virtio-rng-pci", "-device", "i6300esb"])
+            .args(["-device", "qemu-xhci,id=usb"])
+            .arg("-netdev")
+            .arg(format!(
+                "user,id=net,restrict=on,hostfwd=tcp:127.0.0.1:{port}-:11112"
+            ))
+            .args(["-device", "virtio-net-pci,netdev=net,romfile="]);
+        if let Some(stick) = &machine.stick {
+            let drive = format!("file={},format=raw,if=none,id=stick,readonly=on", stick.display());
+            command.args([
+                "-drive",
+                &drive,
+                "-device",
+                "usb-storage,bus=usb.0,drive=stick,removable=on",
+            ]);
+        }
+        let words = File::create(file("qemu")).expect("a file");
+        File::create(file("serial")).expect("a file");
+        let qemu = command
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(words)
+            .spawn()
+            .unwrap_or_else(|error| panic!("qemu-system-aarch64: {error}; apt-get install qemu-system-arm"));
+        let mut monitor = Monitor::open(&file("qmp"));
+        let pins = Pins::open(&file("qtest"), &mut monitor);
+        Self {
+            qemu,
+            folder,
+            started: Instant::now(),
+            port,
+            monitor,
+            pins,
+        }
+    }
+
+    /// All that came over the serial line until now.
+    pub fn serial(&self) -> String {
+        let bytes = fs::read(self.folder.path().join("serial")).unwrap_or_default();
+        String::from_utf8_lossy(&bytes).into_owned()
+    }
+
+    /// Waits until the serial line has said this so often, and says when, since power on.
+    ///
+    /// # Panics
+    /// With the end of the serial line, if it does not come in time.
+    pub fn wait_for(&mut self, text: &str, times: usize) -> Duration {
+        self.wait_until(text, |serial| serial.matches(text).count() >= times)
+    }
+
+    /// Waits until the serial line satisfies this.
+    ///
+    /// # Panics
+    /// With the end of the serial line, if it does not in time.
+    pub fn wait_until(&mut self, what: &str, enough: impl Fn(&str) -> bool) -> Duration {
+        let begin = Instant::now();
+        loop {
+            let serial = self.serial();
+            if enough(&serial) {
+                return self.started.elapsed();
+            }
+            let gone = self.qemu.try_wait().expect("QEMU's end");
+            if gone.is_some() || begin.elapsed() > PATIENCE * 4 {
+                let mut tail = String::new();
+                let lines: Vec<_> = serial.lines().collect();
+                for line in lines.iter().skip(lines.len().saturating_sub(60)) {
+                    let _ = writeln!(tail, "  {line}");
+                }
+                let words = fs::read_to_string(self.folder.path().join("qemu")).unwrap_or_default();
+                panic!(
+                    "{what:?} did not come within {:?} ({gone:?})\n{tail}{words}",
+                    begin.elapsed()
+                );
+            }
+            std::thread::sleep(Duration::from_millis(50));
+        }
+    }
+
+    /// The lines of the box itself on the serial line.
+    pub fn said(&self) -> Vec<String> {
+        let serial = self.serial();
+        let ours = serial
+            .lines()
+            .filter_map(|line| Some(&line[line.find("box: ")?..]));
+        ours.map(|line| line.trim_end().to_owned()).collect()
+    }
+
+    /// The memory that the machine really took from this host, MiB.
+    pub fn resident_mib(&self) -> u64 {
+        let status = fs::read_to_string(format!("/proc/{}/status", self.qemu.id())).unwrap_or_default();
+        let line = status.lines().find(|line| line.starts_with("VmRSS:"));
+        let kib = line.and_then(|line| line.split_whitespace().nth(1)?.parse::<u64>().ok());
+        kib.unwrap_or_default() / 1024
+    }
+
+    /// Pulls the plug.
+    pub fn cut(mut self) -> String {
+        let _ = self.qemu.kill();
+        let _ = self.qemu.wait();
+        self.serial()
+    }
+}
+
+impl Drop for Guest {
+    fn drop(&mut self) {
+        let _ = self.qemu.kill();
+        let _ = self.qemu.wait();
+        // Kept for whoever looks why a test failed.
+        if std::thread::panicking() {
+            let kept = std::env::temp_dir().join(format!("box-serial-{}", self.qemu.id()));
+            let _ = fs::copy(self.folder.path().join("serial"), &kept);
+            eprintln!("the serial line is kept in {}", kept.display());
+        }
+    }
+}
+
+fn free_port() -> u16 {
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a port of the loopback");
+    listener.local_addr().expect("an address").port()
+}

@@ -1,0 +1,80 @@
+//! The pins of the virtual box: a PL061 whose lines are pressed and read through QEMU's qtest protocol.
+
+use std::collections::BTreeMap;
+use std::io::{BufRead as _, BufReader, Write as _};
+use std::os::unix::net::UnixStream;
+use std::path::Path;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread;
+use std::time::Duration;
+
+use serde_json::json;
+
+use crate::monitor::{Monitor, connect};
+
+/// Lines of the chip: what goes in, and the last level of what comes out.
+#[derive(Debug)]
+pub struct Pins {
+    stream: UnixStream,
+    chip: String,
+    out: Arc<Mutex<BTreeMap<u32, bool>>>,
+}
+
+impl Pins {
+    /// Listens to the chip of a machine.
+    pub fn open(socket: &Path, monitor: &mut Monitor) -> Self {
+        let listed = monitor.ask("qom-list", json!({ "path": "/machine/unattached" }));
+        let chip = listed
+            .as_array()
+            .into_iter()
+            .flatten()
+            .find(|item| item["type"].as_str().is_some_and(|kind| kind.contains("pl061")))
+            .and_then(|item| item["name"].as_str())
+            .map(|name| format!("/machine/unattached/{name}"))
+            .expect("the machine has no PL061");
+        let stream = connect(socket);
+        let out = Arc::new(Mutex::new(BTreeMap::new()));
+        let (lines, levels) = (
+            BufReader::new(stream.try_clone().expect("a socket")),
+            Arc::clone(&out),
+        );
+        thread::spawn(move || {
+            for line in lines.lines().map_while(Result::ok) {
+                // "IRQ raise 4", "IRQ lower 4"
+                let mut words = line.split_whitespace();
+                if let (Some("IRQ"), Some(what), Some(Ok(number))) =
+                    (words.next(), words.next(), words.next().map(str::parse))
+                {
+                    let mut levels = levels.lock().unwrap_or_else(PoisonError::into_inner);
+                    levels.insert(number, what == "raise");
+                }
+            }
+        });
+        let mut pins = Self { stream, chip, out };
+        let intercept = format!("irq_intercept_out {}", pins.chip);
+        pins.send(&intercept);
+        pins
+    }
+
+    /// Presses a key for a while: the line is high meanwhile.
+    pub fn press(&mut self, line: u32, held: Duration) {
+        for level in [1, 0] {
+            let chip = &self.chip;
+            let set = format!("set_irq_in {chip} unnamed-gpio-in {line} {level}");
+            self.send(&set);
+            if level == 1 {
+                thread::sleep(held);
+            }
+        }
+    }
+
+    /// The level of a line that the guest drives, if it ever changed.
+    pub fn level(&self, line: u32) -> Option<bool> {
+        let out = self.out.lock().unwrap_or_else(PoisonError::into_inner);
+        out.get(&line).copied()
+    }
+
+    fn send(&mut self, command: &str) {
+        writeln!(self.stream, "{command}").expect("QEMU is gone");
+    }
+}

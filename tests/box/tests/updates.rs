@@ -1,0 +1,145 @@
+//! Updates by stick: what is taken, what is refused, and how the box comes back from one that was bad.
+
+use std::fs::{self, OpenOptions};
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use box_tests::card::{Card, SETTINGS};
+use box_tests::guest::{Guest, Machine};
+use box_tests::stick::{self, run};
+use box_tests::{images, only};
+
+/// A card with version 0.1.0 and a stick with one bundle; it is switched on and has said it is good.
+fn with_stick(images: &Path, bundle: &Path) -> (Card, Guest) {
+    let base = images.join("base");
+    let card = Card::new(&only(&base, ".img"), SETTINGS);
+    let file = card.beside("stick");
+    stick::make(&file, &[bundle]);
+    let mut guest = Guest::start(&Machine::new(&base, &card.path).with_stick(&file));
+    guest.wait_for("slot A is good", 1);
+    (card, guest)
+}
+
+/// The same content under another version or board, signed with these keys.
+fn bundle(images: &Path, folder: &Path, change: (&str, &str), keys: &str) -> PathBuf {
+    let source = images.join("good");
+    let content = folder.join("content");
+    fs::create_dir_all(&content).expect("a folder");
+    for name in ["root.img", "kernel.fit"] {
+        fs::copy(source.join(name), content.join(name)).expect("a copy");
+    }
+    let info = fs::read_to_string(source.join("image.info")).expect("image.info");
+    fs::write(content.join("image.info"), info.replace(change.0, change.1)).expect("image.info");
+    let keys = std::env::var_os(keys).unwrap_or_else(|| panic!("{keys} is not set"));
+    let made = folder.join("changed.raucb");
+    let tool = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../board/update");
+    run(Command::new(tool).arg("make").arg(&content).arg(keys).arg(&made));
+    made
+}
+
+fn refused(guest: &mut Guest, reason: &str) {
+    guest.wait_until("a refusal", |serial| {
+        serial.contains("update: state=failed") || serial.contains("state=refused")
+    });
+    guest.wait_for("finger: nothing to do", 1);
+    let said = guest.said().join("\n");
+    assert!(
+        said.to_lowercase().contains(reason),
+        "the reason is not {reason:?}:\n{said}"
+    );
+}
+
+#[test]
+fn a_good_bundle_is_installed_and_stays() {
+    let Some(images) = images() else { return };
+    let (_card, mut guest) = with_stick(&images, &images.join("good/update.raucb"));
+    guest.wait_for("slot B, version 0.2.0", 1);
+    guest.wait_for("slot B is good", 1);
+    let said = guest.said().join("\n");
+    assert!(!said.contains("rolled back"), "{said}");
+}
+
+#[test]
+fn a_foreign_signature_is_refused() {
+    let Some(images) = images() else { return };
+    let folder = tempfile::tempdir().expect("a folder");
+    let bundle = bundle(&images, folder.path(), ("", ""), "SIALOSCOPE_BOX_FOREIGN");
+    let (_card, mut guest) = with_stick(&images, &bundle);
+    refused(&mut guest, "signature");
+}
+
+#[test]
+fn slow_a_truncated_bundle_is_refused() {
+    let Some(images) = images() else { return };
+    let folder = tempfile::tempdir().expect("a folder");
+    let cut = folder.path().join("cut.raucb");
+    fs::copy(images.join("good/update.raucb"), &cut).expect("a copy");
+    let file = OpenOptions::new().write(true).open(&cut).expect("a bundle");
+    let length = file.metadata().expect("a length").len();
+    file.set_len(length - 5000).expect("a shorter bundle");
+    let (_card, mut guest) = with_stick(&images, &cut);
+    refused(&mut guest, "");
+}
+
+#[test]
+fn slow_a_bundle_for_another_board_is_refused() {
+    let Some(images) = images() else { return };
+    let folder = tempfile::tempdir().expect("a folder");
+    let bundle = bundle(
+        &images,
+        folder.path(),
+        ("board=virt", "board=rpi4"),
+        "SIALOSCOPE_BOX_KEYS",
+    );
+    let (_card, mut guest) = with_stick(&images, &bundle);
+    refused(&mut guest, "compatible");
+}
+
+#[test]
+fn slow_a_version_below_the_floor_is_refused() {
+    let Some(images) = images() else { return };
+    let folder = tempfile::tempdir().expect("a folder");
+    let bundle = bundle(
+        &images,
+        folder.path(),
+        ("version=0.2.0", "version=0.0.9"),
+        "SIALOSCOPE_BOX_KEYS",
+    );
+    let (_card, mut guest) = with_stick(&images, &bundle);
+    refused(&mut guest, "older than");
+}
+
+/// Installs a bundle whose system is bad, and waits until version 0.1.0 is back and says why.
+fn falls_back(images: &Path, name: &str, reason: &str) {
+    let (_card, mut guest) = with_stick(images, &images.join(name).join("update.raucb"));
+    guest.wait_for("slot B, tries left", 3);
+    guest.wait_for("rolled back from slot B", 1);
+    guest.wait_for("slot A is good", 2);
+    let said = guest.said().join("\n");
+    let why = said
+        .lines()
+        .find(|line| line.contains("rolled back"))
+        .unwrap_or_default();
+    assert!(
+        why.contains(reason),
+        "the reason is not {reason:?}: {why}\n{said}"
+    );
+}
+
+#[test]
+fn slow_a_system_that_hangs_is_left_by_the_watchdog() {
+    let Some(images) = images() else { return };
+    falls_back(&images, "hangs", "watchdog");
+}
+
+#[test]
+fn slow_a_system_that_crashes_is_left() {
+    let Some(images) = images() else { return };
+    falls_back(&images, "crashes", "never_good");
+}
+
+#[test]
+fn slow_a_system_that_is_never_good_is_left_with_the_failed_check() {
+    let Some(images) = images() else { return };
+    falls_back(&images, "never-good", "self_test: appliance");
+}
