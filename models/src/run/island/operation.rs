@@ -45,7 +45,7 @@ pub(super) fn read(node: &NodeProto, constants: &Constants) -> Option<(Operation
         "Add" => Operation::Add { relu: false },
         "Relu" => Operation::Relu,
         "Resize" => enlargement(node, constants)?,
-        "Concat" if integer(node, "axis", 0)? == 1 => Operation::Join,
+        "Concat" if integer(node, "axis", 0) == 1 => Operation::Join,
         _ => return None,
     };
     let inputs = match operation {
@@ -75,7 +75,12 @@ fn quantization(
 fn convolution(node: &NodeProto, constants: &Constants) -> Option<QuantizedConvolution> {
     let name = |input: usize| node.input.get(input).map(String::as_str);
     let [filters, channels, rows, columns] = constants.shape(name(3)?)?.try_into().ok()?;
+    let weights = constants.i8s(name(3)?)?;
     let mut weight_scales = constants.floats(name(4)?)?;
+    // What a file says about its size is worth as much as it has bytes.
+    if filters > weights.len() {
+        return None;
+    }
     if let [one] = weight_scales[..] {
         weight_scales = vec![one; filters];
     }
@@ -90,18 +95,22 @@ fn convolution(node: &NodeProto, constants: &Constants) -> Option<QuantizedConvo
         window: window(node, Some([rows, columns]))?,
         channels,
         filters,
-        weights: constants.i8s(name(3)?)?,
+        weights,
         weight_scales,
         bias,
         input: quantization(node, [1, 2], constants)?,
         output: quantization(node, [6, 7], constants)?,
     };
-    (integer(node, "group", 1)? == 1 && conv.is_sound()).then_some(conv)
+    (integer(node, "group", 1) == 1 && conv.is_sound()).then_some(conv)
 }
 
 fn float_convolution(node: &NodeProto, constants: &Constants) -> Option<FloatConvolution> {
     let name = |input: usize| node.input.get(input).map(String::as_str);
     let [filters, channels, rows, columns] = constants.shape(name(1)?)?.try_into().ok()?;
+    let weights = constants.floats(name(1)?)?;
+    if filters > weights.len() {
+        return None;
+    }
     let bias = match name(2) {
         None | Some("") => vec![0.0; filters],
         Some(bias) => constants.floats(bias)?,
@@ -110,15 +119,15 @@ fn float_convolution(node: &NodeProto, constants: &Constants) -> Option<FloatCon
         window: window(node, Some([rows, columns]))?,
         channels,
         filters,
-        weights: constants.floats(name(1)?)?,
+        weights,
         bias,
         relu: false,
     };
-    (integer(node, "group", 1)? == 1 && conv.is_sound()).then_some(conv)
+    (integer(node, "group", 1) == 1 && conv.is_sound()).then_some(conv)
 }
 
 fn pooling(node: &NodeProto) -> Option<Window> {
-    let plain = integer(node, "ceil_mode", 0)? == 0 && integer(node, "storage_order", 0)? == 0;
+    let plain = integer(node, "ceil_mode", 0) == 0 && integer(node, "storage_order", 0) == 0;
     let window = window(node, None)?;
     // Otherwise a window may see nothing at all.
     let sees = (0..4).all(|side| window.pads[side] < window.kernel[side % 2]);
@@ -130,7 +139,8 @@ fn enlargement(node: &NodeProto, constants: &Constants) -> Option<Operation> {
     let nearest = is("mode", "nearest")
         && is("coordinate_transformation_mode", "asymmetric")
         && is("nearest_mode", "floor")
-        && node.input.len() == 3;
+        && node.input.len() == 3
+        && attribute(node, "axes").is_none_or(|axes| axes.ints == [0, 1, 2, 3]);
     let doubles = nearest && constants.floats(&node.input[2])? == [1.0, 1.0, 2.0, 2.0];
     doubles.then_some(Operation::Enlarge)
 }
@@ -164,8 +174,8 @@ fn attribute<'a>(node: &'a NodeProto, name: &str) -> Option<&'a AttributeProto> 
     node.attribute.iter().find(|attribute| attribute.name == name)
 }
 
-fn integer(node: &NodeProto, name: &str, otherwise: i64) -> Option<i64> {
-    Some(attribute(node, name).map_or(otherwise, |attribute| attribute.i))
+fn integer(node: &NodeProto, name: &str, otherwise: i64) -> i64 {
+    attribute(node, name).map_or(otherwise, |attribute| attribute.i)
 }
 
 fn sizes<const N: usize>(attribute: &AttributeProto) -> Option<[usize; N]> {

@@ -175,7 +175,8 @@ impl Island {
                     _ => Planes::Values(&plain.as_slice::<f32>()?[part]),
                 });
             }
-            self.ready.run(&planes, buffers);
+            let ran = self.ready.run(&planes, buffers);
+            ran.context("an island met with values of another kind")?;
             for (number, output) in outputs.iter_mut().enumerate() {
                 let (is_steps, part) = (output.datum_type() == DatumType::U8, part(output.len()));
                 let mut plain = output.try_as_plain_ram_mut()?;
@@ -184,7 +185,8 @@ impl Island {
                 } else {
                     PlanesMut::Values(&mut plain.as_slice_mut::<f32>()?[part])
                 };
-                self.ready.leave(number, buffers, planes);
+                let left = self.ready.leave(number, buffers, planes);
+                left.context("an island has an output of another kind")?;
             }
         }
         Ok(outputs.into_iter().map(|output| output.into_tvalue()).collect())

@@ -154,31 +154,33 @@ impl Program {
 
     /// Enlarges before it dequantizes: the same values from a quarter of the work, and of a quarter of the size.
     fn enlarge_steps(&mut self) {
-        for n in 0..self.stages.len() {
-            if self.stages[n].operation != Operation::Enlarge {
-                continue;
-            }
-            let Some(maker) = self
-                .maker(self.stages[n].from[0])
-                .map(|maker| self.stages[maker].clone())
-            else {
+        let mut n = 0;
+        while n < self.stages.len() {
+            let maker = match self.stages[n].operation {
+                Operation::Enlarge => self.maker(self.stages[n].from[0]),
+                _ => None,
+            };
+            let Some(maker) = maker else {
+                n += 1;
                 continue;
             };
-            if !matches!(maker.operation, Operation::Dequantize(_)) {
+            let Operation::Dequantize(quantization) = self.stages[maker].operation else {
+                n += 1;
                 continue;
-            }
+            };
+            let from = self.stages[maker].from.clone();
             let large = self.value(Kind::Steps);
             let to = std::mem::replace(&mut self.stages[n].to, large);
-            self.stages[n].from = maker.from;
+            self.stages[n].from = from;
             let dequantize = Stage {
                 name: format!("{} as values", self.stages[n].name),
-                operation: maker.operation,
+                operation: Operation::Dequantize(quantization),
                 from: vec![large],
                 to,
             };
             self.stages.insert(n + 1, dequantize);
-            // The list has grown by one behind here; one more round finds what that made possible.
-            return self.enlarge_steps();
+            // Whoever enlarges what was enlarged here stands behind and finds it so.
+            n += 2;
         }
     }
 

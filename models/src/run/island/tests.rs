@@ -174,6 +174,22 @@ fn what_cannot_be_read_stays_tracts() {
         "w",
         constant("w", DataType::Int8, &[1, i64::MAX, 3, 3], &[1; 9])
     )));
+    // More filters than the file has bytes, by a dimension alone: nothing is allocated for it.
+    for dims in [[i64::MAX, 1, 3, 3], [i64::MAX, 0, 3, 3], [1 << 40, 1, 1, 1]] {
+        let weights: &[u8] = if dims[1] == 0 { &[] } else { &[1; 9] };
+        assert!(left_alone(&set(
+            "w",
+            constant("w", DataType::Int8, &dims, weights)
+        )));
+        let mut reals = graph("x", &[1; 4]);
+        reals.node.push(node("Conv", "f", &["y", "v"]));
+        let bytes: Vec<u8> = weights.iter().flat_map(|_| 1f32.to_le_bytes()).collect();
+        reals
+            .initializer
+            .push(constant("v", DataType::Float, &dims, &bytes));
+        assert_eq!(outline(&mut reals), 1, "the convolution of reals stays outside");
+        assert!(reals.node.iter().any(|node| node.op_type == "Conv"));
+    }
     assert!(left_alone(&set(
         "w",
         constant("w", DataType::Int8, &[1, -1, 3, 3], &[1; 9])
@@ -190,6 +206,54 @@ fn what_cannot_be_read_stays_tracts() {
         "s",
         constant("s", DataType::Float, &[], &0f32.to_le_bytes())
     )));
+}
+
+/// Files that would keep a start busy or end it by their mere length.
+#[test]
+fn long_graphs_and_foreign_islands_are_left_alone() {
+    let mut long = graph("x", &[1; 4]);
+    long.node
+        .extend((0..5000).map(|n| node("Relu", &format!("r{n}"), &["y"])));
+    assert_eq!(outline(&mut long), 0);
+    let mut foreign = graph("x", &[1; 4]);
+    foreign.node.push(node(ISLAND, "theirs", &["y"]));
+    assert_eq!(outline(&mut foreign), 0);
+
+    // Thousands of enlargements of one value: no stack grows with them.
+    let mut enlarged = graph("x", &[1; 4]);
+    let text = |name: &str, text: &str| AttributeProto {
+        name: name.into(),
+        s: text.as_bytes().to_vec(),
+        ..AttributeProto::default()
+    };
+    let twice: Vec<u8> = [1f32, 1.0, 2.0, 2.0]
+        .iter()
+        .flat_map(|x| x.to_le_bytes())
+        .collect();
+    enlarged
+        .initializer
+        .push(constant("twice", DataType::Float, &[4], &twice));
+    enlarged.node.extend((0..3000).map(|n| {
+        let mut resize = node("Resize", &format!("e{n}"), &["d", "", "twice"]);
+        resize.attribute = vec![
+            text("mode", "nearest"),
+            text("coordinate_transformation_mode", "asymmetric"),
+            text("nearest_mode", "floor"),
+        ];
+        resize
+    }));
+    let kinds = [Kind::Values];
+    assert_eq!(outline(&mut enlarged), 1);
+    let island = enlarged.node.iter().find(|node| node.op_type == ISLAND).unwrap();
+    std::thread::Builder::new()
+        .stack_size(256 * 1024)
+        .spawn({
+            let (island, graph) = (island.clone(), enlarged.clone());
+            move || drop(Program::read(&island, &graph, &kinds))
+        })
+        .unwrap()
+        .join()
+        .unwrap();
 }
 
 #[test]

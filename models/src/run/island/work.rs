@@ -274,25 +274,25 @@ impl Ready {
     }
 
     /// One image through the island.
-    pub(super) fn run(&self, inputs: &[Planes], buffers: &mut Buffers) {
+    /// None where values are of other kinds than when it was planned; then nothing of its outputs may be used.
+    pub(super) fn run(&self, inputs: &[Planes], buffers: &mut Buffers) -> Option<()> {
         let measured = self.measured.load(Ordering::Relaxed);
         for job in &self.jobs {
             if measured {
                 let started = Instant::now();
-                self.go(job, inputs, buffers);
+                self.go(job, inputs, buffers)?;
                 let spent = u64::try_from(started.elapsed().as_nanos()).unwrap_or(u64::MAX);
                 job.nanoseconds.fetch_add(spent, Ordering::Relaxed);
             } else {
-                self.go(job, inputs, buffers);
+                self.go(job, inputs, buffers)?;
             }
         }
+        Some(())
     }
 
-    /// Writes one output of the last run.
-    pub(super) fn leave(&self, number: usize, buffers: &Buffers, planes: PlanesMut) {
-        let Some(place) = self.places[self.outputs[number]] else {
-            return;
-        };
+    /// Writes one output of the last run; none as [`Ready::run`].
+    pub(super) fn leave(&self, number: usize, buffers: &Buffers, planes: PlanesMut) -> Option<()> {
+        let place = self.places[self.outputs[number]]?;
         match (&buffers.slots[place.slot], planes) {
             (Buffer::Steps(image), PlanesMut::Steps(planes)) => {
                 pointwise::separate(image, place.layout, planes)
@@ -300,20 +300,21 @@ impl Ready {
             (Buffer::Values(image), PlanesMut::Values(planes)) => {
                 pointwise::separate(image, place.layout, planes)
             }
-            _ => {}
+            _ => return None,
         }
+        Some(())
     }
 
-    fn go(&self, job: &Job, inputs: &[Planes], buffers: &mut Buffers) {
+    fn go(&self, job: &Job, inputs: &[Planes], buffers: &mut Buffers) -> Option<()> {
         // What is written is taken out, so that the rest can be read meanwhile.
         let place = |value: Value| self.places[value];
         let mut out = [None, None];
         for (out, value) in out.iter_mut().zip(&job.to) {
-            let Some(place) = place(*value) else { return };
+            let place = place(*value)?;
             let empty = Buffer::Steps(Vec::new());
             *out = Some((place, std::mem::replace(&mut buffers.slots[place.slot], empty)));
         }
-        self.fill(job, inputs, buffers, &mut out);
+        let filled = self.fill(job, inputs, buffers, &mut out);
         for (place, mut buffer) in out.into_iter().flatten() {
             match &mut buffer {
                 Buffer::Steps(image) => place.layout.fill_border(image, place.edge),
@@ -321,6 +322,7 @@ impl Ready {
             }
             buffers.slots[place.slot] = buffer;
         }
+        filled
     }
 
     fn fill(
@@ -329,7 +331,7 @@ impl Ready {
         inputs: &[Planes],
         buffers: &mut Buffers,
         out: &mut [Option<(Place, Buffer)>; 2],
-    ) {
+    ) -> Option<()> {
         let Buffers {
             slots,
             step_row,
@@ -351,28 +353,25 @@ impl Ready {
                 ((layout, Buffer::Values(image)), None) => Some(Summand::Values(image, layout)),
                 _ => None,
             };
-            let (Some(one), Some(other)) = (summand(0), summand(1)) else {
-                return;
-            };
+            let (one, other) = (summand(0)?, summand(1)?);
             let (mut value_out, mut step_out) = (None, None);
             for (place, buffer) in out.iter_mut().flatten() {
                 match (buffer, to) {
                     (Buffer::Values(image), _) if *values => value_out = Some((&mut image[..], place.layout)),
                     (Buffer::Steps(image), Some(to)) => step_out = Some((&mut image[..], place.layout, *to)),
-                    _ => {}
+                    _ => return None,
                 }
             }
-            return pointwise::add([one, other], *relu, value_out, step_out);
+            pointwise::add([one, other], *relu, value_out, step_out);
+            return Some(());
         }
-        let Some((Place { layout: to, .. }, out)) = &mut out[0] else {
-            return;
-        };
+        let (Place { layout: to, .. }, out) = out[0].as_mut()?;
         let to = *to;
         match (&job.work, read(0), out) {
             (Work::Enter { input }, _, out) => match (&inputs[*input], out) {
                 (Planes::Steps(planes), Buffer::Steps(out)) => pointwise::interleave(planes, out, to),
                 (Planes::Values(planes), Buffer::Values(out)) => pointwise::interleave(planes, out, to),
-                _ => {}
+                _ => return None,
             },
             (
                 Work::EnterQuantized {
@@ -382,9 +381,10 @@ impl Ready {
                 _,
                 Buffer::Steps(out),
             ) => {
-                if let Planes::Values(planes) = &inputs[*input] {
-                    pointwise::interleave_quantized(planes, out, to, *quantization);
-                }
+                let Planes::Values(planes) = &inputs[*input] else {
+                    return None;
+                };
+                pointwise::interleave_quantized(planes, out, to, *quantization);
             }
             (Work::Quantize(quantization), Some((from, Buffer::Values(image))), Buffer::Steps(out)) => {
                 for row in 0..to.rows {
@@ -433,14 +433,15 @@ impl Ready {
                         (Buffer::Values(image), Buffer::Values(out), None) => {
                             pointwise::join(image, from, before, out, to)
                         }
-                        _ => debug_assert!(false, "{} joins what does not fit", job.name),
+                        _ => return None,
                     }
                     before += from.channels;
                 }
             }
-            // Kinds were checked when the program was read.
-            _ => debug_assert!(false, "{} has inputs of the wrong kind", job.name),
+            // Kinds were checked when the program was read. Were it otherwise, the image before would come out.
+            _ => return None,
         }
+        Some(())
     }
 
     /// From now on times are kept (`true`), or no longer; they start at 0.

@@ -83,8 +83,8 @@ impl Integers {
     pub fn run(&self, image: &[u8], out: &mut [u8]) {
         self.walk.check(image.len(), out.len());
         let finish = |first: usize| Finish::Steps {
-            start: &self.start[first],
-            factor: &self.factor[first],
+            start: self.start[first..].as_ptr(),
+            factor: self.factor[first..].as_ptr(),
             zero_point: self.zero_point,
         };
         // SAFETY: the lengths were just checked; the kernel is one that this processor has, since `IntegerKernel`
@@ -140,7 +140,7 @@ impl Floats {
     pub fn run(&self, image: &[f32], out: &mut [f32]) {
         self.walk.check(image.len(), out.len());
         let finish = |first: usize| Finish::Values {
-            start: &self.start[first],
+            start: self.start[first..].as_ptr(),
             floor: self.floor,
         };
         // SAFETY: as in `Integers::run`; the walk was laid out for elements of four bytes, and no kernel reads
@@ -299,7 +299,7 @@ impl Walk {
                 segments: self.segments,
                 segment: self.segment,
                 pitch: self.from.pitch() * self.width,
-                weights: &self.weights[panel.line],
+                weights: self.weights[panel.line..].as_ptr(),
                 finish: finish(panel.first),
             };
             for pixels in self.pixels.chunks(most_pixels[panel.groups - 1]) {

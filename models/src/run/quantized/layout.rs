@@ -4,7 +4,7 @@
 pub const SLACK: usize = 64;
 
 /// An image larger than this is refused, elements.
-pub const MAX_ELEMENTS: usize = 1 << 28;
+pub const MAX_ELEMENTS: usize = 1 << 24;
 
 /// (row, column, channel), row-major, with a border of pixels on all four sides, so that a window that
 /// reaches over the edge reads on without asking.

@@ -136,5 +136,10 @@ impl FloatConvolution {
             && self.bias.len() == self.filters
             && weights == Some(self.weights.len())
             && weights != Some(0)
+            && self
+                .weights
+                .iter()
+                .chain(&self.bias)
+                .all(|number| number.is_finite())
     }
 }

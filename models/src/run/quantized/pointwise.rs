@@ -86,7 +86,10 @@ wide! {
     /// Replaces what is negative by 0.
     pub fn relu(values: &mut [f32]) {
         for value in values {
-            *value = value.max(0.0);
+            // What is no number stays to be seen.
+            if *value < 0.0 {
+                *value = 0.0;
+            }
         }
     }
 }
@@ -102,7 +105,9 @@ wide! {
 wide! {
     fn larger_values(others: &[f32], most: &mut [f32]) {
         for (most, other) in most.iter_mut().zip(others) {
-            *most = most.max(*other);
+            if *other > *most || other.is_nan() {
+                *most = *other;
+            }
         }
     }
 }

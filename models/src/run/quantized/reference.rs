@@ -93,7 +93,7 @@ pub fn convolve_floats(
                         }
                     }
                 }
-                out.push(if conv.relu { sum.max(0.0) } else { sum } as f32);
+                out.push(if conv.relu && sum < 0.0 { 0.0 } else { sum } as f32);
             }
         }
     }

@@ -390,3 +390,42 @@ fn shapes_that_do_not_agree_are_refused() {
     nan.weight_scales[1] = f32::NAN;
     assert!(!nan.is_sound());
 }
+
+/// A weight that is no number makes no convolution; a value that is none comes out as none on every processor.
+#[test]
+fn what_is_no_number_stays_to_be_seen() {
+    let window = Window {
+        kernel: [1, 1],
+        stride: [1, 1],
+        pads: [0; 4],
+    };
+    let conv = |weight: f32, relu: bool| FloatConvolution {
+        window,
+        channels: 1,
+        filters: 1,
+        weights: vec![weight],
+        bias: vec![0.0],
+        relu,
+    };
+    assert!(!conv(f32::NAN, false).is_sound() && !conv(f32::INFINITY, false).is_sound());
+    let layout = Layout {
+        rows: 2,
+        columns: 2,
+        channels: 1,
+        border: 0,
+    };
+    for kernel in FloatKernel::available() {
+        for relu in [false, true] {
+            let floats = Floats::new(&conv(1.0, relu), layout, layout, kernel).unwrap();
+            let mut image = vec![0.0; layout.elements() + SLACK];
+            (image[0], image[1]) = (f32::NAN, -2.0);
+            let mut out = vec![5.0; layout.elements()];
+            floats.run(&image, &mut out);
+            assert!(out[0].is_nan(), "{relu}: {out:?}");
+            assert_eq!(out[1], if relu { 0.0 } else { -2.0 });
+        }
+    }
+    let mut values = [f32::NAN, -1.0, 1.0];
+    pointwise::relu(&mut values);
+    assert!(values[0].is_nan() && values[1..] == [0.0, 1.0]);
+}

@@ -81,7 +81,9 @@ unsafe fn floats(tile: &Tile) {
     for (lane, sum) in sums.iter().enumerate().take(tile.filters) {
         // SAFETY: `lane` is below `filters`, which is at most `LANES`.
         unsafe {
-            let value = (sum + start.add(lane).read()).max(floor);
+            let value = sum + start.add(lane).read();
+            // What is no number stays to be seen.
+            let value = if value < floor { floor } else { value };
             tile.out[0].cast::<f32>().add(lane).write_unaligned(value);
         }
     }

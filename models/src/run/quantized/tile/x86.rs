@@ -387,8 +387,9 @@ unsafe fn avx512_floats<const P: usize, const G: usize>(tile: &Tile) {
         let mask = ((1u32 << left) - 1) as __mmask16;
         for pixel in 0..P {
             let out = tile.out[pixel].cast::<f32>().wrapping_add(group * LANES);
+            // The larger of two is the second where one is no number: that stays to be seen.
             // SAFETY: `out` takes `filters` numbers, of which the mask leaves those of this group.
-            unsafe { _mm512_mask_storeu_ps(out, mask, _mm512_max_ps(sums[pixel][group], floor)) };
+            unsafe { _mm512_mask_storeu_ps(out, mask, _mm512_max_ps(floor, sums[pixel][group])) };
         }
     }
 }
@@ -447,7 +448,7 @@ unsafe fn fma_floats<const P: usize>(tile: &Tile) {
         // SAFETY: `all` takes two vectors; `filters` numbers are writable at `out`.
         unsafe {
             for half in 0..2 {
-                let values = _mm256_max_ps(sums[pixel][half], _mm256_set1_ps(floor));
+                let values = _mm256_max_ps(_mm256_set1_ps(floor), sums[pixel][half]);
                 _mm256_storeu_ps(all.as_mut_ptr().add(8 * half), values);
             }
             std::ptr::copy_nonoverlapping(all.as_ptr().cast(), tile.out[pixel], filters * size_of::<f32>());
