@@ -34,10 +34,12 @@ impl Inbox {
 
 impl Intake for Inbox {
     fn accepted(&self, _: AssociationId, peer: SocketAddr, calling: &str) {
-        self.send(Message::Called {
+        let called = Message::Called {
             ae_title: calling.to_owned(),
             address: peer.ip(),
-        });
+        };
+        // For the eyes only: no caller waits for that, and no crowd of callers holds up the keeper.
+        let _ = self.keeper.try_send(called);
     }
 
     fn stored(&self, association: AssociationId, stored: &Stored) -> io::Result<()> {
