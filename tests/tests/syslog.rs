@@ -178,9 +178,15 @@ fn rsyslog_gets_every_record_whenever_it_runs_and_whenever_we_do() {
         }
     });
     rsyslog.has_all_of(&station.data_dir);
+    // It may have been killed between the last record and its answer: then we wait, and know it only later.
+    let (data_dir, deadline) = (home.join("data"), Instant::now() + WAIT);
+    let delivered = || fs::read_to_string(data_dir.join("audit/delivered")).unwrap();
+    while delivered().trim() != messages(&data_dir).len().to_string() {
+        assert!(Instant::now() < deadline, "{} delivered", delivered());
+        std::thread::sleep(Duration::from_millis(50));
+    }
 
     // We stop, and go on where we were.
-    let data_dir = home.join("data");
     assert!(station.terminate().success());
     let before = rsyslog.has_all_of(&data_dir);
     assert!(

@@ -140,7 +140,10 @@ fn certificates_that_do_not_hold_are_refused_by_name() {
     until_refused(&station, "other_protocol", "HTTP without TLS on the TLS port");
     assert!(!station.data_dir.join("spool/1.2.3").exists());
     let log = fs::read_to_string(&station.log).unwrap();
-    assert!(log.contains("TLS authority ended: expired on 2020-12-31"), "{log}");
+    assert!(
+        log.contains("TLS authority ended: expired on 2020-12-31"),
+        "{log}"
+    );
     assert!(station.terminate().success());
 }
 
