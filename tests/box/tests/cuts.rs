@@ -61,7 +61,7 @@ fn slow_two_hundred_cuts_of_an_installation_leave_a_slot_that_starts() {
     for _ in 0..CUTS {
         let cut = 1 + usize::try_from(dice.roll()).unwrap_or(0) % (record.writes.len() - 1);
         copy(&before.path, &work);
-        record.replay(&work, cut, || dice.roll() % 2 == 0);
+        record.replay(&work, cut, || dice.roll().is_multiple_of(2));
         assert_eq!(
             wrong(&work, &versions),
             None,

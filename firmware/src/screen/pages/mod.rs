@@ -95,13 +95,22 @@ pub(super) fn footer(painter: &mut Painter<'_>, page: &mut Rectangle, footer: Fo
         (Tab::Studies, Icon::List, words.studies),
     ];
     let unseen = fill("{n}", &[("n", &footer.unseen)]);
+    // A number that nobody overlooks has room of its own beside the name.
+    let badge_width = match footer.unseen {
+        0 => 0,
+        _ => (painter.width(style.caption, &unseen) + style.unit).max(style.caption.line_height()),
+    };
+    let extra = |tab: Tab| match tab {
+        Tab::Studies if badge_width > 0 => badge_width + style.unit,
+        _ => 0,
+    };
     let there = |tab: Tab| painter.interactive && (tab != Tab::Result || footer.has_result);
     let tabs: heapless::Vec<_, 3> = tabs.into_iter().filter(|(tab, ..)| there(*tab)).collect();
     // Names where they leave the notice its room, else icons only.
     let side = style.heading.line_height();
     let names: u32 = tabs
         .iter()
-        .map(|(.., name)| painter.width(style.label, name) + side + style.unit * 4)
+        .map(|(tab, _, name)| painter.width(style.label, name) + side + style.unit * 4 + extra(*tab))
         .sum();
     let notice = painter.width(style.label, words.notice) + side + style.unit * 5;
     let named = notice + names <= bar.size.width;
@@ -111,7 +120,7 @@ pub(super) fn footer(painter: &mut Painter<'_>, page: &mut Rectangle, footer: Fo
         } else {
             0
         };
-        let place = bar.cut_right((side + text + style.unit * 3).max(style.touch));
+        let place = bar.cut_right((side + text + style.unit * 3).max(style.touch) + extra(tab));
         let color = if tab == footer.here { SKY } else { MUTED };
         if tab == footer.here {
             painter.fill(place, CHOSEN);
@@ -121,16 +130,17 @@ pub(super) fn footer(painter: &mut Painter<'_>, page: &mut Rectangle, footer: Fo
             );
         }
         let mut inner = place.inset(style.unit * 3 / 2, 0);
+        if extra(tab) > 0 {
+            badge(painter, inner.cut_right(badge_width), &unseen);
+            inner.cut_right(style.unit);
+        }
         if named {
             let icon_place = inner.cut_left(side);
             painter.icon(icon_place, icon, side, color);
             inner.cut_left(style.unit);
             painter.line(inner, Align::Left, style.label, name, color);
         } else {
-            painter.icon(place, icon, side, color);
-        }
-        if tab == Tab::Studies && footer.unseen > 0 {
-            badge(painter, place, &unseen);
+            painter.icon(inner, icon, side, color);
         }
         painter.touchable(place, Target::Tab(tab));
     }
@@ -149,15 +159,13 @@ pub(super) fn footer(painter: &mut Painter<'_>, page: &mut Rectangle, footer: Fo
     painter.line(block, Align::Left, style.caption, footer.provenance, MUTED);
 }
 
-/// A number in the upper right corner of a place.
-fn badge(painter: &mut Painter<'_>, place: Rectangle, text: &str) {
-    let style = painter.style;
-    let high = style.caption.line_height();
-    let wide = (painter.width(style.caption, text) + style.unit).max(high);
-    let corner = place.top_left + Point::new(place.size.width as i32 - wide as i32, style.unit as i32 / 2);
-    let area = Rectangle::new(corner, Size::new(wide, high));
+/// A number in a round field as wide as `column`.
+fn badge(painter: &mut Painter<'_>, column: Rectangle, text: &str) {
+    let caption = painter.style.caption;
+    let high = caption.line_height().min(column.size.height);
+    let area = Rectangle::with_center(column.center(), Size::new(column.size.width, high));
     painter.round(area, high / 2, SKY);
-    painter.line(area, Align::Centre, style.caption, text, HALO);
+    painter.line(area, Align::Centre, caption, text, HALO);
 }
 
 /// A raised area; returns the room inside its padding.
