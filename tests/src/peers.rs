@@ -75,19 +75,34 @@ impl Drop for Running {
     }
 }
 
-/// pynetdicom's thread of an association sometimes takes the response that a request waits for ("Received
-/// unexpected C-ECHO service message"), some once in 350. It is held still while requests are made.
-const STILL: &str = r#"
-import sys, time
+/// What every program with pynetdicom begins with.
+///
+/// Its thread of an association sometimes takes the response that a request waits for ("Received unexpected
+/// C-ECHO service message"), some once in 350: it is held still while requests are made. A thread that is held
+/// keeps Python alive, so a program that fails or takes too long says where and ends.
+const PYNETDICOM: &str = r#"
+import faulthandler, os, sys, threading, traceback
+def failed(*error):
+    traceback.print_exception(*error)
+    faulthandler.dump_traceback(all_threads=True)
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(1)
+sys.excepthook = failed
+faulthandler.dump_traceback_later(600, exit=True)
 def still(association):
-    checkpoint = association._reactor_checkpoint
+    checkpoint, held = association._reactor_checkpoint, threading.Event()
+    def wait():
+        while checkpoint.wait is wait and not threading.Event.wait(checkpoint, 0.01):
+            held.set()
+    checkpoint.set, checkpoint.wait = lambda: None, wait
     checkpoint.clear()
-    time.sleep(0.2)
-    checkpoint.set = lambda: None
+    assert held.wait(60), "its thread does not come to its checkpoint"
     return association
 def loose(association):
-    del association._reactor_checkpoint.set
-    association._reactor_checkpoint.set()
+    checkpoint = association._reactor_checkpoint
+    del checkpoint.set, checkpoint.wait
+    checkpoint.set()
     return association
 "#;
 
@@ -99,7 +114,7 @@ pub fn python(program: &str) -> Command {
     command
         .env("PYTHONPATH", modules)
         .arg("-c")
-        .arg(STILL.to_owned() + program);
+        .arg(PYNETDICOM.to_owned() + program);
     command
 }
 

@@ -24,9 +24,10 @@ from pydicom import Dataset, dcmread
 from pydicom.uid import generate_uid
 from pynetdicom import AE, build_role, evt
 COMMITMENT, INSTANCE, MR = "1.2.840.10008.1.20.1", "1.2.840.10008.1.20.1.1", "1.2.840.10008.5.1.4.1.1.4"
-told, said = threading.Event(), []
+told, said, answering = threading.Event(), [], []
 transaction = generate_uid()
 def report(event):
+    answering.append(threading.current_thread())
     data = event.event_information
     assert data.TransactionUID == transaction
     failed = [f"{item.FailureReason:04X}" for item in data.get("FailedSOPSequence", [])]
@@ -37,7 +38,6 @@ def report(event):
 ae = AE(ae_title="PYNETDICOM")
 ae.add_requested_context(MR, "1.2.840.10008.1.2.1")
 ae.add_requested_context(COMMITMENT)
-ae.add_requested_context("1.2.840.10008.1.1")
 roles = [build_role(COMMITMENT, scu_role=True, scp_role=True)] if "roles" in sys.argv else []
 association = ae.associate("127.0.0.1", int(sys.argv[1]), ae_title="SIALOSCOPE", ext_neg=roles,
     evt_handlers=[(evt.EVT_N_EVENT_REPORT, report)])
@@ -60,9 +60,10 @@ print(f"action {status.Status:04X}")
 loose(association)
 assert told.wait(30)
 print(*said)
-# Waits for the handler to end: a release that overtook its answer would call us back.
-assert still(association).send_c_echo().Status == 0
-loose(association).release()
+# A release that overtook the answer would let us be called back. pynetdicom answers in a thread of its own,
+# and a request made meanwhile may wait forever for a mark that this thread takes away.
+answering[0].join()
+association.release()
 "#;
 
 fn an_image(folder: &Path) -> String {
