@@ -43,11 +43,17 @@ fn networks_answer_as_on_tract_alone() {
     for (name, islands) in networks {
         let onnx = std::fs::read(package().join(format!("{name}.onnx"))).expect("a network");
         let (ours, stock) = (
-            Plan::load(&onnx).expect("ours"),
+            Plan::load("test", &onnx).expect("ours"),
             Plan::load_stock(&onnx).expect("tract's"),
         );
         assert_eq!(ours.islands(), islands, "{name}");
         assert_eq!(stock.islands(), 0, "{name}");
+        // Names are the file's, also where the value is made inside an island.
+        assert_eq!(
+            (&ours.inputs, &ours.outputs),
+            (&stock.inputs, &stock.outputs),
+            "{name}"
+        );
         let inputs = inputs(name, &ours);
         let mut state = ours.runnable.spawn().expect("a session");
         let first = values(&state.run(inputs.clone()).expect("a run"));

@@ -21,19 +21,19 @@ pub struct Plan {
 
 impl Plan {
     /// Parses and optimises a network; its integer convolutions and what lies between them run on kernels of our own
-    /// (see [`super::island`]) where they can.
+    /// (see [`super::island`]) where they can. `name` is what the log calls it.
     ///
     /// # Errors
     /// tract refuses the file.
-    pub fn load(onnx: &[u8]) -> TractResult<Plan> {
+    pub fn load(name: &str, onnx: &[u8]) -> TractResult<Plan> {
         let mut reader = tract_onnx::onnx();
         island::register(&mut reader);
         let mut file = reader.proto_model_for_read(&mut &*onnx)?;
-        let islands = file.graph.as_mut().map_or(0, island::outline);
-        if islands > 0 {
+        let ours = file.graph.as_mut().map_or(0, island::prepare);
+        if ours > 0 {
             match Self::optimise(&reader, &file) {
                 Ok(plan) => return Ok(plan),
-                Err(error) => tracing::warn!("left to tract alone: {error:#}"),
+                Err(error) => tracing::warn!("{name} is left to tract alone: {error:#}"),
             }
         }
         Self::load_stock(onnx)
@@ -58,12 +58,12 @@ impl Plan {
     fn optimise(reader: &tract_onnx::Onnx, file: &tract_onnx::pb::ModelProto) -> TractResult<Plan> {
         leave_out_broken_kernels();
         let model = reader.model_for_proto_model(file)?;
-        let names = |outlets: &[OutletId]| -> Vec<String> {
-            outlets
-                .iter()
-                .map(|outlet| model.node(outlet.node).name.clone())
-                .collect()
+        // A value inside an island has a label; its node has the island's name.
+        let name = |outlet: &OutletId| match model.outlet_label(*outlet) {
+            Some(label) => label.to_owned(),
+            None => model.node(outlet.node).name.clone(),
         };
+        let names = |outlets: &[OutletId]| -> Vec<String> { outlets.iter().map(name).collect() };
         Ok(Plan {
             inputs: names(&model.inputs),
             outputs: names(&model.outputs),
@@ -104,7 +104,7 @@ impl Network {
         let bytes = package.network(file)?;
         let network = Network {
             file: file.file.clone(),
-            plan: Plan::load(&bytes).map_err(|e| broken(&file.file, &e))?,
+            plan: Plan::load(&file.file, &bytes).map_err(|e| broken(&file.file, &e))?,
         };
         for golden in package.manifest.golden.iter().filter(|g| g.network == file.file) {
             network.check(&package.vectors(golden)?, golden.tolerance)?;

@@ -136,7 +136,7 @@ pub fn measure(
     let broken =
         |error: TractError| Reason::new("network_failed", Fault::Data, format!("{network}: {error:#}"));
     let started = Instant::now();
-    let plan = Plan::load(onnx).map_err(broken)?;
+    let plan = Plan::load(network, onnx).map_err(broken)?;
     let load_ms = milliseconds(started.elapsed());
     let inputs = inputs(&plan).map_err(broken)?;
     let threads = threads.max(1);

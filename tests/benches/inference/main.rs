@@ -73,7 +73,7 @@ struct Input {
 
 impl Entrant {
     fn new(network: &str, onnx: &[u8], environment: &ort::environment::Environment) -> Self {
-        let plan = Plan::load(onnx).expect("our plan");
+        let plan = Plan::load("benchmark", onnx).expect("our plan");
         let mut draw = ChaCha8Rng::seed_from_u64(9);
         let model = plan.runnable.model();
         let inputs = plan

@@ -104,7 +104,7 @@ impl TractSession {
     /// # Errors
     /// tract refuses the file.
     pub fn load(onnx: &[u8]) -> Result<Self, ExportError> {
-        Plan::load(onnx).map(Self).map_err(tract)
+        Plan::load("export", onnx).map(Self).map_err(tract)
     }
 }
 

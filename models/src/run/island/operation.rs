@@ -60,7 +60,7 @@ pub(super) fn read(node: &NodeProto, constants: &Constants) -> Option<(Operation
 }
 
 /// Scale and zero point, each one number.
-fn quantization(
+pub(super) fn quantization(
     node: &NodeProto,
     [scale, zero_point]: [usize; 2],
     constants: &Constants,
@@ -174,7 +174,7 @@ fn attribute<'a>(node: &'a NodeProto, name: &str) -> Option<&'a AttributeProto> 
     node.attribute.iter().find(|attribute| attribute.name == name)
 }
 
-fn integer(node: &NodeProto, name: &str, otherwise: i64) -> i64 {
+pub(super) fn integer(node: &NodeProto, name: &str, otherwise: i64) -> i64 {
     attribute(node, name).map_or(otherwise, |attribute| attribute.i)
 }
 

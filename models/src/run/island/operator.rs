@@ -11,7 +11,7 @@ use super::program::{Kind, Program, Shape};
 use super::work::{Buffers, Planes, PlanesMut, Ready, StageTime};
 
 /// Teaches tract's parser what an island is.
-pub(in crate::run) fn register(onnx: &mut Onnx) {
+pub(super) fn register(onnx: &mut Onnx) {
     onnx.op_register.insert(ISLAND, parse);
 }
 

@@ -10,19 +10,12 @@ use super::operation::{Operation, read};
 /// Type of the nodes that stand for islands, and of the attribute that holds one.
 pub(super) const ISLAND: &str = "Island";
 
-/// A graph with more nodes is left to tract: finding islands takes time with the square of their number.
-const MAX_NODES: usize = 4096;
-
 /// Puts islands in place of the nodes that they consist of; how many there are.
 ///
 /// Nodes are on the same level when the same number of changes from readable nodes to others lie before them. Nodes of
 /// one level that hang together make an island if one of them is a QLinearConv: no way out of an island leads back
 /// into it, since on that way the level grows.
-pub(in crate::run) fn outline(graph: &mut GraphProto) -> usize {
-    // Our networks have some hundred nodes; a node of our own type is nobody else's.
-    if graph.node.len() > MAX_NODES || graph.node.iter().any(|node| node.op_type == ISLAND) {
-        return 0;
-    }
+pub(super) fn outline(graph: &mut GraphProto) -> usize {
     let islands = find(graph);
     let mut inside = vec![false; graph.node.len()];
     islands.iter().flatten().for_each(|node| inside[*node] = true);

@@ -1,12 +1,20 @@
 //! What becomes an island, and what must not.
 #![allow(clippy::unwrap_used)]
 
+use prost::Message as _;
 use tract_onnx::pb::tensor_proto::DataType;
-use tract_onnx::pb::{AttributeProto, GraphProto, NodeProto, TensorProto, ValueInfoProto};
+use tract_onnx::pb::{
+    AttributeProto, GraphProto, ModelProto, NodeProto, OperatorSetIdProto, TensorProto, TensorShapeProto,
+    TypeProto, ValueInfoProto, attribute_proto, tensor_shape_proto, type_proto,
+};
+use tract_onnx::prelude::*;
 
+use super::linear::{LINEAR, STEPS, replace};
 use super::outline::{ISLAND, outline};
+use super::prepare;
 use super::program::{Kind, Program};
 use super::work::{Planes, PlanesMut, Ready};
+use crate::run::network::Plan;
 use crate::run::quantized::{Quantization, QuantizedConvolution, Window, reference};
 
 fn node(op: &str, name: &str, inputs: &[&str]) -> NodeProto {
@@ -214,10 +222,12 @@ fn long_graphs_and_foreign_islands_are_left_alone() {
     let mut long = graph("x", &[1; 4]);
     long.node
         .extend((0..5000).map(|n| node("Relu", &format!("r{n}"), &["y"])));
-    assert_eq!(outline(&mut long), 0);
-    let mut foreign = graph("x", &[1; 4]);
-    foreign.node.push(node(ISLAND, "theirs", &["y"]));
-    assert_eq!(outline(&mut foreign), 0);
+    assert_eq!(prepare(&mut long), 0);
+    for ours in [ISLAND, LINEAR, STEPS] {
+        let mut foreign = graph("x", &[1; 4]);
+        foreign.node.push(node(ours, "theirs", &["y"]));
+        assert_eq!(prepare(&mut foreign), 0);
+    }
 
     // Thousands of enlargements of one value: no stack grows with them.
     let mut enlarged = graph("x", &[1; 4]);
@@ -254,6 +264,146 @@ fn long_graphs_and_foreign_islands_are_left_alone() {
         .unwrap()
         .join()
         .unwrap();
+}
+
+/// x → steps → product → reals → scaled → shifted → Relu → y. Two numbers become three.
+fn layer() -> GraphProto {
+    let mut cast = node("Cast", "cast", &["sums"]);
+    cast.attribute = vec![AttributeProto {
+        name: "to".into(),
+        i: DataType::Float as i64,
+        r#type: attribute_proto::AttributeType::Int as i32,
+        ..AttributeProto::default()
+    }];
+    let floats = |numbers: &[f32]| -> Vec<u8> { numbers.iter().flat_map(|n| n.to_le_bytes()).collect() };
+    GraphProto {
+        node: vec![
+            node("QuantizeLinear", "q", &["x", "s", "z"]),
+            node("MatMulInteger", "sums", &["q", "w", "z", "wz"]),
+            cast,
+            node("Mul", "scaled", &["step", "cast"]),
+            node("Add", "shifted", &["scaled", "b"]),
+            node("Relu", "y", &["shifted"]),
+        ],
+        initializer: vec![
+            constant("s", DataType::Float, &[], &0.5f32.to_le_bytes()),
+            constant("z", DataType::Uint8, &[], &[7]),
+            constant("w", DataType::Int8, &[2, 3], &[1, 254, 3, 252, 5, 128]),
+            constant("wz", DataType::Int8, &[], &[0]),
+            constant("step", DataType::Float, &[], &0.25f32.to_le_bytes()),
+            constant("b", DataType::Float, &[3], &floats(&[0.5, -1.0, 2.0])),
+        ],
+        output: vec![ValueInfoProto {
+            name: "y".into(),
+            ..ValueInfoProto::default()
+        }],
+        ..GraphProto::default()
+    }
+}
+
+fn types(graph: &GraphProto) -> Vec<&str> {
+    graph.node.iter().map(|node| node.op_type.as_str()).collect()
+}
+
+#[test]
+fn a_layer_becomes_one_operator_and_answers_as_its_nodes_do() {
+    let mut ours = layer();
+    assert_eq!(replace(&mut ours), 2);
+    assert_eq!(types(&ours), [STEPS, LINEAR]);
+    let file = |graph: &GraphProto, shape: &[i64]| {
+        let dim = |n: &i64| tensor_shape_proto::Dimension {
+            value: Some(tensor_shape_proto::dimension::Value::DimValue(*n)),
+            ..Default::default()
+        };
+        let tensor = type_proto::Tensor {
+            elem_type: DataType::Float as i32,
+            shape: Some(TensorShapeProto {
+                dim: shape.iter().map(dim).collect(),
+            }),
+        };
+        let input = ValueInfoProto {
+            name: "x".into(),
+            r#type: Some(TypeProto {
+                value: Some(type_proto::Value::TensorType(tensor)),
+                ..TypeProto::default()
+            }),
+            ..ValueInfoProto::default()
+        };
+        ModelProto {
+            ir_version: 8,
+            opset_import: vec![OperatorSetIdProto {
+                version: 17,
+                ..OperatorSetIdProto::default()
+            }],
+            graph: Some(GraphProto {
+                input: vec![input],
+                ..graph.clone()
+            }),
+            ..ModelProto::default()
+        }
+        .encode_to_vec()
+    };
+    for shape in [&[2][..], &[3, 2], &[2, 4, 2]] {
+        let onnx = file(&layer(), &shape.iter().map(|n| *n as i64).collect::<Vec<_>>());
+        let len: usize = shape.iter().product();
+        let x: Vec<f32> = (0..len).map(|n| n as f32 * 1.75 - 3.0).collect();
+        let x = tvec!(Tensor::from_shape(shape, &x).unwrap().into_tvalue());
+        let [ours, stock] = [Plan::load("test", &onnx), Plan::load_stock(&onnx)].map(|plan| {
+            let plan = plan.unwrap();
+            let out = plan.runnable.run(x.clone()).unwrap();
+            let values: Vec<f32> = out[0]
+                .to_plain_array_view::<f32>()
+                .unwrap()
+                .iter()
+                .copied()
+                .collect();
+            (out[0].shape().to_vec(), values, plan.outputs)
+        });
+        assert_eq!(ours, stock, "{shape:?}");
+    }
+}
+
+#[test]
+fn a_layer_that_says_something_else_is_left_alone() {
+    let replaced = |change: fn(&mut GraphProto)| {
+        let mut graph = layer();
+        change(&mut graph);
+        replace(&mut graph);
+        types(&graph).contains(&LINEAR)
+    };
+    let set = |graph: &mut GraphProto, tensor: TensorProto| {
+        graph.initializer.retain(|old| old.name != tensor.name);
+        graph.initializer.push(tensor);
+    };
+    assert!(replaced(|_| {}));
+    assert!(!replaced(
+        |graph| graph.node[2].attribute[0].i = DataType::Int64 as i64
+    ));
+    assert!(
+        !replaced(|graph| graph.node[3].input[0] = "x".into()),
+        "not a constant"
+    );
+    assert!(!replaced(|graph| drop(graph.node.remove(4))), "no Add");
+    assert!(
+        !replaced(|graph| graph.node.push(node("Relu", "too", &["cast"]))),
+        "somebody else reads what lies between"
+    );
+    assert!(
+        !replaced(|graph| graph.output[0].name = "scaled".into()),
+        "what lies between is an output"
+    );
+    let mut shifted = layer();
+    set(&mut shifted, constant("wz", DataType::Int8, &[], &[1]));
+    let mut long = layer();
+    set(&mut long, constant("b", DataType::Float, &[2], &[0; 8]));
+    let mut square = layer();
+    set(&mut square, constant("b", DataType::Float, &[1, 3], &[0; 12]));
+    let mut short = layer();
+    set(&mut short, constant("w", DataType::Int8, &[2, 3], &[0; 5]));
+    for mut graph in [shifted, long, square, short] {
+        replace(&mut graph);
+        assert!(!types(&graph).contains(&LINEAR));
+    }
 }
 
 #[test]

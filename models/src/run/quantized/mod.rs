@@ -9,6 +9,8 @@
 //! | [`reference`] | the definitions, written as plainly as can be; what everything else must equal bit by bit |
 //! | [`layout`] | how an image lies in memory: channels innermost, a border for padding |
 //! | [`convolution`] | a convolution made ready for one machine and one shape, and its run |
+//! | [`product`] | a matrix product made ready for one machine |
+//! | `walk` | the way of a kernel through an image and packed weights |
 //! | [`tile`] | the innermost loops, one set for each kind of processor |
 //! | [`pointwise`] | quantize, dequantize, add, pool, enlarge, join |
 //!
@@ -17,10 +19,12 @@
 pub mod convolution;
 pub mod layout;
 pub mod pointwise;
+pub mod product;
 pub mod reference;
 #[cfg(test)]
 mod tests;
 pub mod tile;
+mod walk;
 
 /// How the reals of one tensor become `u8`.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -104,6 +108,39 @@ impl QuantizedConvolution {
     /// What a sum is multiplied by to become a step of the output.
     pub fn factor(&self, filter: usize) -> f32 {
         self.input.scale * self.weight_scales[filter] / self.output.scale
+    }
+}
+
+/// A matrix product as ONNX's MatMulInteger describes it, with the Cast, Mul, Add and Relu behind it.
+#[derive(Debug, Clone, PartialEq)]
+pub struct QuantizedProduct {
+    /// Numbers of each row of the input.
+    pub depth: usize,
+    /// Numbers of each row of the output.
+    pub columns: usize,
+    /// (depth, column), row-major, around 0.
+    pub weights: Vec<i8>,
+    /// The step of the input that means 0.
+    pub zero_point: u8,
+    /// What the sums of each column are multiplied by.
+    pub factor: Vec<f32>,
+    /// What is added to each column.
+    pub bias: Vec<f32>,
+    /// Whether what is negative becomes 0.
+    pub relu: bool,
+}
+
+impl QuantizedProduct {
+    /// Whether lengths agree, numbers are finite and sums fit 32 bits.
+    pub fn is_sound(&self) -> bool {
+        let finite = |numbers: &[f32]| numbers.iter().all(|number| number.is_finite());
+        (1..=MAX_DEPTH).contains(&self.depth)
+            && self.columns > 0
+            && self.depth.checked_mul(self.columns) == Some(self.weights.len())
+            && self.factor.len() == self.columns
+            && self.bias.len() == self.columns
+            && finite(&self.factor)
+            && finite(&self.bias)
     }
 }
 

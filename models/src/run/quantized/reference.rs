@@ -1,6 +1,6 @@
 //! The definitions, without any thought of speed. Images are (channel, row, column), row-major, as in ONNX.
 
-use super::{FloatConvolution, Quantization, QuantizedConvolution, Window};
+use super::{FloatConvolution, Quantization, QuantizedConvolution, QuantizedProduct, Window};
 
 /// QuantizeLinear of one value: `saturate(round_half_to_even(value / scale) + zero point)`.
 pub fn quantize(value: f32, to: Quantization) -> u8 {
@@ -16,6 +16,31 @@ pub fn dequantize(step: u8, from: Quantization) -> f32 {
 /// A 32-bit sum as a step.
 pub fn requantize(sum: i32, factor: f32, zero_point: u8) -> u8 {
     shifted((sum as f32 * factor).round_ties_even(), zero_point)
+}
+
+/// A 32-bit sum as a real: Cast, Mul and Add, each rounded.
+pub fn dequantize_sum(sum: i32, factor: f32, bias: f32) -> f32 {
+    sum as f32 * factor + bias
+}
+
+/// MatMulInteger of rows of steps with what follows it (see [`QuantizedProduct`]); none where lengths are wrong.
+pub fn multiply(product: &QuantizedProduct, rows: &[u8]) -> Option<Vec<f32>> {
+    let (depth, columns) = (product.depth, product.columns);
+    if !product.is_sound() || !rows.len().is_multiple_of(depth) {
+        return None;
+    }
+    let mut out = Vec::with_capacity(rows.len() / depth * columns);
+    for row in rows.chunks_exact(depth) {
+        for column in 0..columns {
+            let sum = row.iter().enumerate().fold(0i32, |sum, (k, step)| {
+                let weight = i32::from(product.weights[k * columns + column]);
+                sum.wrapping_add((i32::from(*step) - i32::from(product.zero_point)) * weight)
+            });
+            let real = dequantize_sum(sum, product.factor[column], product.bias[column]);
+            out.push(if product.relu && real < 0.0 { 0.0 } else { real });
+        }
+    }
+    Some(out)
 }
 
 fn shifted(rounded: f32, zero_point: u8) -> u8 {

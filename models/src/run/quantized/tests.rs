@@ -7,9 +7,12 @@ use rand_chacha::ChaCha8Rng;
 
 use super::convolution::{Floats, Integers};
 use super::layout::{Layout, SLACK};
+use super::product::Products;
 use super::reference;
-use super::tile::{FloatKernel, IntegerKernel};
-use super::{FloatConvolution, MAX_DEPTH, Quantization, QuantizedConvolution, Window, pointwise};
+use super::tile::{FloatKernel, IntegerKernel, LANES};
+use super::{
+    FloatConvolution, MAX_DEPTH, Quantization, QuantizedConvolution, QuantizedProduct, Window, pointwise,
+};
 
 /// As many cases, or as many as `PROPTEST_CASES` asks for: emulated processors are slow.
 fn cases(many: u32) -> ProptestConfig {
@@ -179,6 +182,112 @@ fn run(
         kernel.name
     );
     out
+}
+
+/// A product and rows for it, of the same kinds of values.
+fn product() -> impl Strategy<Value = (QuantizedProduct, Vec<u8>)> {
+    let values = prop_oneof![
+        Just(Values::Any),
+        Just(Values::Symmetric),
+        Just(Values::Ends),
+        Just(Values::SymmetricEnds)
+    ];
+    (
+        1..140usize,
+        1..100usize,
+        0..40usize,
+        values,
+        any::<u8>(),
+        any::<bool>(),
+        any::<u64>(),
+    )
+        .prop_map(|(depth, columns, rows, values, zero_point, relu, seed)| {
+            let mut draw = ChaCha8Rng::seed_from_u64(seed);
+            let mut byte = || match values {
+                Values::Any | Values::Symmetric => draw.random::<u8>(),
+                Values::Ends | Values::SymmetricEnds => [0, 255][draw.random_range(0..2)],
+            };
+            let steps = (0..rows * depth).map(|_| byte()).collect();
+            let least = if matches!(values, Values::Any | Values::Ends) {
+                -128
+            } else {
+                -127
+            };
+            let weights = (0..depth * columns)
+                .map(|_| match (values, byte()) {
+                    (Values::Ends | Values::SymmetricEnds, 0) => least,
+                    (Values::Ends | Values::SymmetricEnds, _) => 127,
+                    (_, byte) => (byte as i8).max(least),
+                })
+                .collect();
+            let mut numbers = |most: f32| (0..columns).map(|_| draw.random_range(-most..most)).collect();
+            let product = QuantizedProduct {
+                depth,
+                columns,
+                weights,
+                zero_point,
+                factor: numbers(0.01),
+                bias: numbers(30.0),
+                relu,
+            };
+            (product, steps)
+        })
+}
+
+proptest! {
+    #![proptest_config(cases(2000))]
+
+    #[test]
+    fn every_product_is_bit_equal_to_the_definition((product, steps) in product(), noise: u8) {
+        let expected = reference::multiply(&product, &steps).unwrap();
+        let mut rows = steps.clone();
+        rows.resize(steps.len() + SLACK, noise);
+        for kernel in IntegerKernel::available() {
+            let beyond = f32::from_bits(0x7fc0_1234);
+            let mut out = vec![beyond; expected.len() + 2 * LANES];
+            let (inside, behind) = out.split_at_mut(expected.len());
+            Products::new(&product, kernel).unwrap().run(&rows, inside);
+            prop_assert_eq!(&*inside, &expected[..], "{}", kernel.name);
+            prop_assert!(
+                behind.iter().all(|value| value.to_bits() == beyond.to_bits()),
+                "{} wrote outside",
+                kernel.name
+            );
+        }
+    }
+}
+
+#[test]
+fn products_that_do_not_fit_together_are_refused() {
+    let sound = QuantizedProduct {
+        depth: 2,
+        columns: 3,
+        weights: vec![1; 6],
+        zero_point: 0,
+        factor: vec![1.0; 3],
+        bias: vec![0.0; 3],
+        relu: false,
+    };
+    let refused = |change: fn(&mut QuantizedProduct)| {
+        let mut product = sound.clone();
+        change(&mut product);
+        Products::new(&product, IntegerKernel::best()).is_none()
+            && reference::multiply(&product, &[]).is_none()
+    };
+    assert!(!refused(|_| {}));
+    assert!(refused(|product| product.depth = 0));
+    assert!(refused(|product| product.columns = 0));
+    assert!(refused(|product| product.depth = usize::MAX));
+    assert!(refused(|product| product.weights.truncate(5)));
+    assert!(refused(|product| product.factor.truncate(2)));
+    assert!(refused(|product| product.bias[1] = f32::NAN));
+    assert!(refused(|product| {
+        // One more product of bytes than a sum of 32 bits can hold.
+        product.depth = MAX_DEPTH + 1;
+        product.columns = 1;
+        product.weights = vec![1; MAX_DEPTH + 1];
+        (product.factor, product.bias) = (vec![1.0], vec![0.0]);
+    }));
 }
 
 proptest! {

@@ -317,51 +317,73 @@ unsafe fn neon_tile<const P: usize, const WIDE: bool>(tile: &Tile) {
     }
 }
 
-/// Writes one pixel's sums as steps.
+/// Writes one pixel's sums.
 ///
 /// # Safety
 /// Pointers as [`Tile`] says; `pixel` is one of the tile's.
 #[inline]
 #[target_feature(enable = "neon")]
 unsafe fn finish(tile: &Tile, pixel: usize, sums: &[int32x4_t; 4]) {
-    let Finish::Steps {
-        start,
-        factor,
-        zero_point,
-    } = tile.finish
-    else {
-        return;
-    };
-    let zero = f32::from(zero_point);
-    let (low, high) = (vdupq_n_f32(-zero), vdupq_n_f32(255.0 - zero));
-    let zero = vdupq_n_s32(i32::from(zero_point));
-    // SAFETY: `start` and `factor` hold 16 numbers.
-    let (start, factor): ([int32x4_t; 4], [float32x4_t; 4]) = unsafe {
-        (
-            from_fn(|quarter| vld1q_s32(start.add(4 * quarter))),
-            from_fn(|quarter| vld1q_f32(factor.add(4 * quarter))),
-        )
-    };
-    let steps: [uint16x4_t; 4] = from_fn(|quarter| {
-        let sum = vcvtq_f32_s32(vaddq_s32(sums[quarter], start[quarter]));
-        let real = vminq_f32(vmaxq_f32(vmulq_f32(sum, factor[quarter]), low), high);
-        // To the nearest, ties to even; 0 to 255 after the zero point, so that nothing saturates below.
-        vqmovun_s32(vaddq_s32(vcvtnq_s32_f32(real), zero))
-    });
-    let bytes = vcombine_u8(
-        vqmovn_u16(vcombine_u16(steps[0], steps[1])),
-        vqmovn_u16(vcombine_u16(steps[2], steps[3])),
-    );
     let out = tile.out[pixel];
-    // SAFETY: `filters` bytes are writable at `out`.
-    unsafe {
-        if tile.filters >= LANES {
-            vst1q_u8(out, bytes);
-        } else {
-            let mut all = [0u8; LANES];
-            vst1q_u8(all.as_mut_ptr(), bytes);
-            std::ptr::copy_nonoverlapping(all.as_ptr(), out, tile.filters);
+    let filters = tile.filters.min(LANES);
+    // SAFETY: `start` and `factor` hold 16 numbers.
+    let reals = |start: *const i32, factor: *const f32| unsafe {
+        from_fn::<_, 4, _>(|quarter| {
+            let sum = vaddq_s32(sums[quarter], vld1q_s32(start.add(4 * quarter)));
+            vmulq_f32(vcvtq_f32_s32(sum), vld1q_f32(factor.add(4 * quarter)))
+        })
+    };
+    match tile.finish {
+        Finish::Steps {
+            start,
+            factor,
+            zero_point,
+        } => {
+            let zero = f32::from(zero_point);
+            let (low, high) = (vdupq_n_f32(-zero), vdupq_n_f32(255.0 - zero));
+            let zero = vdupq_n_s32(i32::from(zero_point));
+            let steps = reals(start, factor).map(|real| {
+                let real = vminq_f32(vmaxq_f32(real, low), high);
+                // To the nearest, ties to even; 0 to 255 after the zero point, so that nothing saturates below.
+                vqmovun_s32(vaddq_s32(vcvtnq_s32_f32(real), zero))
+            });
+            let bytes = vcombine_u8(
+                vqmovn_u16(vcombine_u16(steps[0], steps[1])),
+                vqmovn_u16(vcombine_u16(steps[2], steps[3])),
+            );
+            // SAFETY: `filters` bytes are writable at `out`.
+            unsafe {
+                if filters == LANES {
+                    vst1q_u8(out, bytes);
+                } else {
+                    let mut all = [0u8; LANES];
+                    vst1q_u8(all.as_mut_ptr(), bytes);
+                    std::ptr::copy_nonoverlapping(all.as_ptr(), out, filters);
+                }
+            }
         }
+        Finish::Reals {
+            start,
+            factor,
+            bias,
+            floor,
+        } => {
+            let mut all = [0f32; LANES];
+            for (quarter, real) in reals(start, factor).into_iter().enumerate() {
+                // SAFETY: `bias` holds 16 numbers, and `all` takes four vectors.
+                unsafe {
+                    // Two roundings, as ONNX has them: no fused multiplication and addition.
+                    let real = vaddq_f32(real, vld1q_f32(bias.add(4 * quarter)));
+                    vst1q_f32(
+                        all.as_mut_ptr().add(4 * quarter),
+                        vmaxq_f32(real, vdupq_n_f32(floor)),
+                    );
+                }
+            }
+            // SAFETY: `filters` numbers are writable at `out`.
+            unsafe { std::ptr::copy_nonoverlapping(all.as_ptr().cast(), out, filters * size_of::<f32>()) };
+        }
+        Finish::Values { .. } => {}
     }
 }
 

@@ -35,7 +35,7 @@ pub struct Tile {
     pub filters: usize,
     /// Where each pixel's window begins; `segment` bytes at each of `segments` steps of `pitch` are readable.
     pub image: [*const u8; MOST_PIXELS],
-    /// Where each pixel's outputs go; `filters` of them are writable.
+    /// Where each pixel's outputs go; `filters` of them are writable, of as many bytes as the finish makes.
     pub out: [*mut u8; MOST_PIXELS],
     /// Rows of the window.
     pub segments: usize,
@@ -61,6 +61,17 @@ pub enum Finish {
         /// Of the output.
         zero_point: u8,
     },
+    /// 32-bit sums become reals.
+    Reals {
+        /// Where sums start.
+        start: *const i32,
+        /// What sums are multiplied by.
+        factor: *const f32,
+        /// What is added then.
+        bias: *const f32,
+        /// What is smaller becomes this.
+        floor: f32,
+    },
     /// Sums of reals stay.
     Values {
         /// Where sums start.
@@ -82,7 +93,7 @@ pub struct IntegerKernel {
     pub offset: i32,
     /// The kernel to take instead where a weight is −128, if this one cannot have that.
     pub for_any_weights: Option<&'static IntegerKernel>,
-    /// Computes a tile that ends as [`Finish::Steps`]. To be called only on a processor that has the instructions,
+    /// Computes a tile that ends as [`Finish::Steps`] or [`Finish::Reals`]. To be called only on a processor that has the instructions,
     /// with a tile whose pointers are good for what [`Tile`] says.
     pub(super) run: unsafe fn(&Tile),
 }

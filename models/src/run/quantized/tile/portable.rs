@@ -1,7 +1,7 @@
 //! For processors of which nothing is known, and to check the others' bookkeeping.
 
 use super::{Finish, FloatKernel, IntegerKernel, LANES, Tile};
-use crate::run::quantized::reference::requantize;
+use crate::run::quantized::reference::{dequantize_sum, requantize};
 
 pub(super) static INTEGERS: IntegerKernel = IntegerKernel {
     name: "portable",
@@ -20,14 +20,6 @@ pub(super) static FLOATS: FloatKernel = FloatKernel {
 /// # Safety
 /// Pointers as [`Tile`] says, one pixel, one group.
 unsafe fn integers(tile: &Tile) {
-    let Finish::Steps {
-        start,
-        factor,
-        zero_point,
-    } = tile.finish
-    else {
-        return;
-    };
     let mut sums = [0i32; LANES];
     let mut line = tile.weights;
     for row in 0..tile.segments {
@@ -49,9 +41,29 @@ unsafe fn integers(tile: &Tile) {
     for (lane, sum) in sums.iter().enumerate().take(tile.filters) {
         // SAFETY: `lane` is below `filters`, which is at most `LANES`.
         unsafe {
-            let sum = sum.wrapping_add(start.add(lane).read());
-            let step = requantize(sum, factor.add(lane).read(), zero_point);
-            tile.out[0].add(lane).write(step);
+            match tile.finish {
+                Finish::Steps {
+                    start,
+                    factor,
+                    zero_point,
+                } => {
+                    let sum = sum.wrapping_add(start.add(lane).read());
+                    let step = requantize(sum, factor.add(lane).read(), zero_point);
+                    tile.out[0].add(lane).write(step);
+                }
+                Finish::Reals {
+                    start,
+                    factor,
+                    bias,
+                    floor,
+                } => {
+                    let sum = sum.wrapping_add(start.add(lane).read());
+                    let real = dequantize_sum(sum, factor.add(lane).read(), bias.add(lane).read());
+                    let real = if real < floor { floor } else { real };
+                    tile.out[0].cast::<f32>().add(lane).write_unaligned(real);
+                }
+                Finish::Values { .. } => {}
+            }
         }
     }
 }

@@ -121,34 +121,71 @@ unsafe fn avx512_tile<const P: usize, const G: usize>(tile: &Tile) {
             *pixel = pixel.wrapping_add(tile.pitch);
         }
     }
-    let Finish::Steps {
-        start,
-        factor,
-        zero_point,
-    } = tile.finish
-    else {
-        return;
-    };
-    let zero = f32::from(zero_point);
-    let (low, high) = (_mm512_set1_ps(-zero), _mm512_set1_ps(255.0 - zero));
-    let zero = _mm512_set1_epi32(i32::from(zero_point));
-    for group in 0..G {
+    // SAFETY: the caller's promise.
+    unsafe { avx512_finish(tile, &sums) };
+}
+
+/// Writes the sums of a tile.
+///
+/// # Safety
+/// As [`avx512_tile`].
+#[inline]
+#[target_feature(enable = "avx512f,avx512bw,avx512vl")]
+unsafe fn avx512_finish<const P: usize, const G: usize>(tile: &Tile, sums: &[[__m512i; G]; P]) {
+    let mask = |group: usize| {
         let left = tile.filters.saturating_sub(group * LANES).min(LANES);
-        let mask = ((1u32 << left) - 1) as __mmask16;
-        // SAFETY: `start` and `factor` hold `groups × LANES` numbers, and `out` takes `filters` bytes, of which the
-        // mask leaves those of this group.
-        unsafe {
-            let begin = _mm512_loadu_si512(start.add(group * LANES).cast());
-            let scale = _mm512_loadu_ps(factor.add(group * LANES));
-            for pixel in 0..P {
-                let sum = _mm512_cvtepi32_ps(_mm512_add_epi32(sums[pixel][group], begin));
-                let real = _mm512_min_ps(_mm512_max_ps(_mm512_mul_ps(sum, scale), low), high);
-                // Rounds to the nearest, ties to even: nothing here changes the processor's default.
-                let step = _mm512_add_epi32(_mm512_cvtps_epi32(real), zero);
-                let out = tile.out[pixel].wrapping_add(group * LANES).cast();
-                _mm512_mask_cvtepi32_storeu_epi8(out, mask, step);
+        ((1u32 << left) - 1) as __mmask16
+    };
+    match tile.finish {
+        Finish::Steps {
+            start,
+            factor,
+            zero_point,
+        } => {
+            let zero = f32::from(zero_point);
+            let (low, high) = (_mm512_set1_ps(-zero), _mm512_set1_ps(255.0 - zero));
+            let zero = _mm512_set1_epi32(i32::from(zero_point));
+            for group in 0..G {
+                // SAFETY: `start` and `factor` hold `groups × LANES` numbers, and `out` takes `filters` bytes, of
+                // which the mask leaves those of this group.
+                unsafe {
+                    let begin = _mm512_loadu_si512(start.add(group * LANES).cast());
+                    let scale = _mm512_loadu_ps(factor.add(group * LANES));
+                    for pixel in 0..P {
+                        let sum = _mm512_cvtepi32_ps(_mm512_add_epi32(sums[pixel][group], begin));
+                        let real = _mm512_min_ps(_mm512_max_ps(_mm512_mul_ps(sum, scale), low), high);
+                        // Rounds to the nearest, ties to even: nothing here changes the processor's default.
+                        let step = _mm512_add_epi32(_mm512_cvtps_epi32(real), zero);
+                        let out = tile.out[pixel].wrapping_add(group * LANES).cast();
+                        _mm512_mask_cvtepi32_storeu_epi8(out, mask(group), step);
+                    }
+                }
             }
         }
+        Finish::Reals {
+            start,
+            factor,
+            bias,
+            floor,
+        } => {
+            let floor = _mm512_set1_ps(floor);
+            for group in 0..G {
+                // SAFETY: as above, with `filters` numbers at `out`.
+                unsafe {
+                    let begin = _mm512_loadu_si512(start.add(group * LANES).cast());
+                    let scale = _mm512_loadu_ps(factor.add(group * LANES));
+                    let bias = _mm512_loadu_ps(bias.add(group * LANES));
+                    for pixel in 0..P {
+                        let sum = _mm512_cvtepi32_ps(_mm512_add_epi32(sums[pixel][group], begin));
+                        // Two roundings, as ONNX has them: no fused multiplication and addition.
+                        let real = _mm512_add_ps(_mm512_mul_ps(sum, scale), bias);
+                        let out = tile.out[pixel].cast::<f32>().wrapping_add(group * LANES);
+                        _mm512_mask_storeu_ps(out, mask(group), _mm512_max_ps(floor, real));
+                    }
+                }
+            }
+        }
+        Finish::Values { .. } => {}
     }
 }
 
@@ -276,54 +313,74 @@ unsafe fn halves(line: *const Line) -> [__m256i; 2] {
     }
 }
 
-/// Writes one pixel's sums as steps.
+/// Writes one pixel's sums.
 ///
 /// # Safety
 /// Pointers as [`Tile`] says; `pixel` is one of the tile's.
 #[inline]
 #[target_feature(enable = "avx2")]
 unsafe fn finish(tile: &Tile, pixel: usize, sums: [__m256i; 2]) {
-    let Finish::Steps {
-        start,
-        factor,
-        zero_point,
-    } = tile.finish
-    else {
-        return;
-    };
-    let zero = f32::from(zero_point);
-    let (low, high) = (_mm256_set1_ps(-zero), _mm256_set1_ps(255.0 - zero));
-    let zero = _mm256_set1_epi32(i32::from(zero_point));
-    let mut steps = [_mm256_setzero_si256(); 2];
-    for half in 0..2 {
-        // SAFETY: `start` and `factor` hold 16 numbers.
-        let (begin, scale) = unsafe {
-            (
-                _mm256_loadu_si256(start.add(8 * half).cast()),
-                _mm256_loadu_ps(factor.add(8 * half)),
-            )
-        };
-        let sum = _mm256_cvtepi32_ps(_mm256_add_epi32(sums[half], begin));
-        let real = _mm256_min_ps(_mm256_max_ps(_mm256_mul_ps(sum, scale), low), high);
-        // Rounds to the nearest, ties to even: nothing here changes the processor's default.
-        steps[half] = _mm256_add_epi32(_mm256_cvtps_epi32(real), zero);
-    }
-    // 0 to 255 each, so that neither pack saturates; both work within halves, which the permutation mends.
-    let words = _mm256_permute4x64_epi64::<0b11_01_10_00>(_mm256_packus_epi32(steps[0], steps[1]));
-    let bytes = _mm_packus_epi16(
-        _mm256_castsi256_si128(words),
-        _mm256_extracti128_si256::<1>(words),
-    );
     let out = tile.out[pixel];
-    // SAFETY: `filters` bytes are writable at `out`.
-    unsafe {
-        if tile.filters >= LANES {
-            _mm_storeu_si128(out.cast(), bytes);
-        } else {
-            let mut all = [0u8; LANES];
-            _mm_storeu_si128(all.as_mut_ptr().cast(), bytes);
-            std::ptr::copy_nonoverlapping(all.as_ptr(), out, tile.filters);
+    let filters = tile.filters.min(LANES);
+    // SAFETY: `start`, `factor` and `bias` hold 16 numbers.
+    let reals = |start: *const i32, factor: *const f32| unsafe {
+        from_fn::<_, 2, _>(|half| {
+            let begin = _mm256_loadu_si256(start.add(8 * half).cast());
+            let sum = _mm256_cvtepi32_ps(_mm256_add_epi32(sums[half], begin));
+            _mm256_mul_ps(sum, _mm256_loadu_ps(factor.add(8 * half)))
+        })
+    };
+    match tile.finish {
+        Finish::Steps {
+            start,
+            factor,
+            zero_point,
+        } => {
+            let zero = f32::from(zero_point);
+            let (low, high) = (_mm256_set1_ps(-zero), _mm256_set1_ps(255.0 - zero));
+            let zero = _mm256_set1_epi32(i32::from(zero_point));
+            let steps = reals(start, factor).map(|real| {
+                let real = _mm256_min_ps(_mm256_max_ps(real, low), high);
+                // Rounds to the nearest, ties to even: nothing here changes the processor's default.
+                _mm256_add_epi32(_mm256_cvtps_epi32(real), zero)
+            });
+            // 0 to 255 each, so that neither pack saturates; both work within halves, which the permutation mends.
+            let words = _mm256_permute4x64_epi64::<0b11_01_10_00>(_mm256_packus_epi32(steps[0], steps[1]));
+            let bytes = _mm_packus_epi16(
+                _mm256_castsi256_si128(words),
+                _mm256_extracti128_si256::<1>(words),
+            );
+            // SAFETY: `filters` bytes are writable at `out`.
+            unsafe {
+                if filters == LANES {
+                    _mm_storeu_si128(out.cast(), bytes);
+                } else {
+                    let mut all = [0u8; LANES];
+                    _mm_storeu_si128(all.as_mut_ptr().cast(), bytes);
+                    std::ptr::copy_nonoverlapping(all.as_ptr(), out, filters);
+                }
+            }
         }
+        Finish::Reals {
+            start,
+            factor,
+            bias,
+            floor,
+        } => {
+            let floor = _mm256_set1_ps(floor);
+            let mut all = [0f32; LANES];
+            for (half, real) in reals(start, factor).into_iter().enumerate() {
+                // SAFETY: `bias` holds 16 numbers, and `all` takes two vectors.
+                unsafe {
+                    // Two roundings, as ONNX has them: no fused multiplication and addition.
+                    let real = _mm256_add_ps(real, _mm256_loadu_ps(bias.add(8 * half)));
+                    _mm256_storeu_ps(all.as_mut_ptr().add(8 * half), _mm256_max_ps(floor, real));
+                }
+            }
+            // SAFETY: `filters` numbers are writable at `out`.
+            unsafe { std::ptr::copy_nonoverlapping(all.as_ptr().cast(), out, filters * size_of::<f32>()) };
+        }
+        Finish::Values { .. } => {}
     }
 }
 
