@@ -281,11 +281,17 @@ pub const SITUATION_IDLE: Duration = Duration::from_secs(20);
 /// How long the lamps say that there is a new result.
 pub const RESULT_LIGHT: Duration = Duration::from_secs(120);
 
+/// Time between two looks at what the system under the appliance says: a stick was plugged in.
+pub const SYSTEM_EVERY: Duration = Duration::from_secs(1);
+
 /// Longest file in which the system says something to the appliance.
 pub const MAX_SYSTEM_FILE_BYTES: u64 = 16 * 1024;
 
 /// The self-test writes so much. MiB.
 pub const SELF_TEST_STORAGE_MIB: usize = 16;
+
+/// How long a self-test lets the locator run, again and again.
+pub const SELF_TEST_INFERENCE: Duration = Duration::from_secs(2);
 
 /// Storage that writes slower than this cannot take a study as fast as a scanner sends it. MiB/s.
 pub const LEAST_STORAGE_MIB_S: f64 = 4.0;

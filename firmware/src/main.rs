@@ -25,6 +25,7 @@ use firmware::station::config::{Config, DEFAULTS};
 use firmware::station::heart::Supervised;
 use firmware::station::model_store::ModelStore;
 use firmware::station::notice::Notice;
+use firmware::station::system::System;
 use models::findings::{Fault, Reason};
 use tokio::runtime::Runtime;
 use tokio::signal::unix::{SignalKind, signal};
@@ -177,6 +178,10 @@ fn screen(config: &Config) -> Result<Screen, Reason> {
         config.outlet(),
         config.inputs(),
         data_dir,
+        |wish| match System::default().ask(&wish) {
+            Ok(()) => tracing::info!("asked at the screen: {wish:?}"),
+            Err(error) => tracing::error!(%error, "the system cannot be asked: {wish:?}"),
+        },
     )
     .map_err(|error| Reason::new("thread", Fault::Hardware, error.to_string()))?;
     screen.tell_phase(Phase::Starting(Start::Model));

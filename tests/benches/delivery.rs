@@ -82,6 +82,7 @@ async fn main() {
         Outlet::new(Setting::None),
         Default::default(),
         folder.path(),
+        drop,
     );
     let parts = Parts::new(
         Arc::clone(&analyst) as Arc<dyn Analyst>,

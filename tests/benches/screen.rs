@@ -127,8 +127,14 @@ fn keys() {
     let (told, pictures) = channel();
     let display = Watched(Arc::new(Mutex::new(told)));
     let outlet = Outlet::with_opener(move || Ok(Box::new(display.clone())));
-    let screen =
-        Screen::start(Settings::default(), outlet, Default::default(), folder.path()).expect("a screen");
+    let screen = Screen::start(
+        Settings::default(),
+        outlet,
+        Default::default(),
+        folder.path(),
+        drop,
+    )
+    .expect("a screen");
     screen.tell(examples::busy());
     let sink = screen.sink();
     let press = |action: Action| {

@@ -177,7 +177,7 @@ fn the_self_test_tells_a_box_that_works_from_one_that_does_not() {
     until("its health", || running.data_dir.join("health.json").exists());
     let (passed, checks) = self_test(&file);
     assert!(passed, "{checks:?}");
-    for part in ["storage", "space", "memory", "clock", "model", "network"] {
+    for part in ["storage", "space", "memory", "clock", "model", "speed", "network"] {
         assert!(
             matches!(checks[part], Outcome::Passed(_)),
             "{part}: {:?}",
@@ -186,6 +186,15 @@ fn the_self_test_tells_a_box_that_works_from_one_that_does_not() {
     }
     let text = format!("{:?}", checks["network"]);
     assert!(text.contains(&running.port.to_string()), "it was asked: {text}");
+    // No machine is as fast as this box is said to be.
+    let text = fs::read_to_string(&file).unwrap();
+    let hurried = folder.path().join("hurried.toml");
+    fs::write(&hurried, text.replace("[model]\n", "[model]\nlocator_ms = 0.1\n")).unwrap();
+    let (passed, checks) = self_test(&hurried);
+    assert!(!passed);
+    let slow = |outcome: &Outcome| matches!(outcome, Outcome::Failed(why) if why.code == "slow_inference");
+    assert!(slow(&checks["speed"]), "{checks:?}");
+    assert_eq!(checks.values().filter(|outcome| slow(outcome)).count(), 1);
     assert!(running.terminate().success());
 
     // Nobody runs; there is no model, and somebody else has the port.

@@ -17,8 +17,9 @@ use crate::dicom::Uid;
 use crate::disk::{Disk as _, RealDisk};
 use crate::limits::{
     COOL_CELSIUS, EARLIEST_YEAR, HOT_CELSIUS, LISTED_SENDERS, LISTED_STUDIES, RECENT_REFUSALS, RESULT_LIGHT,
-    SITUATION_EVERY, SITUATION_IDLE,
+    SITUATION_EVERY, SITUATION_IDLE, SYSTEM_EVERY,
 };
+use crate::screen::maintenance::Maintenance;
 use crate::screen::situation::{
     Alarm, Certificate, Clock, Delivery, Destination, Disk, Model, Phase, Refused, SelfTest, Sender,
     Situation, State, Station, Study, Verdict,
@@ -72,6 +73,8 @@ pub(super) struct Scene {
     data_dir: PathBuf,
     /// What is under the appliance.
     system: System,
+    /// What it offers and does, and when it was last asked.
+    maintenance: (Maintenance, Duration),
     /// What was last written down about it.
     health: Option<Health>,
     /// What was last told, and when.
@@ -134,6 +137,7 @@ impl Scene {
             refused_below_mib: config.limits.free_mib,
             data_dir: config.station.data_dir.clone(),
             system: System::default(),
+            maintenance: (Maintenance::default(), Duration::ZERO),
             health: None,
             last: None,
             told: None,
@@ -282,6 +286,11 @@ impl Scene {
         destinations: impl Iterator<Item = Destination>,
         short_of_space: bool,
     ) -> Duration {
+        if now >= self.maintenance.1 + SYSTEM_EVERY || self.told.is_none() {
+            let maintenance = self.system.maintenance();
+            self.touched |= maintenance != self.maintenance.0;
+            self.maintenance = (maintenance, now);
+        }
         let pause = if self.touched {
             SITUATION_EVERY
         } else {
@@ -289,7 +298,7 @@ impl Scene {
         };
         let due = self.told.map_or(Duration::ZERO, |told| told + pause);
         if now < due {
-            return due - now;
+            return (due - now).min(SYSTEM_EVERY);
         }
         let disk = rustix::fs::statvfs(&self.data_dir).ok().map(|space| Disk {
             free_mib: (space.f_bavail * space.f_frsize) >> 20,
@@ -350,6 +359,7 @@ impl Scene {
                 .filter(|(_, on)| *on)
                 .map(|(alarm, _)| alarm)
                 .collect(),
+            maintenance: self.maintenance.0.clone(),
         };
         self.report_health(&situation);
         if let Some(signals) = &self.signals {
@@ -365,7 +375,7 @@ impl Scene {
         self.screen.tell(situation);
         self.told = Some(now);
         self.touched = false;
-        SITUATION_IDLE
+        SYSTEM_EVERY
     }
 }
 

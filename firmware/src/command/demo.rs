@@ -235,6 +235,7 @@ fn screen(config: &Config, outlet: Outlet) -> Result<Screen, Reason> {
         outlet,
         input::Settings::default(),
         &config.station.data_dir,
+        drop,
     )
     .map_err(|e| io_failure("no thread", &e))
 }

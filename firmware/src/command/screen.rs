@@ -11,6 +11,7 @@ use models::findings::{Fault, Reason};
 
 use super::{io_failure, print};
 use crate::screen::language::Language;
+use crate::screen::maintenance::{Installation, SupportReport};
 use crate::screen::situation::{Alarm, PatientOnScreen, Phase, Start, Stop};
 use crate::screen::{Opened, Page, Settings, Situation, examples, live};
 
@@ -85,6 +86,16 @@ pub enum Name {
     AlarmClock,
     /// The box is too hot.
     AlarmTemperature,
+    /// A stick with an update is plugged in.
+    UpdateOffered,
+    /// The update on it is not for this box.
+    UpdateRefused,
+    /// The update is being installed.
+    UpdateInstalling,
+    /// The update is installed; the box is to be restarted.
+    UpdateInstalled,
+    /// The support report is on the stick.
+    SupportReport,
     /// Nobody is there.
     Dark,
     /// The PIN is asked for.
@@ -197,6 +208,16 @@ pub(crate) fn page(
         Name::AlarmDisk => examples::alarmed(Alarm::Disk),
         Name::AlarmClock => examples::alarmed(Alarm::Clock),
         Name::AlarmTemperature => examples::alarmed(Alarm::Temperature),
+        Name::UpdateOffered => examples::with_stick(None, None),
+        Name::UpdateRefused => examples::with_wrong_stick(),
+        Name::UpdateInstalling => {
+            examples::with_stick(Some(Installation::Running("0.3.0".to_owned(), 43)), None)
+        }
+        Name::UpdateInstalled => examples::with_stick(Some(Installation::Done("0.3.0".to_owned())), None),
+        Name::SupportReport => {
+            let file = "sialoscope-7F3A-22C1-90DE-2026-11-22.tar.gz".to_owned();
+            examples::with_stick(None, Some(SupportReport::Done(file)))
+        }
         _ => examples::busy(),
     });
     match page {

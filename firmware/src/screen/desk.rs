@@ -13,13 +13,16 @@ use embedded_graphics::prelude::*;
 use embedded_graphics::primitives::Rectangle;
 use heapless::Vec;
 
+use super::asking::Asking;
 use super::look::Look;
+use super::maintenance::Wish;
 use super::open_study::OpenStudy;
 use super::pages::list::Reading;
 use super::pages::{self, Footer, rest::PIN_DIGITS, rest::Typed};
 use super::paint::{Kit, MAX_TARGETS, Painter, Tab, Target, Tool};
 use super::sheets::Section;
 use super::sheets::list::ListSheet;
+use super::sheets::question::{Answer, Question};
 use super::sheets::station;
 use super::sheets::study::{ReasonCard, StudySheet};
 use super::situation::{Alarm, Opened, Phase, Settings, Situation, State, Study};
@@ -65,6 +68,9 @@ pub(super) struct Desk {
     study: Option<OpenStudy>,
     /// What was not yet said to be understood.
     alarms: Vec<Alarm, 4>,
+    asking: Asking,
+    /// What there is to ask, whether it is on the screen or not.
+    question: Option<Question>,
     rest: Rest,
     last_touch: Duration,
     /// Until then a new result does not take the screen.
@@ -122,6 +128,8 @@ impl Desk {
             scroll: 0,
             study: None,
             alarms: Vec::new(),
+            asking: Asking::default(),
+            question: None,
             rest: Rest::Awake,
             last_touch: Duration::ZERO,
             busy_until: Duration::ZERO,
@@ -157,7 +165,9 @@ impl Desk {
             Phase::Failed(reason) => Some(ReasonCard::new(reason, words)),
             _ => None,
         };
+        let asks = self.asking.tell(&situation.maintenance);
         self.situation = situation;
+        self.ask_anew();
         self.close_what_is_gone(shelf);
         let studies = &self.situation.studies;
         self.unseen
@@ -178,6 +188,29 @@ impl Desk {
                 }
             }
         }
+        // Whoever plugs in a stick stands before the screen.
+        let may_wake =
+            self.rest == Rest::Awake || (matches!(self.rest, Rest::Dark(_)) && self.settings.pin.is_none());
+        if asks && self.question.is_some() && may_wake && now >= self.busy_until {
+            self.rest = Rest::Awake;
+            self.last_touch = now;
+            self.asking.open();
+        }
+    }
+
+    /// What there is to ask may have changed.
+    fn ask_anew(&mut self) {
+        let words = self.settings.language.words();
+        let version = &self.situation.station.software_version;
+        self.question = self.asking.question(version, words);
+        if self.question.is_none() {
+            self.asking.close();
+        }
+    }
+
+    /// What somebody wants of the system under the box, once.
+    pub(super) fn take_wish(&mut self) -> Option<Wish> {
+        self.asking.take_wish()
     }
 
     /// Studies with an answer that was not there before.
@@ -315,6 +348,8 @@ impl Desk {
                 Rest::Awake | Rest::Dark(_) => 0,
             };
             self.rest = Rest::Dark(new_results);
+            self.asking.close();
+            self.ask_anew();
             self.forget_touches();
             if self.settings.pin.is_some() {
                 self.tab = Tab::Studies;
@@ -362,6 +397,12 @@ impl Desk {
                 _ => self.unlock(action),
             };
         }
+        if self.asking.is_open() {
+            self.reply(action, shelf);
+            // Whoever answers waits for what comes of it.
+            self.busy_until = now;
+            return;
+        }
         self.work(action, shelf);
         let reads = self.tab == Tab::Result;
         self.busy_until = now + if reads { READING } else { BUSY };
@@ -388,6 +429,27 @@ impl Desk {
             Action::Touch(touch) => self.touch(touch, shelf),
             _ => {}
         }
+    }
+
+    /// While there is a question, hands answer it.
+    fn reply(&mut self, action: Action, shelf: &dyn Shelf) {
+        let Some(question) = &self.question else { return };
+        match action {
+            Action::Up | Action::PreviousPage => self.asking.step(-1, question),
+            Action::Down | Action::NextPage => self.asking.step(1, question),
+            Action::Select => self.answer(self.asking.chosen()),
+            Action::Back => self.answer(Answer::Close),
+            Action::Touch(touch) => self.touch(touch, shelf),
+            Action::Digit(_) => {}
+        }
+    }
+
+    fn answer(&mut self, answer: Answer) {
+        if let Some(question) = &self.question {
+            self.asking.answer(answer, question);
+        }
+        self.forget_touches();
+        self.ask_anew();
     }
 
     /// Around the pages that there are.
@@ -453,6 +515,10 @@ impl Desk {
             }
             (Tab::Result, Some(open)) => open.next_tool(),
             (Tab::Result, None) => {}
+            (Tab::Station, _) if self.question.is_some() => {
+                self.forget_touches();
+                self.asking.open();
+            }
             (Tab::Station, _) => self.go(Tab::Studies),
         }
     }
@@ -636,6 +702,7 @@ impl Desk {
                 }
             }
             _ if matches!(self.rest, Rest::Locked(..)) => {}
+            Target::Answer(answer) => self.answer(answer),
             Target::Tab(tab) => {
                 self.go(tab);
             }
@@ -690,6 +757,10 @@ impl Desk {
             Rest::Locked(typed, _) => return pages::rest::locked(&mut painter, typed, pin_digits),
             Rest::Awake => {}
         }
+        if let (true, Some(question)) = (self.asking.is_open(), &self.question) {
+            let provenance = &self.list.provenance;
+            return pages::question::draw(&mut painter, question, self.asking.chosen(), provenance);
+        }
         let foot = Footer {
             here: self.tab,
             has_result: self.study.is_some(),
@@ -701,7 +772,8 @@ impl Desk {
             (Tab::Station, _) => {
                 let chip = self.list.chip;
                 let title = (chip, self.list.station.as_str(), self.list.where_to.as_str());
-                pages::station(&mut painter, title, &self.station, self.scroll, foot)
+                let asks = self.question.as_ref().map(|question| question.title.as_str());
+                pages::station(&mut painter, title, asks, (&self.station, self.scroll), foot)
             }
             (Tab::Studies | Tab::Result, _) => {
                 let reading = Reading {

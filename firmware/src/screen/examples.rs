@@ -10,6 +10,7 @@ use models::findings::{
 use models::mr::{Confidence, Contrast, Grid};
 use models::pictures::{Heat, Influence, Outline, Picture, Pictures};
 
+use super::maintenance::{Installation, Maintenance, Offer, SupportReport};
 use super::situation::{
     Alarm, Certificate, Clock, Delivery, Destination, Disk, Model, Opened, Phase, Refused, SelfTest, Sender,
     Situation, State, Station, Study, Update, Verdict,
@@ -507,7 +508,38 @@ pub fn busy() -> Situation {
             },
         ],
         alarms: Vec::new(),
+        maintenance: Maintenance::default(),
     }
+}
+
+/// The same box with a stick in it.
+pub fn with_stick(installation: Option<Installation>, support: Option<SupportReport>) -> Situation {
+    Situation {
+        maintenance: Maintenance {
+            stick: true,
+            offer: Some(Offer {
+                bundle: "/run/sialoscope/stick/sda1/sialoscope-rpi4-0.3.0.raucb".to_owned(),
+                version: "0.3.0".to_owned(),
+                notes:
+                    "Release notes 0.3.0: reads the fat-suppressed T2 of two more makers; mends a slow start."
+                        .to_owned(),
+                refused: None,
+            }),
+            installation,
+            support,
+        },
+        ..busy()
+    }
+}
+
+/// The same with a stick whose update is another board's.
+pub fn with_wrong_stick() -> Situation {
+    let mut situation = with_stick(None, None);
+    if let Some(offer) = &mut situation.maintenance.offer {
+        let text = "sialoscope-imx8mp-evk; this is sialoscope-rpi4";
+        offer.refused = Some(Reason::new("update_board", Fault::Data, text));
+    }
+    situation
 }
 
 /// The same box with nothing to do.

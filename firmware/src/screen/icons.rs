@@ -40,6 +40,7 @@ pub(super) enum Icon {
     Lock,
     Back,
     Bell,
+    Stick,
 }
 
 /// Side of the square that the paths are written for.
@@ -92,6 +93,7 @@ impl Icon {
                 "M6 6L18 6L18 18L6 18ZM9.5 2.5L9.5 6M14.5 2.5L14.5 6M9.5 18L9.5 21.5M14.5 18L14.5 21.5M2.5 9.5L6 9.5M2.5 14.5L6 14.5M18 9.5L21.5 9.5M18 14.5L21.5 14.5"
             }
             Icon::Update => "M20 12A8 8 0 1 1 17.2 5.9M17.5 2L17.5 6.5L13 6.5",
+            Icon::Stick => "M7 10L17 10L17 21.5L7 21.5ZM9 10L9 2.5L15 2.5L15 10M11 6L11.2 6M12.8 6L13 6",
             Icon::Health => "M2 12L7 12L10 5L14 19L17 12L22 12",
             Icon::Lock => "M5 11L19 11L19 21L5 21ZM8 11L8 7.5A4 4 0 0 1 16 7.5L16 11",
             Icon::Back => "M15 5L8 12L15 19",

@@ -21,6 +21,7 @@ use embedded_graphics::primitives::Rectangle;
 use models::pictures::Pictures;
 
 use super::desk::{Desk, Shelf};
+use super::maintenance::Wish;
 use super::situation::{Opened, Phase, Settings, Situation, Station};
 use crate::limits::{DISPLAY_CHECK, HEART_IDLE, HEART_SCREEN, MAX_ANSWER_BYTES, MAX_FINDINGS_BYTES};
 use crate::station::heart::Heart;
@@ -50,7 +51,8 @@ struct News {
 }
 
 impl Screen {
-    /// Begins to draw on a display, and to listen to people. Studies are read from the records in `data_dir`.
+    /// Begins to draw on a display, and to listen to people. Studies are read from the records in `data_dir`; what
+    /// people want of the system is told to `grant`, which must not wait.
     ///
     /// # Errors
     /// The system gives no thread.
@@ -59,6 +61,7 @@ impl Screen {
         mut outlet: Outlet,
         inputs: input::Settings,
         data_dir: &Path,
+        grant: impl FnMut(Wish) + Send + 'static,
     ) -> std::io::Result<Self> {
         let shared = Arc::new(Shared {
             actions: Queue::new(),
@@ -83,6 +86,7 @@ impl Screen {
             situation: Arc::default(),
             outlet,
             shelf: Folder(data_dir.join("studies")),
+            grant: Box::new(grant),
             sources: Sources::start(inputs, sink),
             presented: Duration::ZERO,
             before: None,
@@ -179,6 +183,7 @@ struct Player {
     situation: Arc<Situation>,
     outlet: Outlet,
     shelf: Folder,
+    grant: Box<dyn FnMut(Wish) + Send>,
     /// Keys, keyboards, fingers; they end with the screen.
     sources: Sources,
     /// When the display was last given something.
@@ -219,6 +224,9 @@ impl Player {
         // What people did is about the picture that they saw.
         while let Some(action) = shared.actions.pop() {
             self.desk.act(action, &self.shelf, now);
+            if let Some(wish) = self.desk.take_wish() {
+                (self.grant)(wish);
+            }
         }
         if let Some(situation) = situation {
             self.situation = Arc::clone(&situation);
@@ -407,7 +415,14 @@ mod tests {
     }
 
     fn start(outlet: Outlet, data_dir: &Path) -> Screen {
-        Screen::start(Settings::default(), outlet, input::Settings::default(), data_dir).unwrap()
+        Screen::start(
+            Settings::default(),
+            outlet,
+            input::Settings::default(),
+            data_dir,
+            drop,
+        )
+        .unwrap()
     }
 
     /// The next picture that differs from one before.

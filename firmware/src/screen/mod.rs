@@ -6,8 +6,9 @@
 //!
 //! | module | owns |
 //! |---|---|
-//! | [`situation`] | what the appliance tells: data only, in no language |
+//! | [`situation`], [`maintenance`] | what the appliance tells: data only, in no language |
 //! | `desk` | which page is open and what hands change about it; no input, output or clock |
+//! | `asking` | the conversation about updates, restarts and support reports |
 //! | [`live`] | the thread with the display, the keys and the records |
 //! | `sheets` | the view models: which words, which digits |
 //! | `pages` | where they stand |
@@ -16,12 +17,14 @@
 //! | [`language`], `words` | six languages; names, dates and numbers |
 //! | [`examples`] | a made-up box and made-up examinations |
 
+mod asking;
 mod desk;
 pub mod examples;
 mod icons;
 pub mod language;
 pub mod live;
 mod look;
+pub mod maintenance;
 mod open_study;
 mod pages;
 mod paint;
@@ -43,6 +46,7 @@ use models::pictures::Pictures;
 
 pub use desk::Shelf;
 pub use live::Screen;
+pub use maintenance::Wish;
 pub use situation::{Opened, Settings, Situation};
 
 use self::look::Look;

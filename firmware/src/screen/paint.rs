@@ -6,6 +6,7 @@ use heapless::Vec;
 
 use super::icons::{Icon, Icons};
 use super::language::Words;
+use super::sheets::question::Answer;
 use super::style::{GROUND, Style, TEXT};
 use super::text::{Align, Face, Typesetter};
 
@@ -59,6 +60,8 @@ pub(super) enum Target {
     Digit(u8),
     /// Takes the last digit back.
     Erase,
+    /// Gives this answer to the question on the screen.
+    Answer(Answer),
     /// Whatever select does.
     Select,
 }

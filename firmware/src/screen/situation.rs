@@ -9,6 +9,7 @@ use models::pictures::Pictures;
 use serde::{Deserialize, Serialize};
 
 use super::language::Language;
+use super::maintenance::Maintenance;
 use crate::station::config::MaySend;
 use crate::station::notice::Notice;
 
@@ -25,6 +26,9 @@ pub struct Situation {
     pub refusals: Vec<Refused>,
     /// What must be seen to now.
     pub alarms: Vec<Alarm>,
+    /// What can be done to the box itself.
+    #[serde(default)]
+    pub maintenance: Maintenance,
 }
 
 /// How far the box itself is.

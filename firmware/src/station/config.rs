@@ -136,13 +136,16 @@ pub struct Limits {
 }
 
 /// `[model]`.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Model {
     /// Folder of the model package, where none was installed on the box.
     pub package: PathBuf,
     /// Public keys of minisign: packages that none of them signed do not run. Where there are none, every package does.
     pub keys: Vec<String>,
+    /// How long the locator takes for one slice on a box of this kind, ms; none where nobody has measured it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub locator_ms: Option<f64>,
 }
 
 impl Default for Station {
@@ -199,6 +202,7 @@ impl Default for Model {
         Self {
             package: PathBuf::from("/usr/share/sialoscope/package"),
             keys: Vec::new(),
+            locator_ms: None,
         }
     }
 }
@@ -296,6 +300,13 @@ impl Config {
         for key in &self.model.keys {
             key.parse::<Key>()
                 .map_err(|error| format!("model.keys {key:?}: {error}"))?;
+        }
+        if let Some(expected) = self.model.locator_ms
+            && !(0.1..=60_000.0).contains(&expected)
+        {
+            return Err(format!(
+                "model.locator_ms {expected} is not between 0.1 and 60000"
+            ));
         }
         let quiet = self.study.quiet_seconds;
         if !(0.0..=86_400.0).contains(&quiet) {

@@ -11,7 +11,7 @@ use board::display::State;
 use embedded_graphics::prelude::Size;
 use models::findings::{Fault, Reason};
 use models::package::Package;
-use models::run::Model;
+use models::run::{Model, speed};
 use rustix::fs::FlockOperation;
 use serde::{Deserialize, Serialize};
 use time::OffsetDateTime;
@@ -20,7 +20,8 @@ use super::config::Config;
 use super::temperature;
 use crate::dicom::user::{self, Node};
 use crate::limits::{
-    EARLIEST_YEAR, HOT_CELSIUS, LEAST_MEMORY_MIB, LEAST_STORAGE_MIB_S, SELF_TEST_STORAGE_MIB,
+    EARLIEST_YEAR, HOT_CELSIUS, LEAST_MEMORY_MIB, LEAST_STORAGE_MIB_S, SELF_TEST_INFERENCE,
+    SELF_TEST_STORAGE_MIB,
 };
 
 /// What was found about one part.
@@ -62,13 +63,14 @@ struct Surroundings<'a> {
 type Test = fn(&Surroundings<'_>) -> Result<Outcome, Reason>;
 
 /// Every part and its test.
-const TESTS: [(&str, Test); 9] = [
+const TESTS: [(&str, Test); 10] = [
     ("storage", |on| storage(on.data_dir)),
     ("space", |on| space(on.data_dir, on.config.limits.free_mib)),
     ("memory", |_| memory()),
     ("clock", |_| clock()),
     ("temperature", |_| warmth()),
     ("model", |on| model(on.config, on.packages)),
+    ("speed", |on| inference(on.packages, on.config.model.locator_ms)),
     ("display", |on| display(on.config, on.is_running)),
     ("keys", |on| lines(on.config, on.is_running)),
     ("network", |on| network(on.config, on.is_running)),
@@ -226,14 +228,7 @@ fn warmth() -> Result<Outcome, Reason> {
 
 /// Hashes, signature and golden vectors of the package in use.
 fn model(config: &Config, packages: &[PathBuf]) -> Result<Outcome, Reason> {
-    let Some(folder) = packages.first() else {
-        return Err(Reason::new(
-            "package_missing",
-            Fault::Configuration,
-            "no model package is named",
-        ));
-    };
-    let package = Package::open_signed(folder, &config.model_keys())?;
+    let package = Package::open_signed(in_use(packages)?, &config.model_keys())?;
     let began = Instant::now();
     let model = Model::of(package, 1)?;
     let identity = model.package().identity();
@@ -243,6 +238,36 @@ fn model(config: &Config, packages: &[PathBuf]) -> Result<Outcome, Reason> {
         identity.version,
         began.elapsed().as_secs_f64()
     )))
+}
+
+fn in_use(packages: &[PathBuf]) -> Result<&PathBuf, Reason> {
+    packages.first().ok_or_else(|| {
+        Reason::new(
+            "package_missing",
+            Fault::Configuration,
+            "no model package is named",
+        )
+    })
+}
+
+/// Runs the locator, the longest part of every analysis, on one thread.
+fn inference(packages: &[PathBuf], expected_ms: Option<f64>) -> Result<Outcome, Reason> {
+    let package = Package::open(in_use(packages)?)?;
+    let locator = &package.manifest.networks.locator;
+    let onnx = package.network(locator)?;
+    // The fastest run is the one that nothing else on the box has disturbed.
+    let took = speed::measure(&locator.file, &onnx, 1, SELF_TEST_INFERENCE, false)?.fastest_ms;
+    match expected_ms {
+        Some(expected) if took > 2.0 * expected => Err(Reason::new(
+            "slow_inference",
+            Fault::Hardware,
+            format!("a slice takes the locator {took:.1} ms, and {expected:.1} ms on a box of this kind"),
+        )),
+        Some(expected) => Ok(Outcome::Passed(format!(
+            "{took:.1} ms for a slice, {expected:.1} ms expected"
+        ))),
+        None => Ok(Outcome::Passed(format!("{took:.1} ms for a slice"))),
+    }
 }
 
 /// Shows a picture, where no appliance shows its own.

@@ -141,6 +141,7 @@ pub fn screen(config: &Config) -> Screen {
         config.outlet(),
         inputs,
         &config.station.data_dir,
+        drop,
     )
     .unwrap()
 }

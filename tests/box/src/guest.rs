@@ -24,6 +24,8 @@ pub struct Machine {
     pub disk: Vec<String>,
     /// A stick that is plugged in from the start.
     pub stick: Option<PathBuf>,
+    /// Whether that stick can be written to.
+    pub stick_is_writable: bool,
     /// Memory, MiB.
     pub memory_mib: u32,
 }
@@ -40,6 +42,7 @@ impl Machine {
             image: image.to_owned(),
             disk: disk.map(str::to_owned).into(),
             stick: None,
+            stick_is_writable: false,
             memory_mib: 1024,
         }
     }
@@ -98,7 +101,11 @@ impl Guest {
             ))
             .args(["-device", "virtio-net-pci,netdev=net,romfile="]);
         if let Some(stick) = &machine.stick {
-            let drive = format!("file={},format=raw,if=none,id=stick,readonly=on", stick.display());
+            let only = if machine.stick_is_writable { "off" } else { "on" };
+            let drive = format!(
+                "file={},format=raw,if=none,id=stick,readonly={only}",
+                stick.display()
+            );
             command.args([
                 "-drive",
                 &drive,

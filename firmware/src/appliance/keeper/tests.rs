@@ -429,6 +429,7 @@ async fn start_with_history() {
                 config.outlet(),
                 config.inputs(),
                 folder.path(),
+                drop,
             );
             let parts = Parts::new(Arc::new(Absent(nobody.clone())), Err(nobody), screen.unwrap());
             let began = Instant::now();

@@ -183,6 +183,30 @@ pub(super) static WORDS: Words = Words {
         other: "{n} 个新结果",
     },
 
+    usb_stick: "U 盘",
+    close: "关闭",
+    later: "稍后",
+    try_again: "重试",
+    one_moment: "请稍候…",
+    version_runs: "当前运行的版本是 {version}。",
+    update_offered: "U 盘中有更新 {version}",
+    offer_meaning: "安装需要几分钟，其间照常接收和分析检查。新版本在重启后运行。",
+    install: "安装",
+    no_update_on_stick: "U 盘中没有适用于本机的更新。",
+    update_refused: "U 盘中的更新不适用于本机",
+    installing: "正在安装 {version}",
+    installing_meaning: "其间照常接收和分析检查。",
+    leave_the_stick: "请勿拔出 U 盘。",
+    installed: "{version} 已安装",
+    installed_meaning: "重启后运行，重启约需一分钟。如果未通过自检，本机会自动恢复到当前版本。",
+    restart_now: "立即重启",
+    not_installed: "更新未安装",
+    write_report: "支持报告",
+    report_under_way: "正在写入支持报告",
+    report_done: "支持报告已在 U 盘中",
+    report_contents: "其中有日志、不含密码的设置、版本和自检结果，不含任何患者信息。",
+    report_failed: "支持报告未能写入",
+
     advice: &[
         Advice {
             code: "missing_contrast",
@@ -483,6 +507,36 @@ pub(super) static WORDS: Words = Words {
             code: "never_good",
             plain: "更新已启动，但从未通过自检。",
             remedy: "再次尝试前，请先发送支持报告。",
+        },
+        Advice {
+            code: "update_signature",
+            plain: "更新没有本机信任的密钥签名。",
+            remedy: "请重新向制造商索取文件。",
+        },
+        Advice {
+            code: "update_board",
+            plain: "更新适用于另一种设备。",
+            remedy: "请使用适用于本设备的文件。",
+        },
+        Advice {
+            code: "update_old",
+            plain: "更新的版本低于本机接受的最低版本。",
+            remedy: "请使用较新的更新。",
+        },
+        Advice {
+            code: "update_damaged",
+            plain: "更新已损坏或不完整。",
+            remedy: "请重新复制到 U 盘，并在拔出前弹出。",
+        },
+        Advice {
+            code: "update_failed",
+            plain: "安装中断。",
+            remedy: "请插入 U 盘后重试。",
+        },
+        Advice {
+            code: "stick_write",
+            plain: "无法写入 U 盘。",
+            remedy: "请使用没有写保护且有剩余空间的 U 盘。",
         },
     ],
 };

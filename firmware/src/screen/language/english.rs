@@ -187,6 +187,33 @@ pub(super) static WORDS: Words = Words {
         other: "{n} new results",
     },
 
+    usb_stick: "USB stick",
+    close: "Close",
+    later: "Later",
+    try_again: "Try again",
+    one_moment: "One moment…",
+    version_runs: "Version {version} runs now.",
+    update_offered: "Update {version} is on the stick",
+    offer_meaning: "Installing takes a few minutes; studies are received and analyzed meanwhile. The new \
+        version runs after a restart.",
+    install: "Install",
+    no_update_on_stick: "There is no update for this box on the stick.",
+    update_refused: "The update on the stick is not for this box",
+    installing: "Installing {version}",
+    installing_meaning: "Studies are received and analyzed meanwhile.",
+    leave_the_stick: "Leave the stick plugged in.",
+    installed: "{version} is installed",
+    installed_meaning: "It runs after a restart, which takes about a minute. If it does not pass its \
+        self-test, the box goes back to the version of now by itself.",
+    restart_now: "Restart now",
+    not_installed: "The update was not installed",
+    write_report: "Support report",
+    report_under_way: "Writing the support report",
+    report_done: "The support report is on the stick",
+    report_contents: "It holds logs, settings without passwords, versions and the self-test, and nothing \
+        of a patient.",
+    report_failed: "The support report was not written",
+
     advice: &[
         Advice {
             code: "missing_contrast",
@@ -487,6 +514,36 @@ pub(super) static WORDS: Words = Words {
             code: "never_good",
             plain: "The update started and never passed its self-test.",
             remedy: "Send a support report before you try it again.",
+        },
+        Advice {
+            code: "update_signature",
+            plain: "The update is not signed by a key that this box trusts.",
+            remedy: "Get the file from its maker again.",
+        },
+        Advice {
+            code: "update_board",
+            plain: "The update is for another kind of box.",
+            remedy: "Take the file for this kind of box.",
+        },
+        Advice {
+            code: "update_old",
+            plain: "The update is older than this box takes.",
+            remedy: "Take a newer one.",
+        },
+        Advice {
+            code: "update_damaged",
+            plain: "The update is damaged or incomplete.",
+            remedy: "Copy it to the stick again and eject the stick before you pull it out.",
+        },
+        Advice {
+            code: "update_failed",
+            plain: "The installation broke off.",
+            remedy: "Plug in the stick and try again.",
+        },
+        Advice {
+            code: "stick_write",
+            plain: "The stick cannot be written to.",
+            remedy: "Take a stick that is not write-protected and has free space.",
         },
     ],
 };

@@ -188,6 +188,33 @@ pub(super) static WORDS: Words = Words {
         other: "{n} nouveaux résultats",
     },
 
+    usb_stick: "Clé USB",
+    close: "Fermer",
+    later: "Plus tard",
+    try_again: "Réessayer",
+    one_moment: "Un instant…",
+    version_runs: "La version {version} fonctionne actuellement.",
+    update_offered: "La mise à jour {version} est sur la clé",
+    offer_meaning: "L’installation dure quelques minutes\u{a0}; les examens sont reçus et analysés pendant \
+        ce temps. La nouvelle version fonctionne après un redémarrage.",
+    install: "Installer",
+    no_update_on_stick: "La clé ne contient pas de mise à jour pour cet appareil.",
+    update_refused: "La mise à jour sur la clé n’est pas pour cet appareil",
+    installing: "Installation de {version}",
+    installing_meaning: "Les examens sont reçus et analysés pendant ce temps.",
+    leave_the_stick: "Laissez la clé branchée.",
+    installed: "{version} est installée",
+    installed_meaning: "Elle fonctionne après un redémarrage d’environ une minute. Si elle échoue à son \
+        autotest, l’appareil revient de lui-même à la version actuelle.",
+    restart_now: "Redémarrer",
+    not_installed: "La mise à jour n’a pas été installée",
+    write_report: "Rapport d’assistance",
+    report_under_way: "Écriture du rapport d’assistance",
+    report_done: "Le rapport d’assistance est sur la clé",
+    report_contents: "Il contient journaux, réglages sans mots de passe, versions et autotest, et rien sur \
+        les patients.",
+    report_failed: "Le rapport d’assistance n’a pas été écrit",
+
     advice: &[
         Advice {
             code: "missing_contrast",
@@ -491,6 +518,36 @@ pub(super) static WORDS: Words = Words {
             code: "never_good",
             plain: "La mise à jour a démarré sans jamais réussir son autotest.",
             remedy: "Envoyez un rapport d’assistance avant de réessayer.",
+        },
+        Advice {
+            code: "update_signature",
+            plain: "La mise à jour n’est pas signée par une clé reconnue par cet appareil.",
+            remedy: "Demandez de nouveau le fichier au fabricant.",
+        },
+        Advice {
+            code: "update_board",
+            plain: "La mise à jour est destinée à un autre type d’appareil.",
+            remedy: "Prenez le fichier pour ce type d’appareil.",
+        },
+        Advice {
+            code: "update_old",
+            plain: "La mise à jour est plus ancienne que ce que cet appareil accepte.",
+            remedy: "Prenez-en une plus récente.",
+        },
+        Advice {
+            code: "update_damaged",
+            plain: "La mise à jour est endommagée ou incomplète.",
+            remedy: "Copiez-la de nouveau sur la clé et éjectez la clé avant de la retirer.",
+        },
+        Advice {
+            code: "update_failed",
+            plain: "L’installation s’est interrompue.",
+            remedy: "Branchez la clé et réessayez.",
+        },
+        Advice {
+            code: "stick_write",
+            plain: "Impossible d’écrire sur la clé.",
+            remedy: "Prenez une clé sans protection en écriture, avec de l’espace libre.",
         },
     ],
 };

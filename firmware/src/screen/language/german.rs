@@ -189,6 +189,33 @@ pub(super) static WORDS: Words = Words {
         other: "{n} neue Ergebnisse",
     },
 
+    usb_stick: "USB-Stick",
+    close: "Schließen",
+    later: "Später",
+    try_again: "Noch einmal",
+    one_moment: "Einen Moment\u{a0}…",
+    version_runs: "Jetzt läuft Version {version}.",
+    update_offered: "Auf dem Stick ist Update {version}",
+    offer_meaning: "Die Installation dauert einige Minuten; Studien werden währenddessen empfangen und \
+        ausgewertet. Die neue Version läuft nach einem Neustart.",
+    install: "Installieren",
+    no_update_on_stick: "Auf dem Stick ist kein Update für dieses Gerät.",
+    update_refused: "Das Update auf dem Stick ist nicht für dieses Gerät",
+    installing: "{version} wird installiert",
+    installing_meaning: "Studien werden währenddessen empfangen und ausgewertet.",
+    leave_the_stick: "Bitte den Stick stecken lassen.",
+    installed: "{version} ist installiert",
+    installed_meaning: "Sie läuft nach einem Neustart, der etwa eine Minute dauert. Besteht sie ihren \
+        Selbsttest nicht, kehrt das Gerät von selbst zur jetzigen Version zurück.",
+    restart_now: "Jetzt neu starten",
+    not_installed: "Das Update wurde nicht installiert",
+    write_report: "Supportbericht",
+    report_under_way: "Der Supportbericht wird geschrieben",
+    report_done: "Der Supportbericht ist auf dem Stick",
+    report_contents: "Er enthält Protokolle, Einstellungen ohne Kennwörter, Versionen und den Selbsttest, \
+        und nichts über Patienten.",
+    report_failed: "Der Supportbericht wurde nicht geschrieben",
+
     advice: &[
         Advice {
             code: "missing_contrast",
@@ -492,6 +519,36 @@ pub(super) static WORDS: Words = Words {
             code: "never_good",
             plain: "Das Update startete, bestand aber seinen Selbsttest nie.",
             remedy: "Senden Sie einen Supportbericht, bevor Sie es erneut versuchen.",
+        },
+        Advice {
+            code: "update_signature",
+            plain: "Das Update ist nicht mit einem Schlüssel signiert, dem dieses Gerät vertraut.",
+            remedy: "Die Datei neu vom Hersteller beziehen.",
+        },
+        Advice {
+            code: "update_board",
+            plain: "Das Update ist für eine andere Geräteart.",
+            remedy: "Die Datei für diese Geräteart nehmen.",
+        },
+        Advice {
+            code: "update_old",
+            plain: "Das Update ist älter, als dieses Gerät es annimmt.",
+            remedy: "Ein neueres nehmen.",
+        },
+        Advice {
+            code: "update_damaged",
+            plain: "Das Update ist beschädigt oder unvollständig.",
+            remedy: "Noch einmal auf den Stick kopieren und ihn vor dem Abziehen auswerfen.",
+        },
+        Advice {
+            code: "update_failed",
+            plain: "Die Installation brach ab.",
+            remedy: "Den Stick einstecken und es noch einmal versuchen.",
+        },
+        Advice {
+            code: "stick_write",
+            plain: "Auf den Stick kann nicht geschrieben werden.",
+            remedy: "Einen Stick ohne Schreibschutz und mit freiem Platz nehmen.",
         },
     ],
 };

@@ -304,6 +304,35 @@ pub(super) struct Words {
     /// `{n}`.
     pub(super) new_results: Count,
 
+    // Updates, restarts, support reports.
+    pub(super) usb_stick: &'static str,
+    pub(super) close: &'static str,
+    pub(super) later: &'static str,
+    pub(super) try_again: &'static str,
+    pub(super) one_moment: &'static str,
+    /// `{version}`.
+    pub(super) version_runs: &'static str,
+    /// `{version}`.
+    pub(super) update_offered: &'static str,
+    pub(super) offer_meaning: &'static str,
+    pub(super) install: &'static str,
+    pub(super) no_update_on_stick: &'static str,
+    pub(super) update_refused: &'static str,
+    /// `{version}`.
+    pub(super) installing: &'static str,
+    pub(super) installing_meaning: &'static str,
+    pub(super) leave_the_stick: &'static str,
+    /// `{version}`.
+    pub(super) installed: &'static str,
+    pub(super) installed_meaning: &'static str,
+    pub(super) restart_now: &'static str,
+    pub(super) not_installed: &'static str,
+    pub(super) write_report: &'static str,
+    pub(super) report_under_way: &'static str,
+    pub(super) report_done: &'static str,
+    pub(super) report_contents: &'static str,
+    pub(super) report_failed: &'static str,
+
     /// Reasons that a study can meet, each once.
     pub(super) advice: &'static [Advice],
 }
@@ -657,6 +686,12 @@ mod tests {
             "transfer_syntax",
             "unknown_caller",
             "unreachable",
+            "stick_write",
+            "update_board",
+            "update_damaged",
+            "update_failed",
+            "update_old",
+            "update_signature",
             "worker_crashed",
             "worker_timeout",
             "wrong_certificate",

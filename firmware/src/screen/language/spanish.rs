@@ -187,6 +187,33 @@ pub(super) static WORDS: Words = Words {
         other: "{n} resultados nuevos",
     },
 
+    usb_stick: "Memoria USB",
+    close: "Cerrar",
+    later: "Más tarde",
+    try_again: "Reintentar",
+    one_moment: "Un momento…",
+    version_runs: "Ahora funciona la versión {version}.",
+    update_offered: "La memoria contiene la actualización {version}",
+    offer_meaning: "La instalación dura unos minutos; mientras tanto se reciben y analizan estudios. La \
+        nueva versión funciona tras un reinicio.",
+    install: "Instalar",
+    no_update_on_stick: "La memoria no contiene ninguna actualización para este equipo.",
+    update_refused: "La actualización de la memoria no es para este equipo",
+    installing: "Instalando {version}",
+    installing_meaning: "Mientras tanto se reciben y analizan estudios.",
+    leave_the_stick: "No retire la memoria.",
+    installed: "{version} está instalada",
+    installed_meaning: "Funciona tras un reinicio de cerca de un minuto. Si no supera su autocomprobación, \
+        el equipo vuelve por sí solo a la versión actual.",
+    restart_now: "Reiniciar ahora",
+    not_installed: "La actualización no se instaló",
+    write_report: "Informe de asistencia",
+    report_under_way: "Escribiendo el informe de asistencia",
+    report_done: "El informe de asistencia está en la memoria",
+    report_contents: "Contiene registros, ajustes sin contraseñas, versiones y la autocomprobación, y nada \
+        de los pacientes.",
+    report_failed: "El informe de asistencia no se escribió",
+
     advice: &[
         Advice {
             code: "missing_contrast",
@@ -488,6 +515,36 @@ pub(super) static WORDS: Words = Words {
             code: "never_good",
             plain: "La actualización arrancó, pero nunca superó su autocomprobación.",
             remedy: "Envíe un informe de soporte antes de intentarlo de nuevo.",
+        },
+        Advice {
+            code: "update_signature",
+            plain: "La actualización no está firmada con una clave en la que este equipo confía.",
+            remedy: "Pida de nuevo el archivo al fabricante.",
+        },
+        Advice {
+            code: "update_board",
+            plain: "La actualización es para otro tipo de equipo.",
+            remedy: "Use el archivo para este tipo de equipo.",
+        },
+        Advice {
+            code: "update_old",
+            plain: "La actualización es más antigua de lo que este equipo acepta.",
+            remedy: "Use una más reciente.",
+        },
+        Advice {
+            code: "update_damaged",
+            plain: "La actualización está dañada o incompleta.",
+            remedy: "Cópiela otra vez a la memoria y expúlsela antes de retirarla.",
+        },
+        Advice {
+            code: "update_failed",
+            plain: "La instalación se interrumpió.",
+            remedy: "Conecte la memoria e inténtelo de nuevo.",
+        },
+        Advice {
+            code: "stick_write",
+            plain: "No se puede escribir en la memoria.",
+            remedy: "Use una memoria sin protección contra escritura y con espacio libre.",
         },
     ],
 };

@@ -187,6 +187,33 @@ pub(super) static WORDS: Words = Words {
         other: "{n} yeni sonuç",
     },
 
+    usb_stick: "USB bellek",
+    close: "Kapat",
+    later: "Sonra",
+    try_again: "Yeniden dene",
+    one_moment: "Bir dakika…",
+    version_runs: "Şu an {version} sürümü çalışıyor.",
+    update_offered: "Bellekte {version} güncellemesi var",
+    offer_meaning: "Kurulum birkaç dakika sürer; bu sırada incelemeler alınır ve değerlendirilir. Yeni \
+        sürüm yeniden başlatmadan sonra çalışır.",
+    install: "Kur",
+    no_update_on_stick: "Bellekte bu cihaz için güncelleme yok.",
+    update_refused: "Bellekteki güncelleme bu cihaz için değil",
+    installing: "{version} kuruluyor",
+    installing_meaning: "Bu sırada incelemeler alınır ve değerlendirilir.",
+    leave_the_stick: "Belleği çıkarmayın.",
+    installed: "{version} kuruldu",
+    installed_meaning: "Yaklaşık bir dakika süren yeniden başlatmadan sonra çalışır. Kendi sınamasını \
+        geçemezse cihaz kendiliğinden şimdiki sürüme döner.",
+    restart_now: "Yeniden başlat",
+    not_installed: "Güncelleme kurulmadı",
+    write_report: "Destek raporu",
+    report_under_way: "Destek raporu yazılıyor",
+    report_done: "Destek raporu bellekte",
+    report_contents: "Günlükler, parolasız ayarlar, sürümler ve öz sınama içerir; hastalarla ilgili hiçbir \
+        şey içermez.",
+    report_failed: "Destek raporu yazılamadı",
+
     advice: &[
         Advice {
             code: "missing_contrast",
@@ -487,6 +514,36 @@ pub(super) static WORDS: Words = Words {
             code: "never_good",
             plain: "Güncelleme açıldı ama kendi sınamasını hiç geçemedi.",
             remedy: "Yeniden denemeden önce bir destek raporu gönderin.",
+        },
+        Advice {
+            code: "update_signature",
+            plain: "Güncelleme, bu cihazın güvendiği bir anahtarla imzalanmamış.",
+            remedy: "Dosyayı üreticiden yeniden alın.",
+        },
+        Advice {
+            code: "update_board",
+            plain: "Güncelleme başka tür bir cihaz için.",
+            remedy: "Bu cihaz türünün dosyasını alın.",
+        },
+        Advice {
+            code: "update_old",
+            plain: "Güncelleme, bu cihazın kabul ettiğinden daha eski.",
+            remedy: "Daha yenisini alın.",
+        },
+        Advice {
+            code: "update_damaged",
+            plain: "Güncelleme hasarlı ya da eksik.",
+            remedy: "Belleğe yeniden kopyalayın ve çıkarmadan önce güvenle kaldırın.",
+        },
+        Advice {
+            code: "update_failed",
+            plain: "Kurulum yarıda kesildi.",
+            remedy: "Belleği takıp yeniden deneyin.",
+        },
+        Advice {
+            code: "stick_write",
+            plain: "Belleğe yazılamıyor.",
+            remedy: "Yazma koruması olmayan, boş yeri olan bir bellek alın.",
         },
     ],
 };

@@ -5,6 +5,7 @@ pub(super) mod bars;
 pub(super) mod cannot_answer;
 pub(super) mod list;
 pub(super) mod picture;
+pub(super) mod question;
 pub(super) mod rest;
 pub(super) mod result;
 pub(super) mod sections;
@@ -191,12 +192,12 @@ pub(super) fn progress_color(progress: Progress) -> Rgb888 {
     }
 }
 
-/// The page about the box itself; returns how far one can scroll.
+/// The page about the box itself, with a way to what it asks; returns how far one can scroll.
 pub(super) fn station(
     painter: &mut Painter<'_>,
     (chip, name, where_to): (Chip, &str, &str),
-    sections: &[Section],
-    scroll: usize,
+    asks: Option<&str>,
+    (sections, scroll): (&[Section], usize),
     foot: Footer<'_>,
 ) -> usize {
     let style = painter.style;
@@ -210,7 +211,21 @@ pub(super) fn station(
         where_to,
     );
     footer(painter, &mut page, foot);
-    sections::draw(painter, page.inset(style.unit * 2, style.unit), sections, scroll)
+    let mut room = page.inset(style.unit * 2, style.unit);
+    let Some(asks) = asks else {
+        return sections::draw(painter, room, sections, scroll);
+    };
+    let button = room.cut_top(style.touch);
+    room.cut_top(style.unit);
+    let end = sections::draw(painter, room, sections, scroll);
+    painter.ring(button, style.unit, style.unit / 4 + 1, (SKY, PANEL));
+    let mut inner = button.inset(style.unit * 2, 0);
+    let side = style.heading.line_height();
+    painter.icon(inner.cut_left(side), Icon::Stick, side, SKY);
+    inner.cut_left(style.unit);
+    painter.line(inner, Align::Left, style.heading, asks, TEXT);
+    painter.touchable(button, Target::Select);
+    end
 }
 
 fn chip_look(chip: Chip) -> (Icon, Rgb888) {

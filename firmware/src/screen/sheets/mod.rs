@@ -5,6 +5,7 @@
 //! that gives no answer has no field that could hold one.
 
 pub(super) mod list;
+pub(super) mod question;
 pub(super) mod station;
 pub(super) mod study;
 

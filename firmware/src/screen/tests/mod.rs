@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used)]
 
 mod hands;
+mod maintenance;
 mod pictures;
 mod random;
 mod truth;
