@@ -94,18 +94,12 @@ fn a_study_is_answered_on_the_screen_keys_turn_pages_and_lamps_say_it() {
     assert!(colours(&picture("ready.png")) > 8, "the screen is blank");
     assert_eq!(guest.pins.level(LAMPS[0]), Some(true), "the green lamp is dark");
 
-    let study = card.beside("study");
-    phantom::write_study(
-        &phantom::Patient::draw(7, Some(phantom::Diagnosis::Malignant)),
-        &study,
-    )
-    .expect("a study");
+    let patient = phantom::Patient::draw(7, Some(phantom::Diagnosis::Malignant));
+    let study = phantom::write_study(&patient, &card.beside("study")).expect("a study");
     let port = guest.port.to_string();
-    stick::run(
-        Command::new("storescu")
-            .args(["-aec", "SIALOSCOPE", "+sd", "+r", "127.0.0.1", &port])
-            .arg(&study),
-    );
+    let mut storescu = Command::new("storescu");
+    storescu.args(["-aec", "SIALOSCOPE", "+sd", "+r", "127.0.0.1", &port]);
+    stick::run(storescu.arg(study.dicom));
     // The answer comes up by itself.
     assert!(changes(
         &mut guest,
