@@ -1,39 +1,50 @@
 //! The data partition of a card, seen from outside with the tools of e2fsprogs: no loop device, no root.
 
 use std::collections::BTreeMap;
-use std::fs;
+use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 use std::process::Command;
+
+use tempfile::TempDir;
 
 use crate::disk;
 use crate::stick::run;
 
-/// What the box finds under `/var`.
+/// What the box finds under `/var`: a copy of the partition, for e2fsck replays no journal in the middle of a file.
 #[derive(Debug)]
 pub struct Data {
-    volume: String,
+    folder: TempDir,
 }
 
 impl Data {
     /// The data partition of this card after a cut: its journal is replayed, as the next start would do.
     ///
     /// # Panics
-    /// If more than the journal has to be mended.
+    /// If it cannot be mended without asking anybody.
     pub fn after_cut(card: &Path) -> Self {
-        let start = disk::partition(card, "data").start;
         let data = Self {
-            volume: format!("{}?offset={start}", card.display()),
+            folder: tempfile::tempdir().expect("a temporary folder"),
         };
-        let output = Command::new("/usr/sbin/e2fsck")
-            .args(["-p", &data.volume])
-            .output()
-            .expect("apt-get install e2fsprogs");
+        let within = disk::partition(card, "data");
+        let volume = File::create(data.volume()).expect("a file");
+        volume.set_len(within.end - within.start).expect("room");
+        disk::copy_part(card, within, &data.volume(), 0);
+        let mut e2fsck = Command::new("/usr/sbin/e2fsck");
+        let output = e2fsck.arg("-p").arg(data.volume()).output().expect("e2fsprogs");
         let said = String::from_utf8_lossy(&output.stdout);
-        assert!(
-            output.status.code().is_some_and(|code| code <= 1),
-            "the file system is damaged: {said}"
-        );
+        let mended = output.status.code().is_some_and(|code| code <= 1);
+        assert!(mended, "the file system is damaged: {said}");
         data
+    }
+
+    /// Puts it back onto the card.
+    pub fn put_back(&self, card: &Path) {
+        let within = disk::partition(card, "data");
+        disk::copy_part(&self.volume(), 0..within.end - within.start, card, within.start);
+    }
+
+    fn volume(&self) -> PathBuf {
+        self.folder.path().join("data")
     }
 
     /// Every file in a folder, by its path in there.
@@ -76,6 +87,8 @@ impl Data {
     }
 
     fn ask(&self, request: &str) -> String {
-        run(Command::new("/usr/sbin/debugfs").args(["-w", "-R", request, &self.volume]))
+        run(Command::new("/usr/sbin/debugfs")
+            .args(["-w", "-R", request])
+            .arg(self.volume()))
     }
 }

@@ -172,7 +172,9 @@ fn slow_a_full_data_partition_refuses_the_update_and_costs_no_slot() {
     let mut guest = Guest::start(&Machine::new(&base, &card.path));
     guest.wait_for("finger: nothing to do", 1);
     guest.cut();
-    Data::after_cut(&card.path).fill();
+    let data = Data::after_cut(&card.path);
+    data.fill();
+    data.put_back(&card.path);
 
     let file = card.beside("stick");
     stick::make(&file, &[&images.join("good/update.raucb")]);
