@@ -45,11 +45,11 @@ pub struct Card {
 }
 
 impl Card {
-    /// Flashed with this image, with these settings, as large as a card of 2 GiB.
+    /// Flashed with this image, with these settings, as large as a card of 8 GiB: the appliance warns of a small one.
     pub fn new(image: &Path, settings: &str) -> Self {
         let folder = tempfile::tempdir().expect("a temporary folder");
         let path = folder.path().join("card");
-        disk::flash(image, &path, 2048);
+        disk::flash(&crate::flashable(image), &path, 8192);
         let card = Self { folder, path };
         card.write_settings(settings);
         card

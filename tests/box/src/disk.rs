@@ -46,6 +46,26 @@ pub fn find(card: &Path, name: &str) -> Option<Range<u64>> {
     None
 }
 
+/// Copies this part of a file to this place of another one, the holes in it left out: cards are mostly holes.
+pub fn copy_part(from: &Path, part: Range<u64>, to: &Path, place: u64) {
+    use rustix::fs::{SeekFrom as Sparse, seek};
+    let mut source = File::open(from).expect("a disk");
+    let mut target = OpenOptions::new().write(true).open(to).expect("a disk");
+    let mut at = part.start;
+    while let Ok(data) = seek(&source, Sparse::Data(at)) {
+        if data >= part.end {
+            break;
+        }
+        let hole = seek(&source, Sparse::Hole(data)).expect("an end of the data");
+        at = hole.min(part.end);
+        source.seek(SeekFrom::Start(data)).expect("a place");
+        target
+            .seek(SeekFrom::Start(data - part.start + place))
+            .and_then(|_| std::io::copy(&mut (&source).take(at - data), &mut target))
+            .expect("a disk can be copied");
+    }
+}
+
 /// Turns one bit over.
 pub fn flip_bit(card: &Path, offset: u64, bit: u8) {
     let mut file = OpenOptions::new()

@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
+use serde_json::json;
 use tempfile::TempDir;
 
 use crate::monitor::Monitor;
@@ -110,7 +111,7 @@ impl Guest {
                 "-drive",
                 &drive,
                 "-device",
-                "usb-storage,bus=usb.0,drive=stick,removable=on",
+                "usb-storage,bus=usb.0,drive=stick,removable=on,id=plugged",
             ]);
         }
         let words = File::create(file("qemu")).expect("a file");
@@ -184,12 +185,14 @@ impl Guest {
         ours.map(|line| line.trim_end().to_owned()).collect()
     }
 
-    /// The memory that the machine really took from this host, MiB.
-    pub fn resident_mib(&self) -> u64 {
-        let status = fs::read_to_string(format!("/proc/{}/status", self.qemu.id())).unwrap_or_default();
-        let line = status.lines().find(|line| line.starts_with("VmRSS:"));
-        let kib = line.and_then(|line| line.split_whitespace().nth(1)?.parse::<u64>().ok());
-        kib.unwrap_or_default() / 1024
+    /// Pulls the stick out.
+    pub fn pull_stick(&mut self) {
+        self.monitor.ask("device_del", json!({ "id": "plugged" }));
+    }
+
+    /// Presses the reset button.
+    pub fn reset(&mut self) {
+        self.monitor.ask("system_reset", json!({}));
     }
 
     /// Pulls the plug.

@@ -2,6 +2,7 @@
 //! lamps and sticks. The tests beside use it; without an image they say so and pass over.
 
 pub mod card;
+pub mod data;
 pub mod disk;
 pub mod environment;
 pub mod guest;
@@ -24,19 +25,18 @@ pub fn images() -> Option<PathBuf> {
     Some(PathBuf::from(folder))
 }
 
-/// The one file in a folder whose name ends so.
-pub fn only(folder: &Path, suffix: &str) -> PathBuf {
-    let entries = std::fs::read_dir(folder).unwrap_or_else(|error| panic!("{}: {error}", folder.display()));
+/// The file that is flashed, in a folder that `board/image/build` left.
+pub fn flashable(image: &Path) -> PathBuf {
+    let entries = std::fs::read_dir(image).unwrap_or_else(|error| panic!("{}: {error}", image.display()));
     let found: Vec<_> = entries
         .filter_map(|entry| Some(entry.ok()?.path()))
-        .filter(|path| path.to_string_lossy().ends_with(suffix))
+        .filter(|path| {
+            let name = path.file_name().unwrap_or_default().to_string_lossy();
+            name.starts_with("sialoscope-") && name.ends_with(".img")
+        })
         .collect();
     match &found[..] {
         [one] => one.clone(),
-        _ => panic!(
-            "{} holds {} files *{suffix}, not one",
-            folder.display(),
-            found.len()
-        ),
+        _ => panic!("{} holds {} images, not one", image.display(), found.len()),
     }
 }

@@ -6,18 +6,21 @@ use std::os::unix::net::UnixStream;
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use serde_json::json;
 
 use crate::monitor::{Monitor, connect};
+
+/// Levels that the guest drives, and when each was last changed.
+type Levels = Arc<Mutex<BTreeMap<u32, (bool, Instant)>>>;
 
 /// Lines of the chip: what goes in, and the last level of what comes out.
 #[derive(Debug)]
 pub struct Pins {
     stream: UnixStream,
     chip: String,
-    out: Arc<Mutex<BTreeMap<u32, bool>>>,
+    out: Levels,
 }
 
 impl Pins {
@@ -33,7 +36,7 @@ impl Pins {
             .map(|name| format!("/machine/unattached/{name}"))
             .expect("the machine has no PL061");
         let stream = connect(socket);
-        let out = Arc::new(Mutex::new(BTreeMap::new()));
+        let out = Levels::default();
         let (lines, levels) = (
             BufReader::new(stream.try_clone().expect("a socket")),
             Arc::clone(&out),
@@ -46,7 +49,7 @@ impl Pins {
                     (words.next(), words.next(), words.next().map(str::parse))
                 {
                     let mut levels = levels.lock().unwrap_or_else(PoisonError::into_inner);
-                    levels.insert(number, what == "raise");
+                    levels.insert(number, (what == "raise", Instant::now()));
                 }
             }
         });
@@ -70,6 +73,15 @@ impl Pins {
 
     /// The level of a line that the guest drives, if it ever changed.
     pub fn level(&self, line: u32) -> Option<bool> {
+        Some(self.last(line)?.0)
+    }
+
+    /// For how long a line has been as it is, if it ever changed: a lamp that blinks has not for long.
+    pub fn steady(&self, line: u32) -> Option<Duration> {
+        Some(self.last(line)?.1.elapsed())
+    }
+
+    fn last(&self, line: u32) -> Option<(bool, Instant)> {
         let out = self.out.lock().unwrap_or_else(PoisonError::into_inner);
         out.get(&line).copied()
     }

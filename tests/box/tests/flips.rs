@@ -2,13 +2,13 @@
 
 use box_tests::card::{Card, SETTINGS};
 use box_tests::guest::{Guest, Machine};
-use box_tests::{disk, images, only, stick};
+use box_tests::{disk, images, stick};
 
 /// A card whose both slots are good: A holds 0.1.0, B holds 0.2.0 and runs.
 fn both_slots() -> Option<(std::path::PathBuf, Card)> {
     let images = images()?;
     let base = images.join("base");
-    let card = Card::new(&only(&base, ".img"), SETTINGS);
+    let card = Card::new(&base, SETTINGS);
     let file = card.beside("stick");
     stick::make(&file, &[&images.join("good/update.raucb")]);
     let mut guest = Guest::start(&Machine::new(&base, &card.path).with_stick(&file));

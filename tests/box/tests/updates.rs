@@ -3,16 +3,19 @@
 use std::fs::{self, OpenOptions};
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::thread;
+use std::time::Duration;
 
 use box_tests::card::{Card, SETTINGS};
+use box_tests::data::Data;
 use box_tests::guest::{Guest, Machine};
+use box_tests::images;
 use box_tests::stick::{self, run};
-use box_tests::{images, only};
 
 /// A card with version 0.1.0 and a stick with one bundle; it is switched on and has said it is good.
 fn with_stick(images: &Path, bundle: &Path) -> (Card, Guest) {
     let base = images.join("base");
-    let card = Card::new(&only(&base, ".img"), SETTINGS);
+    let card = Card::new(&base, SETTINGS);
     let file = card.beside("stick");
     stick::make(&file, &[bundle]);
     let mut guest = Guest::start(&Machine::new(&base, &card.path).with_stick(&file));
@@ -142,4 +145,48 @@ fn slow_a_system_that_crashes_is_left() {
 fn slow_a_system_that_is_never_good_is_left_with_the_failed_check() {
     let Some(images) = images() else { return };
     falls_back(&images, "never-good", "self_test: appliance");
+}
+
+#[test]
+fn slow_a_stick_that_is_pulled_during_the_copy_changes_nothing() {
+    let Some(images) = images() else { return };
+    let (_card, mut guest) = with_stick(&images, &images.join("good/update.raucb"));
+    guest.wait_for("update: state=installing", 1);
+    thread::sleep(Duration::from_secs(1));
+    guest.pull_stick();
+    refused(&mut guest, "state=failed");
+    guest.reset();
+    guest.wait_for("slot A is good", 2);
+    let said = guest.said().join("\n");
+    assert!(
+        !said.contains("rolled back") && !said.contains("slot B"),
+        "{said}"
+    );
+}
+
+#[test]
+fn slow_a_full_data_partition_refuses_the_update_and_costs_no_slot() {
+    let Some(images) = images() else { return };
+    let base = images.join("base");
+    let card = Card::new(&base, SETTINGS);
+    let mut guest = Guest::start(&Machine::new(&base, &card.path));
+    guest.wait_for("finger: nothing to do", 1);
+    guest.cut();
+    let data = Data::after_cut(&card.path);
+    data.fill();
+    data.put_back(&card.path);
+
+    let file = card.beside("stick");
+    stick::make(&file, &[&images.join("good/update.raucb")]);
+    let mut guest = Guest::start(&Machine::new(&base, &card.path).with_stick(&file));
+    refused(&mut guest, "full");
+    // As often as a slot has tries, and once more.
+    for start in 2..6 {
+        guest.reset();
+        guest.wait_for("box: slot A, version 0.1.0", start);
+        guest.wait_for("box: ready after", start);
+        guest.wait_for("finger: nothing to do", start);
+    }
+    let said = guest.said().join("\n");
+    assert!(!said.contains("rolled back"), "{said}");
 }

@@ -4,7 +4,7 @@
 # coded TEXT: "code: TEXT"
 coded() {
     case $1 in
-        update_*) printf '%s\n' "$1" ;;
+        update_*:* | no_space:*) printf '%s\n' "$1" ;;
         *ompatible\ mismatch*) printf 'update_board: %s\n' "$1" ;;
         *"older than"*) printf 'update_old: %s\n' "$1" ;;
         *"bundle format"* | *"exceeds bundle"* | *"too small"*) printf 'update_damaged: %s\n' "$1" ;;
