@@ -55,6 +55,12 @@ impl Plan {
         nodes.iter().filter(|node| node.op_is::<island::Island>()).count()
     }
 
+    /// Fully connected layers that run on an operator of our own.
+    pub fn layers(&self) -> usize {
+        let nodes = self.runnable.model().nodes();
+        nodes.iter().filter(|node| island::is_layer(&*node.op)).count()
+    }
+
     fn optimise(reader: &tract_onnx::Onnx, file: &tract_onnx::pb::ModelProto) -> TractResult<Plan> {
         leave_out_broken_kernels();
         let model = reader.model_for_proto_model(file)?;

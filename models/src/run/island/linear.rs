@@ -1,5 +1,6 @@
 //! Fully connected layers: a MatMulInteger with the Cast, Mul, Add and Relu behind it as one operator, and what makes
-//! steps of reals before it. Any number of rows, any rank.
+//! steps of reals before it. Any number of rows, any rank; or the layers of several members of an ensemble at once, each
+//! with weights of its own.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -24,6 +25,11 @@ pub(super) const STEPS: &str = "SialoscopeSteps";
 pub(super) fn register(onnx: &mut Onnx) {
     onnx.op_register.insert(LINEAR, |_, node| parse(node));
     onnx.op_register.insert(STEPS, |_, node| parse(node));
+}
+
+/// Whether an operator of tract is a fully connected layer of ours.
+pub(in crate::run) fn is_layer(op: &dyn TypedOp) -> bool {
+    matches!(op.downcast_ref::<Rowwise>(), Some(Rowwise::Linear(_)))
 }
 
 /// Puts them in place of the nodes that they do the work of; says how many.
@@ -68,7 +74,7 @@ pub(super) fn replace(graph: &mut GraphProto) -> usize {
         };
         let nodes: Vec<NodeProto> = chain.iter().map(|n| graph.node[*n].clone()).collect();
         let read = match op_type {
-            LINEAR => product(&nodes, &constants).is_some(),
+            LINEAR => layer(&nodes, &constants).is_some(),
             _ => quantization(node, [1, 2], &constants).is_some(),
         };
         if read && constants.get(&node.input[0]).is_none() {
@@ -120,14 +126,25 @@ fn stand_in(op_type: &str, nodes: Vec<NodeProto>, graph: &GraphProto) -> NodePro
     }
 }
 
-/// What a MatMulInteger and its followers do together. None for what is not the whole of Cast, Mul and Add.
-fn product(nodes: &[NodeProto], constants: &Constants) -> Option<QuantizedProduct> {
+/// What a MatMulInteger and its followers do together.
+struct Layer {
+    /// The weights have an axis for members, even if there is one only.
+    has_members: bool,
+    members: Vec<QuantizedProduct>,
+}
+
+/// None for what is not the whole of Cast, Mul and Add.
+fn layer(nodes: &[NodeProto], constants: &Constants) -> Option<Layer> {
     let [sums, cast, scaled, shifted, rest @ ..] = nodes else {
         return None;
     };
-    let input = |node: &'_ NodeProto, n: usize| node.input.get(n).filter(|name| !name.is_empty()).cloned();
+    let input = |node: &NodeProto, n: usize| node.input.get(n).filter(|name| !name.is_empty()).cloned();
     let weights = input(sums, 1)?;
-    let [depth, columns] = constants.shape(&weights)?.try_into().ok()?;
+    let (has_members, count, depth, columns) = match constants.shape(&weights)?[..] {
+        [depth, columns] => (false, 1, depth, columns),
+        [count, depth, columns] => (true, count, depth, columns),
+        _ => return None,
+    };
     let weights = constants.i8s(&weights)?;
     let zero_point = match input(sums, 2) {
         Some(name) => only(constants.u8s(&name)?)?,
@@ -138,7 +155,7 @@ fn product(nodes: &[NodeProto], constants: &Constants) -> Option<QuantizedProduc
     {
         return None;
     }
-    if integer(cast, "to", 0) != i64::from(DataType::Float as i32) {
+    if integer(cast, "to", 0) != i64::from(DataType::Float as i32) || weights.is_empty() {
         return None;
     }
     // Mul and Add take their two inputs in either order.
@@ -147,25 +164,37 @@ fn product(nodes: &[NodeProto], constants: &Constants) -> Option<QuantizedProduc
         [one, two] if two == made => Some(one.clone()),
         _ => None,
     };
-    let column_wise = |name: &str| {
-        // More axes could be more than the product has.
-        let is_row = constants.shape(name)?.len() <= 1;
+    // Numbers for each column of each member, from one for all, one for each column, or all of them.
+    let column_wise = |name: &str| -> Option<Vec<Vec<f32>>> {
         let numbers = constants.floats(name)?;
-        match numbers[..] {
-            [one] if is_row => Some(vec![one; columns]),
-            _ => (is_row && numbers.len() == columns).then_some(numbers),
-        }
+        let all = match (&constants.shape(name)?[..], &numbers[..]) {
+            ([] | [1], [one]) => vec![vec![*one; columns]; count],
+            ([length], _) if *length == columns => vec![numbers; count],
+            ([members, 1, length], _) if has_members && (*members, *length) == (count, columns) => {
+                numbers.chunks_exact(columns).map(<[f32]>::to_vec).collect()
+            }
+            _ => return None,
+        };
+        Some(all)
     };
-    let product = QuantizedProduct {
-        depth,
-        columns,
-        zero_point,
-        factor: column_wise(&other(scaled, &cast.output[0])?)?,
-        bias: column_wise(&other(shifted, &scaled.output[0])?)?,
-        weights,
-        relu: !rest.is_empty(),
-    };
-    product.is_sound().then_some(product)
+    let factors = column_wise(&other(scaled, &cast.output[0])?)?;
+    let biases = column_wise(&other(shifted, &scaled.output[0])?)?;
+    let size = depth.checked_mul(columns)?;
+    let members: Vec<QuantizedProduct> = weights
+        .chunks_exact(size)
+        .zip(factors.into_iter().zip(biases))
+        .map(|(weights, (factor, bias))| QuantizedProduct {
+            depth,
+            columns,
+            weights: weights.to_vec(),
+            zero_point,
+            factor,
+            bias,
+            relu: !rest.is_empty(),
+        })
+        .collect();
+    let sound = members.len() == count && members.iter().all(QuantizedProduct::is_sound);
+    sound.then_some(Layer { has_members, members })
 }
 
 fn parse(node: &NodeProto) -> TractResult<(Box<dyn InferenceOp>, Vec<String>)> {
@@ -178,10 +207,16 @@ fn parse(node: &NodeProto) -> TractResult<(Box<dyn InferenceOp>, Vec<String>)> {
         .context("it holds a graph")?;
     let constants = Constants::of(held);
     let op = if node.op_type == LINEAR {
-        let product = product(&held.node, &constants).context("no product")?;
-        Rowwise::Linear(Arc::new(
-            Products::new(&product, IntegerKernel::best()).context("no sound product")?,
-        ))
+        let layer = layer(&held.node, &constants).context("no layer")?;
+        let packed = layer
+            .members
+            .iter()
+            .map(|member| Products::new(member, IntegerKernel::best()));
+        let members: Option<Vec<Products>> = packed.collect();
+        Rowwise::Linear(Arc::new(Packed {
+            has_members: layer.has_members,
+            members: members.context("no sound product")?,
+        }))
     } else {
         let node = held.node.first().context("a node")?;
         Rowwise::Steps(quantization(node, [1, 2], &constants).context("no quantization")?)
@@ -189,11 +224,55 @@ fn parse(node: &NodeProto) -> TractResult<(Box<dyn InferenceOp>, Vec<String>)> {
     Ok((expand(op), vec![]))
 }
 
+/// A layer, ready to run.
+#[derive(Debug)]
+struct Packed {
+    has_members: bool,
+    /// At least one.
+    members: Vec<Products>,
+}
+
+impl Packed {
+    /// The shape of the output, and how many members the input has rows for. None where the input has another shape.
+    fn shape(&self, input: &[TDim]) -> Option<(TVec<TDim>, usize)> {
+        let [depth, columns] = self.members.first()?.widths();
+        let (last, before) = input.split_last()?;
+        if *last != depth.to_dim() {
+            return None;
+        }
+        let mut shape: TVec<TDim> = before.into();
+        let mut given = 1;
+        if self.has_members {
+            // As broadcasting has it: rows for all members, or the same rows for each.
+            let all = self.members.len().to_dim();
+            match before {
+                [_] => shape.insert(0, all),
+                [members, _] if *members == all => given = self.members.len(),
+                [one, _] if *one == 1.to_dim() => shape[0] = all,
+                _ => return None,
+            }
+        }
+        shape.push(columns.to_dim());
+        Some((shape, given))
+    }
+
+    fn run(&self, steps: &[u8], given: usize, out: &mut [f32]) {
+        let mut rows = Vec::with_capacity(steps.len() + SLACK);
+        rows.extend_from_slice(steps);
+        rows.resize(steps.len() + SLACK, 0);
+        let (part, made) = (steps.len() / given, out.len() / self.members.len());
+        for (n, member) in self.members.iter().enumerate() {
+            let from = if given == 1 { 0 } else { n * part };
+            member.run(&rows[from..], &mut out[n * made..(n + 1) * made]);
+        }
+    }
+}
+
 /// What is done to every row alike.
 #[derive(Debug, Clone)]
 enum Rowwise {
     /// Steps → reals.
-    Linear(Arc<Products>),
+    Linear(Arc<Packed>),
     /// Reals → steps.
     Steps(Quantization),
 }
@@ -206,18 +285,12 @@ impl Rowwise {
         }
     }
 
-    /// The shape of the output. None where the rows of the input have another length.
-    fn shape(&self, input: &[TDim]) -> Option<TVec<TDim>> {
-        let mut shape: TVec<TDim> = input.into();
-        if let Rowwise::Linear(products) = self {
-            let [depth, columns] = products.widths();
-            let last = shape.last_mut()?;
-            if *last != depth.to_dim() {
-                return None;
-            }
-            *last = columns.to_dim();
+    /// As [`Packed::shape`].
+    fn shape(&self, input: &[TDim]) -> TractResult<(TVec<TDim>, usize)> {
+        match self {
+            Rowwise::Linear(packed) => packed.shape(input).context("rows of another length or number"),
+            Rowwise::Steps(_) => Ok((input.into(), 1)),
         }
-        Some(shape)
     }
 }
 
@@ -250,8 +323,7 @@ impl Expansion for Rowwise {
         s.equals(&inputs[0].datum_type, from)?;
         s.equals(&outputs[0].datum_type, to)?;
         s.given(&inputs[0].shape, move |s, shape| {
-            let shape = self.shape(&shape).context("rows of another length")?;
-            s.equals(&outputs[0].shape, shape)
+            s.equals(&outputs[0].shape, self.shape(&shape)?.0)
         })
     }
 
@@ -277,19 +349,15 @@ impl EvalOp for Rowwise {
     fn eval(&self, _: &EvalContext, inputs: TVec<TValue>) -> TractResult<TVec<TValue>> {
         let input = args_1!(inputs);
         let dims: TVec<TDim> = input.shape().iter().map(|length| length.to_dim()).collect();
-        let shape = self.shape(&dims).context("rows of another length")?;
+        let (shape, given) = self.shape(&dims)?;
         let shape: TractResult<TVec<usize>> = shape.iter().map(|length| Ok(length.to_usize()?)).collect();
         let mut output = Tensor::zero_dt(self.kinds()[1], &shape?)?;
         let plain = input.try_as_plain_ram()?;
         {
             let mut out = output.try_as_plain_ram_mut()?;
             match self {
-                Rowwise::Linear(products) => {
-                    let steps = plain.as_slice::<u8>()?;
-                    let mut rows = Vec::with_capacity(steps.len() + SLACK);
-                    rows.extend_from_slice(steps);
-                    rows.resize(steps.len() + SLACK, 0);
-                    products.run(&rows, out.as_slice_mut::<f32>()?);
+                Rowwise::Linear(packed) => {
+                    packed.run(plain.as_slice::<u8>()?, given, out.as_slice_mut::<f32>()?);
                 }
                 Rowwise::Steps(quantization) => {
                     pointwise::quantize(plain.as_slice::<f32>()?, out.as_slice_mut::<u8>()?, *quantization);
@@ -302,9 +370,7 @@ impl EvalOp for Rowwise {
 
 impl TypedOp for Rowwise {
     fn output_facts(&self, inputs: &[&TypedFact]) -> TractResult<TVec<TypedFact>> {
-        let shape = self
-            .shape(&inputs[0].shape.to_tvec())
-            .context("rows of another length")?;
+        let (shape, _) = self.shape(&inputs[0].shape.to_tvec())?;
         Ok(tvec!(self.kinds()[1].fact(shape)))
     }
 

@@ -25,6 +25,7 @@ mod work;
 use tract_onnx::model::Onnx;
 use tract_onnx::pb::GraphProto;
 
+pub(super) use linear::is_layer;
 pub(super) use operator::Island;
 pub use work::StageTime;
 

@@ -236,10 +236,7 @@ fn long_graphs_and_foreign_islands_are_left_alone() {
         s: text.as_bytes().to_vec(),
         ..AttributeProto::default()
     };
-    let twice: Vec<u8> = [1f32, 1.0, 2.0, 2.0]
-        .iter()
-        .flat_map(|x| x.to_le_bytes())
-        .collect();
+    let twice = floats(&[1.0, 1.0, 2.0, 2.0]);
     enlarged
         .initializer
         .push(constant("twice", DataType::Float, &[4], &twice));
@@ -266,6 +263,10 @@ fn long_graphs_and_foreign_islands_are_left_alone() {
         .unwrap();
 }
 
+fn floats(numbers: &[f32]) -> Vec<u8> {
+    numbers.iter().flat_map(|number| number.to_le_bytes()).collect()
+}
+
 /// x → steps → product → reals → scaled → shifted → Relu → y. Two numbers become three.
 fn layer() -> GraphProto {
     let mut cast = node("Cast", "cast", &["sums"]);
@@ -275,7 +276,6 @@ fn layer() -> GraphProto {
         r#type: attribute_proto::AttributeType::Int as i32,
         ..AttributeProto::default()
     }];
-    let floats = |numbers: &[f32]| -> Vec<u8> { numbers.iter().flat_map(|n| n.to_le_bytes()).collect() };
     GraphProto {
         node: vec![
             node("QuantizeLinear", "q", &["x", "s", "z"]),
@@ -343,8 +343,33 @@ fn a_layer_becomes_one_operator_and_answers_as_its_nodes_do() {
         }
         .encode_to_vec()
     };
-    for shape in [&[2][..], &[3, 2], &[2, 4, 2]] {
-        let onnx = file(&layer(), &shape.iter().map(|n| *n as i64).collect::<Vec<_>>());
+    // Two members, with a bias for each.
+    let mut members = layer();
+    members
+        .initializer
+        .retain(|tensor| !["w", "b"].contains(&tensor.name.as_str()));
+    let weights = [1, 254, 3, 252, 5, 128, 127, 0, 255, 9, 200, 100];
+    members.initializer.extend([
+        constant("w", DataType::Int8, &[2, 2, 3], &weights),
+        constant(
+            "b",
+            DataType::Float,
+            &[2, 1, 3],
+            &floats(&[0.5, -1.0, 2.0, 8.0, 16.0, -4.0]),
+        ),
+    ]);
+    let cases = [
+        (layer(), &[2][..]),
+        (layer(), &[3, 2]),
+        (layer(), &[2, 4, 2]),
+        (members.clone(), &[5, 2]),
+        (members.clone(), &[1, 5, 2]),
+        (members, &[2, 5, 2]),
+    ];
+    for (graph, shape) in cases {
+        let mut replaced = graph.clone();
+        assert_eq!(replace(&mut replaced), 2, "{shape:?}");
+        let onnx = file(&graph, &shape.iter().map(|n| *n as i64).collect::<Vec<_>>());
         let len: usize = shape.iter().product();
         let x: Vec<f32> = (0..len).map(|n| n as f32 * 1.75 - 3.0).collect();
         let x = tvec!(Tensor::from_shape(shape, &x).unwrap().into_tvalue());
