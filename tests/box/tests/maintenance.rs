@@ -7,8 +7,8 @@ use std::time::Duration;
 
 use box_tests::card::{Card, SETTINGS};
 use box_tests::guest::{Guest, Machine};
+use box_tests::images;
 use box_tests::stick::{self, run};
-use box_tests::{images, only};
 
 /// Time for the screen to follow a stick or a key, on an emulated machine.
 const SETTLE: Duration = Duration::from_secs(8);
@@ -16,7 +16,7 @@ const SETTLE: Duration = Duration::from_secs(8);
 /// A box that is good, with a stick that may be written to and that nobody but the screen asks about.
 fn with_stick(images: &Path, files: &[&Path]) -> (Card, Guest, PathBuf) {
     let base = images.join("base");
-    let card = Card::new(&only(&base, ".img"), SETTINGS);
+    let card = Card::new(&base, SETTINGS);
     let by_hand = card.beside("by-hand");
     std::fs::write(&by_hand, "").expect("a file");
     let file = card.beside("stick");

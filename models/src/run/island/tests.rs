@@ -359,14 +359,14 @@ fn a_layer_becomes_one_operator_and_answers_as_its_nodes_do() {
         ),
     ]);
     let cases = [
-        (layer(), &[2][..]),
-        (layer(), &[3, 2]),
-        (layer(), &[2, 4, 2]),
-        (members.clone(), &[5, 2]),
-        (members.clone(), &[1, 5, 2]),
-        (members, &[2, 5, 2]),
+        (layer(), &[2][..], &[3][..]),
+        (layer(), &[3, 2], &[3, 3]),
+        (layer(), &[2, 4, 2], &[2, 4, 3]),
+        (members.clone(), &[5, 2], &[2, 5, 3]),
+        (members.clone(), &[1, 5, 2], &[2, 5, 3]),
+        (members, &[2, 5, 2], &[2, 5, 3]),
     ];
-    for (graph, shape) in cases {
+    for (graph, shape, expected) in cases {
         let mut replaced = graph.clone();
         assert_eq!(replace(&mut replaced), 2, "{shape:?}");
         let onnx = file(&graph, &shape.iter().map(|n| *n as i64).collect::<Vec<_>>());
@@ -382,9 +382,11 @@ fn a_layer_becomes_one_operator_and_answers_as_its_nodes_do() {
                 .iter()
                 .copied()
                 .collect();
-            (out[0].shape().to_vec(), values, plan.outputs)
+            (values, plan.outputs, out[0].shape().to_vec())
         });
-        assert_eq!(ours, stock, "{shape:?}");
+        // tract alone keeps an axis where ONNX has none (a product of one row), so shapes are held to ONNX.
+        assert_eq!((&ours.0, &ours.1), (&stock.0, &stock.1), "{shape:?}");
+        assert_eq!(ours.2, expected, "{shape:?}");
     }
 }
 
