@@ -14,7 +14,8 @@ pub fn make(stick: &Path, files: &[&Path]) {
         .map(|file| file.metadata().expect("a file").len())
         .sum();
     let file = File::create(stick).expect("a stick");
-    file.set_len(bytes + bytes / 8 + (16 << 20))
+    // FAT32 needs some tens of MiB to be one that everybody reads.
+    file.set_len(bytes + bytes / 8 + (64 << 20))
         .expect("room for a stick");
     run(Command::new("/usr/sbin/mkdosfs")
         .args(["-F", "32", "-n", "STICK"])
