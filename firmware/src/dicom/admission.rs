@@ -124,6 +124,9 @@ impl Admission {
         let Callers::Listed(listed) = &self.callers else {
             return Ok(());
         };
+        if self.is_ourselves(calling, origin) {
+            return Ok(());
+        }
         if listed.is_empty() {
             return Err(NotAdmitted::NobodyListed);
         }
@@ -144,10 +147,20 @@ impl Admission {
     pub fn may(&self, calling: &str, origin: &Origin, service: Service) -> bool {
         match &self.callers {
             Callers::Everybody => true,
-            Callers::Listed(listed) => listed.iter().any(|caller| {
-                caller.is_at(calling, origin.address) && caller.shows(origin) && caller.may.contains(&service)
-            }),
+            Callers::Listed(listed) => {
+                let listed = listed.iter().any(|caller| {
+                    caller.is_at(calling, origin.address)
+                        && caller.shows(origin)
+                        && caller.may.contains(&service)
+                });
+                listed || (service == Service::Verification && self.is_ourselves(calling, origin))
+            }
         }
+    }
+
+    /// The self-test asks whether somebody listens; nobody else calls from here by our own title.
+    fn is_ourselves(&self, calling: &str, origin: &Origin) -> bool {
+        calling == self.ae_title && origin.address.is_loopback()
     }
 }
 
@@ -288,6 +301,21 @@ mod tests {
             ae_title: "SIALOSCOPE".into(),
             require_called_ae_title: false,
             callers,
+        }
+    }
+
+    #[test]
+    fn the_self_test_may_ask_whether_somebody_listens_and_nothing_else() {
+        for callers in [vec![], vec![caller(None)]] {
+            let admission = admission(Callers::Listed(callers));
+            let (here, elsewhere) = (origin("127.0.0.1"), origin("192.0.2.7"));
+            assert_eq!(admission.admit("SIALOSCOPE", "SIALOSCOPE", &here), Ok(()));
+            assert!(admission.may("SIALOSCOPE", &here, Service::Verification));
+            assert!(!admission.may("SIALOSCOPE", &here, Service::Storage));
+            for (title, origin) in [("SIALOSCOPE", &elsewhere), ("MR2", &here)] {
+                assert!(admission.admit(title, "SIALOSCOPE", origin).is_err(), "{title}");
+                assert!(!admission.may(title, origin, Service::Verification), "{title}");
+            }
         }
     }
 

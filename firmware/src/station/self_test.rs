@@ -332,7 +332,7 @@ fn network(config: &Config, is_running: bool) -> Result<Outcome, Reason> {
     };
     match user::echo(&to, &config.station.ae_title) {
         Ok(status) => Ok(Outcome::Passed(format!("{to} answers C-ECHO by {status}"))),
-        // Whoever turns us away is there.
+        // Whoever turns us away is there: TLS or a user name may be asked for.
         Err(reason) if reason.code == "rejected" => Ok(Outcome::Passed(format!("{to} answers"))),
         Err(reason) => Err(reason),
     }

@@ -9,6 +9,7 @@ mod lesions;
 mod network;
 mod pictures;
 pub mod quantized;
+mod share;
 pub mod speed;
 mod validity;
 
@@ -22,7 +23,7 @@ use crate::findings::{
 };
 use crate::limits::MAX_LESIONS;
 use crate::mr::{Contrast, Evidence, Scan};
-use crate::package::{Manifest, Package};
+use crate::package::{FileHash, Manifest, Package};
 use crate::pictures::{Influence, Pictures};
 use crate::recipe::{LocatorInput, SliceBox};
 use crate::study::{NOT_A_HEAD, Study, Unassembled};
@@ -32,7 +33,8 @@ pub use ensemble::{answer as answer_tasks, softmax};
 pub use island::StageTime;
 pub use lesions::{Candidate, candidates};
 pub use network::Plan;
-use network::{Network, tensor};
+use network::{Network, Session, tensor};
+use share::share;
 use validity::{objections, spacing_remarks};
 
 /// A model package whose hashes and golden vectors were found right on this machine.
@@ -70,10 +72,15 @@ impl Model {
     /// `network_failed`, `golden_vectors`, and the hashes once more.
     pub fn of(package: Package, threads: usize) -> Result<Model, Reason> {
         let networks = &package.manifest.networks;
-        let load = |file| Network::load(&package, file);
-        let locator = load(&networks.locator)?;
-        let encoders = networks.encoders.iter().map(load).collect::<Result<_, _>>()?;
-        let reader = load(&networks.reader)?;
+        let files: Vec<&FileHash> = networks.files().collect();
+        // The golden vectors of the locator alone take as long as all the rest.
+        let load = |(): &mut (), file: usize| Network::load(&package, files[file]);
+        let mut loaded = share(threads, files.len(), || Ok(()), load)?.into_iter();
+        let (Some(locator), Some(reader)) = (loaded.next(), loaded.next_back()) else {
+            let text = "a package has a locator and a reader";
+            return Err(Reason::new("network_failed", Fault::Us, text));
+        };
+        let encoders = loaded.collect();
         Ok(Model {
             package,
             locator,
@@ -208,36 +215,8 @@ impl Model {
         jobs: usize,
         input: impl Fn(usize) -> Result<Vec<tract_onnx::prelude::Tensor>, Reason> + Sync,
     ) -> Result<Vec<Vec<f32>>, Reason> {
-        let threads = self.threads.min(jobs).max(1);
-        let input = &input;
-        let work = |first: usize| {
-            let mut session = network.session()?;
-            (first..jobs)
-                .step_by(threads)
-                .map(|job| Ok((job, session.run(input(job)?)?)))
-                .collect()
-        };
-        let mut done: Vec<(usize, Vec<f32>)> = std::thread::scope(|scope| {
-            let others: Vec<_> = (1..threads)
-                .map(|first| scope.spawn(move || work(first)))
-                .collect();
-            let mut parts: Vec<Result<Vec<_>, Reason>> = vec![work(0)];
-            parts.extend(others.into_iter().map(|thread| {
-                thread.join().unwrap_or_else(|_| {
-                    Err(Reason::new(
-                        "network_failed",
-                        Fault::Us,
-                        "a thread of the inference panicked",
-                    ))
-                })
-            }));
-            parts.into_iter().collect::<Result<Vec<_>, _>>()
-        })?
-        .into_iter()
-        .flatten()
-        .collect();
-        done.sort_by_key(|(job, _)| *job);
-        Ok(done.into_iter().map(|(_, output)| output).collect())
+        let run = |session: &mut Session<'_>, job: usize| session.run(input(job)?);
+        share(self.threads, jobs, || network.session(), run)
     }
 }
 
