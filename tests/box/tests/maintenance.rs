@@ -69,9 +69,10 @@ fn an_update_is_confirmed_at_the_screen_and_runs_after_a_restart() {
 fn slow_a_support_report_goes_to_the_stick_without_passwords_and_patients() {
     let Some(images) = images() else { return };
     let (card, mut guest, stick) = with_stick(&images, &[]);
-    let study = card.beside("study");
     let patient = phantom::Patient::draw(7, Some(phantom::Diagnosis::Malignant));
-    phantom::write_study(&patient, &study).expect("a study");
+    let study = phantom::write_study(&patient, &card.beside("study"))
+        .expect("a study")
+        .dicom;
     let port = guest.port.to_string();
     run(Command::new("storescu")
         .args(["-aec", "SIALOSCOPE", "+sd", "+r", "127.0.0.1", &port])
