@@ -23,7 +23,7 @@ pub(super) fn share<S, T: Send>(
         jobs.map(|job| Ok((job, work(&mut kept, job)?))).collect()
     };
     let mut done: Vec<(usize, T)> = std::thread::scope(|scope| {
-        let others: Vec<_> = (1..threads.min(jobs)).map(|_| scope.spawn(&take)).collect();
+        let others: Vec<_> = (1..threads.min(jobs)).map(|_| scope.spawn(take)).collect();
         let mut parts: Vec<Result<Vec<_>, Reason>> = vec![take()];
         parts.extend(
             others
@@ -73,9 +73,7 @@ mod tests {
         // On another thread than the caller's: the caller waits for it and lives.
         let caller = std::thread::current().id();
         let panicking = |(): &mut (), _: usize| {
-            if std::thread::current().id() != caller {
-                panic!("on purpose");
-            }
+            assert_eq!(std::thread::current().id(), caller, "on purpose");
             std::thread::sleep(std::time::Duration::from_millis(50));
             Ok(())
         };
