@@ -1,7 +1,7 @@
 //! Where the appliance listens, and who watches over its certificates.
 
 use std::fmt;
-use std::io;
+use std::io::{self, Read as _};
 use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::Arc;
@@ -20,6 +20,7 @@ use crate::disk::Disk;
 use crate::limits::CERTIFICATE_CHECK;
 use crate::screen::situation;
 use crate::station::config::Config;
+use crate::station::network;
 use crate::station::notice::Notice;
 
 /// The door as the settings want it. `patience` is for what they say nothing about.
@@ -77,10 +78,20 @@ async fn listen_on(address: Option<SocketAddr>) -> Result<Option<TcpListener>, R
 }
 
 impl Addresses {
-    /// Writes down which ports were taken.
+    /// Writes down which ports were taken. Where they are known already nothing is written: a disk that is full is no
+    /// reason not to listen, and to refuse what has no room with its reason.
     pub(super) fn write(&self, disk: &dyn Disk, data_dir: &Path) -> io::Result<()> {
-        let write =
-            |name, at: SocketAddr| disk.replace(&data_dir.join(name), format!("{}\n", at.port()).as_bytes());
+        let write = |name, at: SocketAddr| {
+            let (path, port) = (data_dir.join(name), format!("{}\n", at.port()));
+            let mut known = String::new();
+            let read = disk
+                .open(&path)
+                .and_then(|mut file| file.read_to_string(&mut known));
+            if read.is_ok() && known == port {
+                return Ok(());
+            }
+            disk.replace(&path, port.as_bytes())
+        };
         // Whoever waits for the first finds the second there too.
         self.tls.map_or(Ok(()), |at| write("tls_port", at))?;
         self.plain.map_or(Ok(()), |at| write("port", at))
@@ -98,10 +109,18 @@ impl fmt::Display for Addresses {
 }
 
 impl Addresses {
-    /// For people: the plain one, and the one with TLS.
-    pub(super) fn shown(&self) -> (Option<String>, Option<String>) {
-        let text = |address: Option<SocketAddr>| address.map(|address| address.to_string());
-        (text(self.plain), text(self.tls))
+    /// For people: where the plain one and the one with TLS are reached now, and what is the matter where nowhere.
+    /// Addresses come and go with cables and leases.
+    pub(super) fn shown(&self) -> (Option<String>, Option<String>, Option<Notice>) {
+        let mut notice = None;
+        let mut said = |listener: SocketAddr| {
+            network::reached_at(listener).unwrap_or_else(|reason| {
+                notice = Some(Notice::new("[network]", reason));
+                format!(":{}", listener.port())
+            })
+        };
+        let (plain, tls) = (self.plain.map(&mut said), self.tls.map(&mut said));
+        (plain, tls, notice)
     }
 }
 
@@ -141,5 +160,31 @@ pub(super) async fn watch(provider: Arc<Provider>, inbox: SyncSender<Message>) {
             let _ = inbox.send(Message::Notices(Topic::Certificates, notices));
         })
         .await;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::disk::simulated::SimulatedDisk;
+
+    #[test]
+    fn a_full_disk_is_no_reason_not_to_listen() {
+        let folder = Path::new("/data");
+        let disk = SimulatedDisk::new(folder);
+        let on = |port: u16| {
+            let at = SocketAddr::from(([0, 0, 0, 0], port));
+            let addresses = Addresses {
+                plain: Some(at),
+                tls: None,
+                first: at,
+            };
+            addresses.write(&disk, folder)
+        };
+        on(104).unwrap();
+        disk.set_free_bytes(0);
+        on(104).unwrap();
+        assert_eq!(on(11112).unwrap_err().kind(), io::ErrorKind::StorageFull);
+        assert_eq!(disk.files()[&folder.join("port")], b"104\n");
     }
 }

@@ -255,7 +255,7 @@ impl Appliance {
         let (keeper_heart, screen_heart) = (Heart::new("keeper", HEART_KEEPER), screen.heart());
         let mut scene = Scene::new(
             config,
-            addresses.shown(),
+            addresses,
             &device.serial_number,
             model,
             calling,

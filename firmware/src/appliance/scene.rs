@@ -12,6 +12,7 @@ use models::findings::{ModelIdentity, Reason};
 use time::OffsetDateTime;
 use time::macros::format_description;
 
+use super::entrance::Addresses;
 use super::keeper::{Draw, Topic};
 use crate::dicom::Uid;
 use crate::disk::{Disk as _, RealDisk};
@@ -61,8 +62,9 @@ pub(super) struct Scene {
     screen: Arc<Screen>,
     signals: Option<Signals>,
     settings: Settings,
-    /// Everything that stays the same.
+    /// What stays the same, or changes only now and then.
     template: Station,
+    addresses: Addresses,
     /// The certificates that we show where we call.
     calling: Vec<Certificate>,
     notices: BTreeMap<Topic, Vec<Notice>>,
@@ -94,7 +96,7 @@ pub(super) struct Scene {
 impl Scene {
     pub(super) fn new(
         config: &Config,
-        (address, tls_address): (Option<String>, Option<String>),
+        addresses: Addresses,
         serial_number: &str,
         model: Result<ModelIdentity, Reason>,
         calling: Vec<Certificate>,
@@ -103,8 +105,6 @@ impl Scene {
         let template = Station {
             name: config.station.name.clone(),
             ae_title: config.station.ae_title.clone(),
-            address,
-            tls_address,
             may_send: config.may_send(),
             model: model.ok().map(|model| Model {
                 name: format!("{} {}", model.name, model.version),
@@ -123,6 +123,7 @@ impl Scene {
                 ..config.screen_settings()
             },
             template,
+            addresses,
             calling,
             notices: BTreeMap::new(),
             senders: config
@@ -171,6 +172,10 @@ impl Scene {
 
     /// A system was let in.
     pub(super) fn called(&mut self, ae_title: String, address: IpAddr, now: Duration) {
+        // The self-test calls us under our own name.
+        if address.is_loopback() && ae_title == self.template.ae_title {
+            return;
+        }
         let (address, now) = (Some(address.to_string()), Some(now));
         let has_room = self.senders.len() < LISTED_SENDERS;
         match self.senders.iter_mut().find(|(known, ..)| *known == ae_title) {
@@ -222,6 +227,15 @@ impl Scene {
             station: self.template.clone(),
             ..Situation::default()
         }));
+    }
+
+    /// Where the box is reached.
+    fn renew_addresses(&mut self) {
+        let (address, tls_address, notice) = self.addresses.shown();
+        let station = &mut self.template;
+        self.touched |= (&station.address, &station.tls_address) != (&address, &tls_address);
+        (station.address, station.tls_address) = (address, tls_address);
+        self.notices(Topic::Network, Vec::from_iter(notice));
     }
 
     /// What the self-test asks a running appliance for.
@@ -290,6 +304,7 @@ impl Scene {
             let maintenance = self.system.maintenance();
             self.touched |= maintenance != self.maintenance.0;
             self.maintenance = (maintenance, now);
+            self.renew_addresses();
         }
         let pause = if self.touched {
             SITUATION_EVERY

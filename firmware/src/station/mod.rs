@@ -6,6 +6,7 @@ pub mod config;
 pub mod device;
 pub mod heart;
 pub mod model_store;
+pub mod network;
 pub mod notice;
 pub mod refusals;
 pub mod self_test;

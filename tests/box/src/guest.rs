@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 use serde_json::json;
 use tempfile::TempDir;
 
+use crate::card::LAMPS;
 use crate::monitor::Monitor;
 use crate::pins::Pins;
 
@@ -174,6 +175,30 @@ impl Guest {
             }
             std::thread::sleep(Duration::from_millis(50));
         }
+    }
+
+    /// Waits until the lamps tell a result, and says how long that took: green flashes, amber has stopped to blink.
+    ///
+    /// # Panics
+    /// If they do not in time.
+    pub fn wait_for_result(&self) -> Duration {
+        let begin = Instant::now();
+        let [green, amber, _] = LAMPS;
+        let tells = || {
+            let flashes = |since| since < Duration::from_secs(2);
+            let rests = |since| since > Duration::from_secs(5);
+            self.pins.steady(green).is_some_and(flashes)
+                && self.pins.steady(amber).is_some_and(rests)
+                && self.pins.level(amber) == Some(false)
+        };
+        while !tells() {
+            assert!(
+                begin.elapsed() < PATIENCE * 4,
+                "no answer: the lamps do not tell a result"
+            );
+            std::thread::sleep(Duration::from_millis(200));
+        }
+        begin.elapsed()
     }
 
     /// The lines of the box itself on the serial line.

@@ -19,14 +19,6 @@ const GUEST_MIB: u32 = 512;
 /// Memory of the appliance with its worker that is allowed.
 const APPLIANCE_MIB: u32 = 300;
 
-/// Whether the lamps tell a result: green flashes, amber has stopped to blink.
-fn tells_a_result(guest: &Guest) -> bool {
-    let [green, amber, _] = LAMPS.map(|lamp| guest.pins.steady(lamp));
-    let flashes = green.is_some_and(|since| since < Duration::from_secs(2));
-    let rests = amber.is_some_and(|since| since > Duration::from_secs(5));
-    flashes && rests && guest.pins.level(LAMPS[1]) == Some(false)
-}
-
 /// The most that the appliance and the machine took, MiB, by the overlay's scales.
 fn weighed(guest: &Guest) -> Option<(u32, u32)> {
     let serial = guest.serial();
@@ -106,15 +98,7 @@ fn a_study_is_answered_on_the_screen_keys_turn_pages_and_lamps_say_it() {
         &picture("ready.png"),
         &picture("arriving.png")
     ));
-    let begin = Instant::now();
-    while !tells_a_result(&guest) {
-        assert!(
-            begin.elapsed() < PATIENCE * 4,
-            "no answer: the lamps do not tell a result"
-        );
-        thread::sleep(Duration::from_millis(200));
-    }
-    println!("answered {:.0?} after the last image", begin.elapsed());
+    println!("answered {:.0?} after the last image", guest.wait_for_result());
     thread::sleep(Duration::from_secs(5));
     guest.monitor.picture(&picture("result.png"));
     let (appliance, machine) = weighed(&guest).expect("the scales say nothing");
@@ -135,7 +119,7 @@ fn a_study_is_answered_on_the_screen_keys_turn_pages_and_lamps_say_it() {
 }
 
 #[test]
-fn wrong_settings_are_named_by_line_and_the_last_good_ones_stay() {
+fn slow_wrong_settings_are_named_by_line_and_the_last_good_ones_stay() {
     let Some(images) = images() else { return };
     let base = images.join("base");
     let card = Card::new(&base, SETTINGS);

@@ -1,11 +1,14 @@
 //! One bit of what is signed is wrong: it is never run, and the other slot is.
 
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
 use box_tests::card::{Card, SETTINGS};
 use box_tests::guest::{Guest, Machine};
 use box_tests::{disk, images, stick};
 
 /// A card whose both slots are good: A holds 0.1.0, B holds 0.2.0 and runs.
-fn both_slots() -> Option<(std::path::PathBuf, Card)> {
+fn both_slots() -> Option<(PathBuf, Card)> {
     let images = images()?;
     let base = images.join("base");
     let card = Card::new(&base, SETTINGS);
@@ -17,29 +20,53 @@ fn both_slots() -> Option<(std::path::PathBuf, Card)> {
     Some((base, card))
 }
 
+/// Flips this bit of a copy of the card; slot A has to run and to say why.
+fn left(base: &Path, card: &Card, (offset, bit): (u64, u8), reason: &str) {
+    let flipped = card.copy();
+    disk::flip_bit(&flipped.path, offset, bit);
+    let mut guest = Guest::start(&Machine::new(base, &flipped.path));
+    guest.wait_for("slot A is good", 1);
+    let said = guest.said().join("\n");
+    assert!(
+        said.contains("rolled back from slot B") && said.contains(reason),
+        "{reason}:\n{said}"
+    );
+}
+
 #[test]
-fn a_bit_of_kernel_hash_or_root_starts_the_other_slot() {
+fn a_bit_of_the_kernel_starts_the_other_slot() {
+    let Some((base, card)) = both_slots() else { return };
+    let kernel = disk::partition(&card.path, "kernel_B");
+    left(&base, &card, (kernel.start + (1 << 20), 3), "kernel_refused");
+}
+
+#[test]
+fn slow_a_bit_of_root_hash_root_or_package_starts_the_other_slot() {
     let Some((base, card)) = both_slots() else { return };
     let kernel = disk::partition(&card.path, "kernel_B");
     let root = disk::partition(&card.path, "root_B");
-    // The middle of the kernel; the root hash within the signed configuration; the first block of the root.
     let hash =
         find(&card, &kernel, b"sialoscope,root-hash").expect("names of properties lie at the end of a FIT");
-    for (offset, bit, reason) in [
-        (kernel.start + (1 << 20), 3, "kernel_refused"),
-        (hash, 0, "kernel_refused"),
-        (root.start + 5, 1, "root_refused"),
-    ] {
-        let flipped = card.copy();
-        disk::flip_bit(&flipped.path, offset, bit);
-        let mut guest = Guest::start(&Machine::new(&base, &flipped.path));
-        guest.wait_for("slot A is good", 1);
-        let said = guest.said().join("\n");
-        assert!(
-            said.contains("rolled back from slot B") && said.contains(reason),
-            "{reason}:\n{said}"
-        );
-    }
+    left(&base, &card, (hash, 0), "kernel_refused");
+    // The first block ends the start at once, a network only when the appliance reads it.
+    left(&base, &card, (root.start + 5, 1), "root_refused");
+    let package = find(&card, &root, &packed(&card)).expect("a network lies in the root file system");
+    left(&base, &card, (package, 6), "root_refused");
+}
+
+/// Bytes of the locator of the model package as they lie in the root file system: from a squashfs of that file alone,
+/// made with the same options.
+fn packed(card: &Card) -> Vec<u8> {
+    let packages = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../models/packages");
+    let mut networks = std::fs::read_dir(packages)
+        .expect("packages")
+        .map(|package| package.expect("a package").path().join("locator.onnx"));
+    let network = networks.find(|file| file.exists()).expect("a locator");
+    let alone = card.beside("alone.squashfs");
+    let options = ["-comp", "zstd", "-Xcompression-level", "15", "-b", "256K", "-quiet", "-no-progress"];
+    stick::run(Command::new("mksquashfs").arg(network).arg(&alone).args(options));
+    // Behind the superblock of 96 bytes the blocks of the file begin.
+    std::fs::read(alone).expect("a file system")[96 + 1000..][..64].to_vec()
 }
 
 /// Where these bytes lie within a partition.

@@ -45,7 +45,7 @@ fn picture(guest: &mut Guest, name: &str) {
 }
 
 #[test]
-fn an_update_is_confirmed_at_the_screen_and_runs_after_a_restart() {
+fn slow_an_update_is_confirmed_at_the_screen_and_runs_after_a_restart() {
     let Some(images) = images() else { return };
     let bundle = images.join("good/update.raucb");
     let (_card, mut guest, _) = with_stick(&images, &[&bundle]);
@@ -77,8 +77,12 @@ fn slow_a_support_report_goes_to_the_stick_without_passwords_and_patients() {
     run(Command::new("storescu")
         .args(["-aec", "SIALOSCOPE", "+sd", "+r", "127.0.0.1", &port])
         .arg(&study));
+    // The result takes the screen; from its page on to that of the station, where the stick waits.
+    guest.wait_for_result();
     thread::sleep(SETTLE);
-    press(&mut guest, &["esc", "down", "ret"]);
+    press(&mut guest, &["pgdn", "ret"]);
+    picture(&mut guest, "stick.png");
+    press(&mut guest, &["down", "ret"]);
     let written = "support report: state=written file=";
     guest.wait_for(written, 1);
     thread::sleep(SETTLE);

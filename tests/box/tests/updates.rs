@@ -53,7 +53,7 @@ fn refused(guest: &mut Guest, reason: &str) {
 }
 
 #[test]
-fn a_good_bundle_is_installed_and_stays() {
+fn slow_a_good_bundle_is_installed_and_stays() {
     let Some(images) = images() else { return };
     let (_card, mut guest) = with_stick(&images, &images.join("good/update.raucb"));
     guest.wait_for("slot B, version 0.2.0", 1);

@@ -122,6 +122,8 @@ pub(super) enum Topic {
     Destinations,
     /// What the start met with.
     Start,
+    /// The box's own network.
+    Network,
 }
 
 /// The keeper's surroundings.

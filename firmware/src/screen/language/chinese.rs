@@ -499,6 +499,11 @@ pub(super) static WORDS: Words = Words {
             remedy: "请检查设置中的地址和端口，以及网线。",
         },
         Advice {
+            code: "no_address",
+            plain: "设备没有网络地址。",
+            remedy: "请检查网线，以及设置文件中的 [network]。",
+        },
+        Advice {
             code: "root_refused",
             plain: "更新已损坏或被篡改。",
             remedy: "请重新制作 U 盘，或更换存储卡。",

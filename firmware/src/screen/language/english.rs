@@ -506,6 +506,11 @@ pub(super) static WORDS: Words = Words {
             remedy: "Check address and port in the settings, and the network cable.",
         },
         Advice {
+            code: "no_address",
+            plain: "The box has no network address.",
+            remedy: "Check the network cable, and [network] in the settings.",
+        },
+        Advice {
             code: "root_refused",
             plain: "The update was damaged or forged.",
             remedy: "Make the stick anew, or replace the card.",

@@ -510,6 +510,11 @@ pub(super) static WORDS: Words = Words {
             remedy: "Vérifiez l’adresse et le port dans les réglages, et le câble réseau.",
         },
         Advice {
+            code: "no_address",
+            plain: "Le boîtier n’a pas d’adresse réseau.",
+            remedy: "Vérifiez le câble réseau, et [network] dans les réglages.",
+        },
+        Advice {
             code: "root_refused",
             plain: "La mise à jour était endommagée ou falsifiée.",
             remedy: "Refaites la clé USB ou remplacez la carte.",

@@ -511,6 +511,11 @@ pub(super) static WORDS: Words = Words {
             remedy: "Prüfen Sie Adresse und Port in den Einstellungen und das Netzwerkkabel.",
         },
         Advice {
+            code: "no_address",
+            plain: "Das Gerät hat keine Netzwerkadresse.",
+            remedy: "Prüfen Sie das Netzwerkkabel und [network] in den Einstellungen.",
+        },
+        Advice {
             code: "root_refused",
             plain: "Das Update war beschädigt oder gefälscht.",
             remedy: "Erstellen Sie den USB-Stick neu oder tauschen Sie die Karte.",

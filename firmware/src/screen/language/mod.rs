@@ -662,6 +662,7 @@ mod tests {
             "interrupted",
             "listen",
             "length",
+            "no_address",
             "no_answer",
             "no_certificate",
             "no_commitment",

@@ -507,6 +507,11 @@ pub(super) static WORDS: Words = Words {
             remedy: "Revise la dirección y el puerto en los ajustes, y el cable de red.",
         },
         Advice {
+            code: "no_address",
+            plain: "El dispositivo no tiene dirección de red.",
+            remedy: "Revise el cable de red y [network] en los ajustes.",
+        },
+        Advice {
             code: "root_refused",
             plain: "La actualización estaba dañada o falsificada.",
             remedy: "Prepare de nuevo la memoria USB o cambie la tarjeta.",

@@ -506,6 +506,11 @@ pub(super) static WORDS: Words = Words {
             remedy: "Ayarlardaki adresi ve bağlantı noktasını, ağ kablosunu kontrol edin.",
         },
         Advice {
+            code: "no_address",
+            plain: "Cihazın ağ adresi yok.",
+            remedy: "Ağ kablosunu ve ayarlardaki [network] bölümünü kontrol edin.",
+        },
+        Advice {
             code: "root_refused",
             plain: "Güncelleme bozuk ya da sahte.",
             remedy: "USB belleği yeniden hazırlayın ya da kartı değiştirin.",

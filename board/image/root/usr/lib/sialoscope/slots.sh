@@ -13,12 +13,9 @@ version() { sed -n 's/^IMAGE_VERSION=//p' /usr/lib/os-release; }
 board() { sed -n 's/^IMAGE_ID=sialoscope-//p' /usr/lib/os-release; }
 remembered() { cat "$state/$1" 2>/dev/null || true; }
 
-# remember NAME TEXT: whole or not at all, also when the power is cut.
+# remember NAME TEXT: whole or not at all, also when the power is cut or the partition is full.
 remember() {
-    printf '%s\n' "$2" >"$state/.$1"
-    sync "$state/.$1"
-    mv "$state/.$1" "$state/$1"
-    sync "$state"
+    printf '%s\n' "$2" >"$state/.$1" && sync "$state/.$1" && mv "$state/.$1" "$state/$1" && sync "$state"
 }
 forget() {
     for one; do rm -f "$state/$one"; done
