@@ -51,7 +51,7 @@ fn slow_a_bit_of_root_hash_root_or_package_starts_the_other_slot() {
     // The first block ends the start at once, a network only when the appliance reads it.
     left(&base, &card, (root.start + 5, 1), "root_refused");
     let package = find(&card, &root, &packed(&card)).expect("a network lies in the root file system");
-    left(&base, &card, (package, 6), "root_refused");
+    left(&base, &card, (package, 6), "a wrong block of its root 3x");
 }
 
 /// Bytes of the locator of the model package as they lie in the root file system: from a squashfs of that file alone,
