@@ -253,14 +253,7 @@ impl Appliance {
         let couriers = couriers(config, patience.answer, open.records(), inbox.clone())?;
         let calling = entrance::calling(config, SystemTime::now());
         let (keeper_heart, screen_heart) = (Heart::new("keeper", HEART_KEEPER), screen.heart());
-        let mut scene = Scene::new(
-            config,
-            addresses,
-            &device.serial_number,
-            model,
-            calling,
-            screen,
-        );
+        let mut scene = Scene::new(config, addresses, &device.serial_number, model, calling, screen);
         scene.notices(Topic::Start, notices);
         let keeper = Keeper {
             spool,

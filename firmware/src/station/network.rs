@@ -70,7 +70,9 @@ mod tests {
         for (listener, own) in [("0.0.0.0:104", &[][..]), ("0.0.0.0:104", &["2001:db8::7"])] {
             assert_eq!(at(listener, own).unwrap_err().code, "no_address");
         }
-        let failed = said("0.0.0.0:104".parse().unwrap(), || Err(std::io::Error::other("why")));
+        let failed = said("0.0.0.0:104".parse().unwrap(), || {
+            Err(std::io::Error::other("why"))
+        });
         assert!(failed.unwrap_err().text.contains("why"));
     }
 

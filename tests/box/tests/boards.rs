@@ -123,7 +123,12 @@ fn said(tree: &Path, kind: &[&str], node: &str, property: &str) -> String {
 #[test]
 fn slow_an_image_for_the_raspberry_pi_4_holds_what_it_starts() {
     let Some(pi) = Flashed::open("rpi4") else { return };
-    for first in ["start4.elf", "fixup4.dat", "u-boot.bin", "LICENCE.raspberrypi.txt"] {
+    for first in [
+        "start4.elf",
+        "fixup4.dat",
+        "u-boot.bin",
+        "LICENCE.raspberrypi.txt",
+    ] {
         assert!(fs::metadata(pi.boot_file(first)).expect("a file").len() > 1000);
     }
     let config = fs::read_to_string(pi.boot_file("config.txt")).expect("config.txt");
@@ -148,7 +153,9 @@ fn slow_an_image_for_the_raspberry_pi_4_holds_what_it_starts() {
 
 #[test]
 fn slow_an_image_for_the_imx8mp_evk_holds_all_but_its_first_program() {
-    let Some(evk) = Flashed::open("imx8mp-evk") else { return };
+    let Some(evk) = Flashed::open("imx8mp-evk") else {
+        return;
+    };
     let control = evk.image.join("u-boot.dtb");
     evk.is_a_box(&control);
     assert!(evk.image.join("u-boot-nodtb.bin").exists());

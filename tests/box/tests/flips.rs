@@ -63,7 +63,16 @@ fn packed(card: &Card) -> Vec<u8> {
         .map(|package| package.expect("a package").path().join("locator.onnx"));
     let network = networks.find(|file| file.exists()).expect("a locator");
     let alone = card.beside("alone.squashfs");
-    let options = ["-comp", "zstd", "-Xcompression-level", "15", "-b", "256K", "-quiet", "-no-progress"];
+    let options = [
+        "-comp",
+        "zstd",
+        "-Xcompression-level",
+        "15",
+        "-b",
+        "256K",
+        "-quiet",
+        "-no-progress",
+    ];
     stick::run(Command::new("mksquashfs").arg(network).arg(&alone).args(options));
     // Behind the superblock of 96 bytes the blocks of the file begin.
     std::fs::read(alone).expect("a file system")[96 + 1000..][..64].to_vec()
