@@ -144,7 +144,13 @@ fn slow_a_system_that_crashes_is_left() {
 #[test]
 fn slow_a_system_that_is_never_good_is_left_with_the_failed_check() {
     let Some(images) = images() else { return };
-    falls_back(&images, "never-good", "self_test: appliance");
+    falls_back(&images, "never-good", "self_test: model");
+}
+
+#[test]
+fn slow_a_system_whose_appliance_dies_is_left_with_that_reason() {
+    let Some(images) = images() else { return };
+    falls_back(&images, "dies", "self_test: appliance");
 }
 
 #[test]
