@@ -2,11 +2,11 @@
 //! version 1: docs/devel/tcg-plugins.rst of QEMU); the number goes to the file that `INSTRUCTIONS` names.
 //!
 //! Emulation says nothing about milliseconds, but the same program on the same data executes the same instructions on
-//! every host: a number that can be compared over years.
+//! every host: a number that can be compared over years. QEMU adds without locks, so the program has to run on one
+//! processor (`taskset`).
 #![allow(unsafe_code, reason = "QEMU's plugins are functions of C")]
 
-use std::ffi::{c_char, c_int, c_uint, c_void};
-use std::ptr::without_provenance_mut;
+use std::ffi::{c_char, c_int, c_void};
 use std::sync::atomic::{AtomicU64, Ordering};
 
 /// The version of QEMU's interface for plugins that this is written for.
@@ -19,17 +19,17 @@ type Id = u64;
 /// Instructions in a row, as QEMU translates them.
 type Block = c_void;
 
-/// A callback that may read no registers (`QEMU_PLUGIN_CB_NO_REGS`).
-const NO_REGISTERS: c_int = 0;
+/// The one thing that translated code can do without calling us (`QEMU_PLUGIN_INLINE_ADD_U64`).
+const ADD: c_int = 0;
 
 unsafe extern "C" {
     fn qemu_plugin_register_vcpu_tb_trans_cb(id: Id, translated: extern "C" fn(Id, *mut Block));
     fn qemu_plugin_tb_n_insns(block: *const Block) -> usize;
-    fn qemu_plugin_register_vcpu_tb_exec_cb(
+    fn qemu_plugin_register_vcpu_tb_exec_inline(
         block: *mut Block,
-        executed: extern "C" fn(c_uint, *mut c_void),
-        flags: c_int,
-        user: *mut c_void,
+        operation: c_int,
+        counter: *mut c_void,
+        number: u64,
     );
     fn qemu_plugin_register_atexit_cb(id: Id, ends: extern "C" fn(Id, *mut c_void), user: *mut c_void);
 }
@@ -53,16 +53,11 @@ pub extern "C" fn qemu_plugin_install(
 }
 
 extern "C" fn translated(_: Id, block: *mut Block) {
-    // SAFETY: QEMU gives a block that is valid during this call; the length of the row travels as the pointer that
-    // QEMU hands on without looking at it.
+    // SAFETY: QEMU gives a block that is valid during this call; the counter lives as long as the program.
     unsafe {
-        let length = qemu_plugin_tb_n_insns(block);
-        qemu_plugin_register_vcpu_tb_exec_cb(block, executed, NO_REGISTERS, without_provenance_mut(length));
+        let length = qemu_plugin_tb_n_insns(block) as u64;
+        qemu_plugin_register_vcpu_tb_exec_inline(block, ADD, EXECUTED.as_ptr().cast(), length);
     }
-}
-
-extern "C" fn executed(_: c_uint, length: *mut c_void) {
-    EXECUTED.fetch_add(length.addr() as u64, Ordering::Relaxed);
 }
 
 extern "C" fn ends(_: Id, _: *mut c_void) {
