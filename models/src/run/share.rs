@@ -45,7 +45,6 @@ fn panicked() -> Reason {
 
 #[cfg(test)]
 mod tests {
-    #![allow(clippy::unwrap_used)]
     use super::*;
 
     #[test]

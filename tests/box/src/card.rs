@@ -76,7 +76,7 @@ impl Card {
         fs::write(&file, settings).expect("a file");
         run(Command::new("mcopy")
             .args(["-o", "-i"])
-            .arg(self.boot())
+            .arg(disk::boot(&self.path))
             .arg(&file)
             .arg("::sialoscope.toml"));
     }
@@ -85,15 +85,7 @@ impl Card {
     pub fn read_boot(&self, name: &str) -> String {
         run(Command::new("mtype")
             .arg("-i")
-            .arg(self.boot())
+            .arg(disk::boot(&self.path))
             .arg(format!("::{name}")))
-    }
-
-    fn boot(&self) -> String {
-        format!(
-            "{}@@{}",
-            self.path.display(),
-            disk::partition(&self.path, "boot").start
-        )
     }
 }

@@ -25,8 +25,7 @@ pub fn partition(card: &Path, name: &str) -> Range<u64> {
 
 /// Where the partition of this name lies, bytes, if there is one.
 pub fn find(card: &Path, name: &str) -> Option<Range<u64>> {
-    let mut file = File::open(card).expect("a card");
-    let header = read(&mut file, SECTOR, 92);
+    let header = read(card, SECTOR, 92);
     assert_eq!(&header[..8], b"EFI PART", "{} has no GPT", card.display());
     let (entries, count, size) = (
         number(&header[72..80]),
@@ -34,7 +33,7 @@ pub fn find(card: &Path, name: &str) -> Option<Range<u64>> {
         number(&header[84..88]),
     );
     for index in 0..count {
-        let entry = read(&mut file, entries * SECTOR + index * size, 128);
+        let entry = read(card, entries * SECTOR + index * size, 128);
         let units: Vec<u16> = entry[56..128]
             .chunks(2)
             .map(|pair| u16::from_le_bytes([pair[0], pair[1]]))
@@ -83,12 +82,22 @@ pub fn flip_bit(card: &Path, offset: u64, bit: u8) {
         .expect("a byte");
 }
 
-fn read(file: &mut File, offset: u64, length: usize) -> Vec<u8> {
+/// So many bytes from there on.
+///
+/// # Panics
+/// If the card ends before.
+pub fn read(card: &Path, offset: u64, length: usize) -> Vec<u8> {
     let mut bytes = vec![0; length];
+    let mut file = File::open(card).expect("a card");
     file.seek(SeekFrom::Start(offset))
         .and_then(|_| file.read_exact(&mut bytes))
         .expect("the card can be read");
     bytes
+}
+
+/// The boot partition, as mtools want it to be called.
+pub fn boot(card: &Path) -> String {
+    format!("{}@@{}", card.display(), partition(card, "boot").start)
 }
 
 fn number(bytes: &[u8]) -> u64 {

@@ -45,12 +45,11 @@ impl Flashed {
 
     /// A file of the boot partition, which any computer reads.
     fn boot_file(&self, name: &str) -> PathBuf {
-        let boot = disk::partition(&self.disk, "boot");
         let to = self.file(name);
         run(Command::new("mcopy")
             .arg("-n")
             .arg("-i")
-            .arg(format!("{}@@{}", self.disk.display(), boot.start))
+            .arg(disk::boot(&self.disk))
             .arg(format!("::{name}"))
             .arg(&to));
         to
@@ -90,11 +89,7 @@ impl Flashed {
     fn is_a_box(&self, control: &Path) {
         self.asks_for_our_signature(control);
         let part = |name: &str| disk::partition(&self.disk, name);
-        let root = part("root_A");
-        let mut magic = vec![0; 4];
-        let mut file = fs::File::open(&self.disk).expect("an image");
-        std::io::Seek::seek(&mut file, std::io::SeekFrom::Start(root.start)).expect("a root");
-        std::io::Read::read_exact(&mut file, &mut magic).expect("a root");
+        let magic = disk::read(&self.disk, part("root_A").start, 4);
         assert_eq!(magic, b"hsqs", "no squashfs");
         assert!(part("boot").end <= part("ubootenv").start);
         assert!(fs::metadata(&self.disk).expect("an image").len() < 300_000_000);

@@ -25,11 +25,7 @@ fn wrong(card: &Path, versions: &[[Vec<u8>; 2]; 2]) -> Option<String> {
     };
     let read = |name: &str, length: usize| {
         let within = disk::find(card, &format!("{name}_{slot}"))?;
-        let mut file = fs::File::open(card).ok()?;
-        std::io::Seek::seek(&mut file, std::io::SeekFrom::Start(within.start)).ok()?;
-        let mut bytes = vec![0; length];
-        std::io::Read::read_exact(&mut file, &mut bytes).ok()?;
-        Some(bytes)
+        Some(disk::read(card, within.start, length))
     };
     let whole = versions.iter().any(|[kernel, root]| {
         read("kernel", kernel.len()).as_ref() == Some(kernel)

@@ -57,11 +57,7 @@ fn slow_a_bit_of_root_hash_root_or_package_starts_the_other_slot() {
 /// Bytes of the locator of the model package as they lie in the root file system: from a squashfs of that file alone,
 /// made with the same options.
 fn packed(card: &Card) -> Vec<u8> {
-    let packages = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../models/packages");
-    let mut networks = std::fs::read_dir(packages)
-        .expect("packages")
-        .map(|package| package.expect("a package").path().join("locator.onnx"));
-    let network = networks.find(|file| file.exists()).expect("a locator");
+    let network = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../models/packages/parotid/locator.onnx");
     let alone = card.beside("alone.squashfs");
     let options = [
         "-comp",
@@ -80,13 +76,8 @@ fn packed(card: &Card) -> Vec<u8> {
 
 /// Where these bytes lie within a partition.
 fn find(card: &Card, within: &std::ops::Range<u64>, bytes: &[u8]) -> Option<u64> {
-    let all = std::fs::read(&card.path).expect("a card");
-    let (start, end) = (
-        usize::try_from(within.start).ok()?,
-        usize::try_from(within.end).ok()?,
-    );
-    let found = all[start..end]
-        .windows(bytes.len())
-        .position(|window| window == bytes)?;
+    let length = usize::try_from(within.end - within.start).ok()?;
+    let all = disk::read(&card.path, within.start, length);
+    let found = all.windows(bytes.len()).position(|window| window == bytes)?;
     Some(within.start + found as u64)
 }
