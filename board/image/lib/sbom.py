@@ -1,7 +1,7 @@
-"""sbom.py REPOSITORY PACKAGES.TSV BOARD VERSION U_BOOT: what an image is made of, as CycloneDX 1.5.
+"""sbom.py REPOSITORY PACKAGES.TSV BOARD VERSION STARTER=VERSION: what an image is made of, as CycloneDX 1.5.
 
 Crates are those that `cargo metadata` finds for the appliance on arm64, Debian packages those that were
-installed, U-Boot and the kernel the sources they were built from.
+installed. STARTER is u-boot, or systemd-boot-efi where UEFI starts our own loader.
 """
 import datetime
 import json
@@ -10,18 +10,18 @@ import subprocess
 import sys
 import uuid
 
-repository, packages, board, version, u_boot = sys.argv[1:]
-TARGET = "aarch64-unknown-linux-gnu"
+repository, packages, board, version, starter = sys.argv[1:]
+starter, starter_version = starter.split("=", 1)
 
 
-def crates():
-    """Every crate that is linked into the appliance: no build scripts' and no tests' dependencies."""
+def crates(program, target):
+    """Every crate that is linked into a program: no build scripts' and no tests' dependencies."""
     metadata = json.loads(subprocess.run(
-        ["cargo", "metadata", "--format-version", "1", "--locked", "--filter-platform", TARGET,
+        ["cargo", "metadata", "--format-version", "1", "--locked", "--filter-platform", target,
          "--manifest-path", f"{repository}/Cargo.toml"], check=True, capture_output=True).stdout)
     by_id = {package["id"]: package for package in metadata["packages"]}
     nodes = {node["id"]: node for node in metadata["resolve"]["nodes"]}
-    seen, todo = set(), [p["id"] for p in metadata["packages"] if p["name"] == "firmware"]
+    seen, todo = set(), [p["id"] for p in metadata["packages"] if p["name"] == program]
     while todo:
         one = todo.pop()
         if one in seen:
@@ -57,8 +57,12 @@ def debian():
                    "properties": [{"name": "debian:source", "value": f"{source} {source_version}"}]}
 
 
-components = list(crates()) + list(debian())
-components.append({"type": "firmware", "name": "u-boot", "version": u_boot, "bom-ref": "u-boot"})
+components = list(crates("firmware", "aarch64-unknown-linux-gnu"))
+if starter == "systemd-boot-efi":
+    known = {component["bom-ref"] for component in components}
+    components += [one for one in crates("loader", "aarch64-unknown-uefi") if one["bom-ref"] not in known]
+components += debian()
+components.append({"type": "firmware", "name": starter, "version": starter_version, "bom-ref": starter})
 written = datetime.datetime.fromtimestamp(int(os.environ["SOURCE_DATE_EPOCH"]), datetime.timezone.utc)
 bom = {
     "bomFormat": "CycloneDX", "specVersion": "1.5", "version": 1,

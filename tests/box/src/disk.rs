@@ -25,6 +25,19 @@ pub fn partition(card: &Path, name: &str) -> Range<u64> {
 
 /// Where the partition of this name lies, bytes, if there is one.
 pub fn find(card: &Path, name: &str) -> Option<Range<u64>> {
+    let entry = entry(card, name)?;
+    Some(number(&entry[32..40]) * SECTOR..(number(&entry[40..48]) + 1) * SECTOR)
+}
+
+/// Whether the partition of this name is one where UEFI looks for programs (UEFI 2.10, 5.3.3; the bytes of
+/// c12a7328-f81f-11d2-ba4b-00c93ec93b00 as GPT has them).
+pub fn is_efi_system(card: &Path, name: &str) -> bool {
+    let kind = 0x28732ac1_1ff8_d211_ba4b_00c93ec93b00_u128.to_be_bytes();
+    entry(card, name).is_some_and(|entry| entry[..16] == kind)
+}
+
+/// What the table says of the partition of this name.
+fn entry(card: &Path, name: &str) -> Option<Vec<u8>> {
     let header = read(card, SECTOR, 92);
     assert_eq!(&header[..8], b"EFI PART", "{} has no GPT", card.display());
     let (entries, count, size) = (
@@ -32,17 +45,14 @@ pub fn find(card: &Path, name: &str) -> Option<Range<u64>> {
         number(&header[80..84]),
         number(&header[84..88]),
     );
-    for index in 0..count {
-        let entry = read(card, entries * SECTOR + index * size, 128);
+    let mut all = (0..count).map(|index| read(card, entries * SECTOR + index * size, 128));
+    all.find(|entry| {
         let units: Vec<u16> = entry[56..128]
             .chunks(2)
             .map(|pair| u16::from_le_bytes([pair[0], pair[1]]))
             .collect();
-        if String::from_utf16_lossy(&units).trim_end_matches('\0') == name {
-            return Some(number(&entry[32..40]) * SECTOR..(number(&entry[40..48]) + 1) * SECTOR);
-        }
-    }
-    None
+        String::from_utf16_lossy(&units).trim_end_matches('\0') == name
+    })
 }
 
 /// Copies this part of a file to this place of another one, the holes in it left out: cards are mostly holes.

@@ -17,11 +17,63 @@ use crate::pins::Pins;
 /// Boots, and most other things, have to happen within this. Two idle cores need a sixth of it.
 pub const PATIENCE: Duration = Duration::from_secs(180);
 
+/// What a machine runs first.
+#[derive(Debug, Clone)]
+pub enum Starter {
+    /// U-Boot and its control tree, from the folder that `board/image/build` left.
+    UBoot(PathBuf),
+    /// EDK2, which checks no signature.
+    Uefi,
+    /// EDK2 with Secure Boot on, and with this store of its variables: keys are among them.
+    SecureBoot(PathBuf),
+}
+
+impl Starter {
+    /// What an image of this folder is started by.
+    fn of(image: &Path) -> Self {
+        if image.join("u-boot.bin").exists() {
+            Self::UBoot(image.to_owned())
+        } else {
+            Self::Uefi
+        }
+    }
+
+    fn arguments(&self) -> Vec<String> {
+        let flash = |unit, file: &Path, only| {
+            let file = file.display();
+            let flash = format!("if=pflash,unit={unit},format=raw,readonly={only},file={file}");
+            ["-drive".to_owned(), flash]
+        };
+        let words: [String; 4] = match self {
+            Self::UBoot(image) => {
+                let file = |name| image.join(name).display().to_string();
+                [
+                    "-bios".into(),
+                    file("u-boot.bin"),
+                    "-dtb".into(),
+                    file("control.dtb"),
+                ]
+            }
+            Self::Uefi => return ["-bios", EDK2].map(str::to_owned).into(),
+            Self::SecureBoot(variables) => {
+                let [a, b] = flash(0, Path::new(EDK2_SECURE), "on");
+                let [c, d] = flash(1, variables, "off");
+                [a, b, c, d]
+            }
+        };
+        words.into()
+    }
+}
+
+/// EDK2 as Debian's qemu-efi-aarch64 brings it, whole and as the flash beside which its variables lie.
+const EDK2: &str = "/usr/share/qemu-efi-aarch64/QEMU_EFI.fd";
+const EDK2_SECURE: &str = "/usr/share/AAVMF/AAVMF_CODE.fd";
+
 /// How the machine is put together.
 #[derive(Debug, Clone)]
 pub struct Machine {
-    /// The folder that `board/image/build` left: U-Boot and its control tree.
-    pub image: PathBuf,
+    /// What starts it.
+    pub starter: Starter,
     /// The disk, as QEMU's `-blockdev` or `-drive` arguments with a device of virtio.
     pub disk: Vec<String>,
     /// A stick that is plugged in from the start.
@@ -41,7 +93,7 @@ impl Machine {
         );
         let disk = ["-drive", &drive, "-device", "virtio-blk-pci,drive=disk"];
         Self {
-            image: image.to_owned(),
+            starter: Starter::of(image),
             disk: disk.map(str::to_owned).into(),
             stick: None,
             stick_is_writable: false,
@@ -81,10 +133,7 @@ impl Guest {
             .args(["-M", "virt,acpi=off", "-cpu", "cortex-a72", "-smp", "2"])
             .args(["-m", &format!("{}M", machine.memory_mib)])
             .args(["-display", "none", "-nodefaults"])
-            .arg("-bios")
-            .arg(machine.image.join("u-boot.bin"))
-            .arg("-dtb")
-            .arg(machine.image.join("control.dtb"))
+            .args(machine.starter.arguments())
             .args(&machine.disk)
             .arg("-serial")
             .arg(format!("file:{}", file("serial").display()))

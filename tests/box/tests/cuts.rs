@@ -55,12 +55,12 @@ fn slow_two_hundred_cuts_of_an_installation_leave_a_slot_that_starts() {
 
     let record = Record::open(&log);
     let version = |name: &str| {
-        ["kernel.fit", "root.img"].map(|file| fs::read(images.join(name).join(file)).expect("a slot"))
+        ["kernel.img", "root.img"].map(|file| fs::read(images.join(name).join(file)).expect("a slot"))
     };
     let versions = [version("base"), version("good")];
     let mut dice = Dice(8);
     let work = card.beside("cut");
-    let mut started = BTreeMap::<char, usize>::new();
+    let mut started = BTreeMap::<String, usize>::new();
     for _ in 0..CUTS {
         let cut = 1 + usize::try_from(dice.roll()).unwrap_or(0) % (record.writes.len() - 1);
         copy(&before.path, &work);
@@ -71,7 +71,8 @@ fn slow_two_hundred_cuts_of_an_installation_leave_a_slot_that_starts() {
             "cut before write {cut} of {}",
             record.writes.len()
         );
-        *started.entry(next_slot(&work).unwrap_or('-')).or_default() += 1;
+        let next = next_slot(&work).map_or_else(String::new, |slot| slot.to_string());
+        *started.entry(next).or_default() += 1;
     }
     println!(
         "{CUTS} cuts among {} writes: started next {started:?}",

@@ -28,7 +28,7 @@ fn bundle(images: &Path, folder: &Path, change: (&str, &str), keys: &str) -> Pat
     let source = images.join("good");
     let content = folder.join("content");
     fs::create_dir_all(&content).expect("a folder");
-    for name in ["root.img", "kernel.fit"] {
+    for name in ["root.img", "kernel.img"] {
         fs::copy(source.join(name), content.join(name)).expect("a copy");
     }
     let info = fs::read_to_string(source.join("image.info")).expect("image.info");
@@ -91,7 +91,7 @@ fn slow_a_bundle_for_another_board_is_refused() {
     let bundle = bundle(
         &images,
         folder.path(),
-        ("board=virt", "board=rpi4"),
+        ("board=", "board=another-"),
         "SIALOSCOPE_BOX_KEYS",
     );
     let (_card, mut guest) = with_stick(&images, &bundle);
