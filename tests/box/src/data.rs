@@ -67,13 +67,18 @@ impl Data {
         files
     }
 
+    /// Puts a file there.
+    pub fn write(&self, from: &Path, to: &str) {
+        self.ask(&format!("write {} {to}", from.display()));
+    }
+
     /// Leaves no block free.
     ///
     /// # Panics
     /// If some are.
     pub fn fill(&self) {
         let free = self.free_blocks();
-        self.ask("write /dev/null /lib/filler");
+        self.write(Path::new("/dev/null"), "/lib/filler");
         // It ends early: the list of its pieces needs some of the blocks itself.
         self.ask(&format!("fallocate /lib/filler 0 {}", free - 1));
         assert_eq!(self.free_blocks(), 0, "blocks are left");

@@ -6,9 +6,10 @@ use std::thread;
 use std::time::Duration;
 
 use box_tests::card::{Card, SETTINGS};
+use box_tests::data::Data;
 use box_tests::guest::{Guest, Machine};
-use box_tests::images;
 use box_tests::stick::{self, run};
+use box_tests::{disk, images};
 
 /// Time for the screen to follow a stick or a key, on an emulated machine.
 const SETTLE: Duration = Duration::from_secs(8);
@@ -63,6 +64,53 @@ fn slow_an_update_is_confirmed_at_the_screen_and_runs_after_a_restart() {
     press(&mut guest, &["down", "ret"]);
     guest.wait_for("slot B, version 0.2.0", 1);
     guest.wait_for("slot B is good", 1);
+}
+
+#[test]
+fn slow_a_bundle_in_the_data_folder_is_installed_when_the_console_asks_for_it() {
+    let Some(images) = images() else { return };
+    let base = images.join("base");
+    let card = Card::new(&base, SETTINGS);
+    let mut guest = Guest::start(&Machine::new(&base, &card.path));
+    guest.wait_for("slot A is good", 1);
+    guest.cut();
+    let data = Data::after_cut(&card.path);
+    data.write(&images.join("good/update.raucb"), "/lib/sialoscope/new.raucb");
+    data.put_back(&card.path);
+    let mut guest = Guest::start(&Machine::new(&base, &card.path));
+    guest.wait_for("update: state=installed version=0.2.0", 1);
+    guest.wait_for("slot B is good", 1);
+}
+
+#[test]
+fn slow_a_version_that_comes_back_uses_the_settings_that_it_knew() {
+    let Some(images) = images() else { return };
+    let base = images.join("base");
+    let card = Card::new(&base, SETTINGS);
+    let file = card.beside("stick");
+    stick::make(&file, &[&images.join("tomorrow/update.raucb")]);
+    let mut guest = Guest::start(&Machine::new(&base, &card.path).with_stick(&file));
+    guest.wait_for("slot B is good", 1);
+    guest.cut();
+    // The newer version has a setting more, and the engineer uses it.
+    card.write_settings(&SETTINGS.replace("open = true", "open = true\ntomorrow = 1"));
+    let mut guest = Guest::start(&Machine::new(&base, &card.path));
+    guest.wait_for("slot B is good", 1);
+    assert!(!guest.serial().contains("settings refused"));
+    guest.cut();
+    let kernel = disk::partition(&card.path, "kernel_B");
+    disk::flip_bit(&card.path, kernel.start + (1 << 20), 3);
+    let mut guest = Guest::start(&Machine::new(&base, &card.path));
+    guest.wait_for("slot A is good", 1);
+    let said = guest.said().join("\n");
+    assert!(
+        said.contains("settings refused") && said.contains("tomorrow"),
+        "{said}"
+    );
+    assert!(
+        said.contains("the last settings that were right are used"),
+        "{said}"
+    );
 }
 
 #[test]
