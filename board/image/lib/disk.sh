@@ -10,4 +10,4 @@ root_type=51a105c0-9e00-4d00-8002-000000000000
 environment_type=51a105c0-9e00-4d00-8003-000000000000
 # What every computer mounts; UEFI looks for a type of its own (UEFI 2.10, 5.3.3).
 boot_type=ebd0a0a2-b9e5-4433-87c0-68b6b72699c7
-efi_type=c12a7328-f81f-11d2-ba4b-00c93ec93b00
+efi_type=c12a7328-f81f-11d2-ba4b-00a0c93ec93b

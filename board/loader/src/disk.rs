@@ -4,6 +4,7 @@
 use alloc::string::String;
 use alloc::vec;
 use alloc::vec::Vec;
+use core::ops::{Deref, DerefMut};
 
 use uefi::boot::{self, ScopedProtocol};
 use uefi::proto::device_path::{DevicePath, DeviceType};
@@ -48,17 +49,19 @@ impl Partition {
         Err(Status::NOT_FOUND.into())
     }
 
-    /// So many bytes from this offset on, both multiples of the disk's blocks; to the partition's end without a length.
-    pub fn read(&self, offset: u64, length: Option<usize>) -> uefi::Result<Vec<u8>> {
+    /// Its size, bytes.
+    pub fn size(&self) -> uefi::Result<u64> {
+        let device = shared::<BlockIO>(self.handle)?;
+        let media = device.media();
+        Ok((media.last_block() + 1) * u64::from(media.block_size()))
+    }
+
+    /// So many bytes from this offset on, both multiples of the disk's blocks.
+    pub fn read(&self, offset: u64, length: usize) -> uefi::Result<Aligned> {
         let mut device = shared::<BlockIO>(self.handle)?;
         let media = device.media();
         let (id, block) = (media.media_id(), u64::from(media.block_size()).max(1));
-        let all = (media.last_block() + 1) * block - offset;
-        let length = match length {
-            Some(length) => length,
-            None => usize::try_from(all).map_err(|_| Status::BAD_BUFFER_SIZE)?,
-        };
-        let mut bytes = vec![0; length];
+        let mut bytes = Aligned::new(length);
         device.read_blocks(id, offset / block, &mut bytes)?;
         Ok(bytes)
     }
@@ -68,8 +71,39 @@ impl Partition {
         let mut device = shared::<BlockIO>(self.handle)?;
         let media = device.media();
         let (id, block) = (media.media_id(), u64::from(media.block_size()).max(1));
-        device.write_blocks(id, offset / block, bytes)?;
+        let mut aligned = Aligned::new(bytes.len());
+        aligned.copy_from_slice(bytes);
+        device.write_blocks(id, offset / block, &aligned)?;
         device.flush_blocks()
+    }
+}
+
+/// Bytes that begin at a page: disks may ask for an alignment of theirs (UEFI 2.10, 13.9, `IoAlign`), none for more.
+pub struct Aligned {
+    room: Vec<u8>,
+    start: usize,
+    length: usize,
+}
+
+impl Aligned {
+    fn new(length: usize) -> Self {
+        const PAGE: usize = 4096;
+        let room = vec![0; length + PAGE];
+        let start = room.as_ptr().align_offset(PAGE);
+        Self { room, start, length }
+    }
+}
+
+impl Deref for Aligned {
+    type Target = [u8];
+    fn deref(&self) -> &[u8] {
+        &self.room[self.start..][..self.length]
+    }
+}
+
+impl DerefMut for Aligned {
+    fn deref_mut(&mut self) -> &mut [u8] {
+        &mut self.room[self.start..][..self.length]
     }
 }
 

@@ -86,6 +86,10 @@ pub fn verified<'a>(partition: &'a [u8], key: &[u8]) -> Result<Kernel<'a>, Refus
         .next()
         .and_then(|entry| entry.ok()?.get_authenticode_signature().ok())
         .ok_or(Refusal::NoSignature)?;
+    // Nothing signs the table itself: one signature, and nothing behind it.
+    if table.next().is_some() {
+        return Err(Refusal::NoSignature);
+    }
     let mut digest = Sha256::new();
     authenticode_digest(&file, &mut digest).map_err(|_| Refusal::NoProgram)?;
     if signature.digest() != digest.finalize().as_slice() {

@@ -2,6 +2,7 @@
 //! there ends in a reset, never in the firmware's menu or its next entry.
 
 use alloc::format;
+use core::fmt::Write as _;
 use core::time::Duration;
 
 use loader::environment::{COPIES, COPY_BYTES, Environment};
@@ -10,15 +11,24 @@ use loader::tries::Slot;
 use uefi::boot::{self, LoadImageSource};
 use uefi::proto::loaded_image::LoadedImage;
 use uefi::runtime::{self, ResetType};
-use uefi::{CStr16, CString16, Handle, Status, entry, println};
+use uefi::{CStr16, CString16, Handle, Status, entry, system};
 
-use crate::disk::Partition;
+use crate::disk::{Aligned, Partition};
 
 /// The public half of the boot key, DER; whoever signs this program puts it in.
 const KEY: &[u8] = include_bytes!(env!(
     "SIALOSCOPE_BOOT_KEY",
     "the public boot key, a DER file: board/image/steps/loader sets it"
 ));
+
+/// Says a line where the firmware has its console; without one, nobody hears it.
+macro_rules! say {
+    ($($words:tt)*) => {
+        system::with_stdout(|console| {
+            let _ = writeln!(console, $($words)*);
+        })
+    };
+}
 
 /// Why a slot did not start.
 #[derive(Debug, thiserror::Error)]
@@ -35,18 +45,15 @@ enum NotStarted {
 
 #[entry]
 fn main() -> Status {
-    if let Err(error) = uefi::helpers::init() {
-        return error.status();
-    }
     if let Err(error) = start() {
-        println!("box: its own disk cannot be used ({})", error.status());
+        say!("box: its own disk cannot be used ({})", error.status());
     }
     begin_anew()
 }
 
 #[panic_handler]
 fn panicked(what: &core::panic::PanicInfo) -> ! {
-    println!("box: the loader itself is wrong: {what}");
+    say!("box: the loader itself is wrong: {what}");
     begin_anew()
 }
 
@@ -58,19 +65,24 @@ fn begin_anew() -> ! {
 
 fn start() -> uefi::Result {
     let partition = Partition::find("ubootenv")?;
-    let copies = COPIES.map(|offset| partition.read(offset, Some(COPY_BYTES)).unwrap_or_default());
-    let mut environment = Environment::read([&copies[0], &copies[1]]);
+    // A copy that cannot be read is one that is not whole.
+    let [first, second] = COPIES.map(|offset| partition.read(offset, COPY_BYTES).ok());
+    let bytes = |copy: &Option<Aligned>| copy.as_deref().unwrap_or_default().to_vec();
+    let mut environment = Environment::read([&bytes(&first), &bytes(&second)]);
     let slot = environment.tries.choose();
     if slot.is_none() {
-        println!("box: no slot has a try left, all over again");
         environment.tries.begin_again();
     }
+    // Before anything is said: a console that hangs has been counted, too.
     remember(&partition, &mut environment);
-    let Some(slot) = slot else { return Ok(()) };
+    let Some(slot) = slot else {
+        say!("box: no slot has a try left, all over again");
+        return Ok(());
+    };
     let [a, b] = environment.tries.left;
-    println!("box: slot {slot}, tries left after this one: A {a} B {b}");
+    say!("box: slot {slot}, tries left after this one: A {a} B {b}");
     let Err(why) = start_slot(slot);
-    println!("box: slot {slot} is refused: {why}");
+    say!("box: slot {slot} is refused: {why}");
     environment.tries.refuse(slot);
     remember(&partition, &mut environment);
     Ok(())
@@ -80,16 +92,18 @@ fn start() -> uefi::Result {
 fn remember(partition: &Partition, environment: &mut Environment) {
     let (offset, bytes) = environment.next_copy();
     if let Err(error) = partition.write(offset, &bytes) {
-        println!("box: this start is not remembered ({})", error.status());
+        say!("box: this start is not remembered ({})", error.status());
     }
 }
 
 fn start_slot(slot: Slot) -> Result<core::convert::Infallible, NotStarted> {
     let unreadable = |error: uefi::Error| NotStarted::Disk(error.status());
     let root = Partition::find(&format!("root_{slot}")).map_err(unreadable)?;
-    let bytes = Partition::find(&format!("kernel_{slot}"))
-        .and_then(|partition| partition.read(0, None))
-        .map_err(unreadable)?;
+    let partition = Partition::find(&format!("kernel_{slot}")).map_err(unreadable)?;
+    let size = partition.size().map_err(unreadable)?;
+    // The whole partition: no length that stands on the disk is believed.
+    let size = usize::try_from(size).map_err(|_| NotStarted::Disk(Status::BAD_BUFFER_SIZE))?;
+    let bytes = partition.read(0, size).map_err(unreadable)?;
     let kernel = kernel::verified(&bytes, KEY)?;
     let line = kernel.root.command_line(slot, &format!("{}", root.uuid));
     let options = CString16::try_from(line.as_str()).map_err(|_| Refusal::NoRoot)?;

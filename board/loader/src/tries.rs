@@ -78,18 +78,19 @@ impl Tries {
         self.exhausted = self.exhausted.saturating_add(1);
     }
 
-    /// From `NAME=value` lines that end with a zero byte each. What is not ours is passed over, what is missing is as
-    /// on a new disk; numbers are hexadecimal, as U-Boot reads them, and one that is none counts as zero.
+    /// From `NAME=value` lines that end with a zero byte each. What is not ours is passed over; what is missing or empty is
+    /// as on a new disk. Numbers are hexadecimal, and one that is none counts as zero.
     pub fn parse(text: &[u8]) -> Self {
         let mut tries = Self::default();
         for line in text.split(|byte| *byte == 0).take_while(|line| !line.is_empty()) {
             let Some((name, value)) = core::str::from_utf8(line)
                 .ok()
                 .and_then(|line| line.split_once('='))
+                .filter(|(_, value)| !value.is_empty())
             else {
                 continue;
             };
-            let number = || u32::from_str_radix(value.trim_start_matches("0x"), 16).unwrap_or(0);
+            let number = || u32::from_str_radix(value, 16).unwrap_or(0);
             match name {
                 "BOOT_ORDER" => tries.order = value.to_owned(),
                 "BOOT_A_LEFT" => tries.left[0] = number(),

@@ -4,6 +4,9 @@ use std::fs::{File, OpenOptions};
 use std::io::{Read as _, Seek as _, SeekFrom, Write as _};
 use std::ops::Range;
 use std::path::Path;
+use std::process::Command;
+
+use crate::stick::run;
 
 /// Sectors of GPT, bytes.
 const SECTOR: u64 = 512;
@@ -29,11 +32,24 @@ pub fn find(card: &Path, name: &str) -> Option<Range<u64>> {
     Some(number(&entry[32..40]) * SECTOR..(number(&entry[40..48]) + 1) * SECTOR)
 }
 
-/// Whether the partition of this name is one where UEFI looks for programs (UEFI 2.10, 5.3.3; the bytes of
-/// c12a7328-f81f-11d2-ba4b-00c93ec93b00 as GPT has them).
+/// Whether the partition of this name is one where UEFI looks for programs (UEFI 2.10, 5.3.3), as fdisk knows
+/// them.
 pub fn is_efi_system(card: &Path, name: &str) -> bool {
-    let kind = 0x28732ac1_1ff8_d211_ba4b_00c93ec93b00_u128.to_be_bytes();
-    entry(card, name).is_some_and(|entry| entry[..16] == kind)
+    let mut fdisk = Command::new("/usr/sbin/sfdisk");
+    let table = run(fdisk.arg("--json").arg(card));
+    let table: serde_json::Value = serde_json::from_str(&table).expect("a table");
+    let partitions = table["partitiontable"]["partitions"]
+        .as_array()
+        .expect("partitions");
+    let named = partitions.iter().find(|partition| partition["name"] == name);
+    let kind = named
+        .and_then(|partition| partition["type"].as_str())
+        .unwrap_or_default();
+    // What the list of types that fdisk brings calls it.
+    let types = run(Command::new("/usr/sbin/sfdisk").args(["--label", "gpt", "--list-types"]));
+    types
+        .lines()
+        .any(|line| line.contains(kind) && line.contains("EFI System"))
 }
 
 /// What the table says of the partition of this name.

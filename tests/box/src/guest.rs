@@ -82,6 +82,8 @@ pub struct Machine {
     pub stick_is_writable: bool,
     /// Memory, MiB.
     pub memory_mib: u32,
+    /// Whether it describes itself by ACPI in place of a device tree. Linux knows of no pins then.
+    pub acpi: bool,
 }
 
 impl Machine {
@@ -98,6 +100,7 @@ impl Machine {
             stick: None,
             stick_is_writable: false,
             memory_mib: 1024,
+            acpi: false,
         }
     }
 
@@ -130,7 +133,8 @@ impl Guest {
         let port = free_port();
         let mut command = Command::new("qemu-system-aarch64");
         command
-            .args(["-M", "virt,acpi=off", "-cpu", "cortex-a72", "-smp", "2"])
+            .args(["-M", if machine.acpi { "virt" } else { "virt,acpi=off" }])
+            .args(["-cpu", "cortex-a72", "-smp", "2"])
             .args(["-m", &format!("{}M", machine.memory_mib)])
             .args(["-display", "none", "-nodefaults"])
             .args(machine.starter.arguments())

@@ -54,7 +54,7 @@ impl Flashed {
 
     /// A file of the boot partition, which any computer reads.
     fn boot_file(&self, name: &str) -> PathBuf {
-        let to = self.file(name);
+        let to = self.file(name.rsplit('/').next().unwrap_or(name));
         run(Command::new("mcopy")
             .arg("-n")
             .arg("-i")
