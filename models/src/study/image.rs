@@ -2,7 +2,7 @@
 
 use ndarray::{Array3, ArrayView3};
 
-use super::resample::linear;
+use super::interpolation::Interpolation;
 use crate::mr::{Grid, Volume};
 
 /// Coarse voxels with geometry.
@@ -27,7 +27,7 @@ impl Reduced {
 
     /// Value at a point in patient millimetres; 0 outside.
     pub fn at(&self, position: [f64; 3]) -> f32 {
-        linear(&self.voxels, self.grid.index_of(position))
+        Interpolation::of(&self.voxels).at(self.grid.index_of(position))
     }
 
     /// [`tissue_level`] of its voxels.

@@ -10,6 +10,7 @@ mod apparent_diffusion;
 mod choice;
 mod frames;
 mod image;
+mod interpolation;
 #[cfg(test)]
 mod made;
 mod quality;

@@ -2,6 +2,7 @@
 
 use ndarray::Array3;
 
+use super::interpolation::Interpolation;
 use super::{Study, missing_contrast};
 use crate::findings::{Fault, Mask, Reason};
 use crate::limits::MAX_AXIAL_TILT_DEGREES;
@@ -80,12 +81,13 @@ pub fn mask_on(mask: &Mask, target: &Grid) -> Vec<[usize; 3]> {
         let to = (high[axis].ceil() + 1.0).clamp(0.0, target.shape[axis] as f64) as usize;
         from..to
     };
+    let inside = Interpolation::of(&inside);
     let mut voxels = Vec::new();
     for slice in range(0) {
         for row in range(1) {
             for column in range(2) {
                 let centre = target.position(slice as f64, row as f64, column as f64);
-                if linear(&inside, mask.grid.index_of(centre)) >= 0.5 {
+                if inside.at(mask.grid.index_of(centre)) >= 0.5 {
                     voxels.push([slice, row, column]);
                 }
             }
@@ -143,42 +145,31 @@ fn resample(voxels: &Array3<f32>, source: &Grid, target: &Grid) -> Array3<f32> {
         .collect();
     let weight = 1.0 / (samples * samples) as f32;
 
-    Array3::from_shape_fn(target.shape, |(slice, row, column)| {
-        let mut sum = 0.0;
-        for dr in &offsets {
-            for dc in &offsets {
-                let (row, column) = (row as f64 + dr, column as f64 + dc);
-                let at = std::array::from_fn::<f64, 3, _>(|a| {
-                    base[a] + slice as f64 * per_slice[a] + row * per_row[a] + column * per_column[a]
-                });
-                sum += linear(voxels, at);
+    let source = Interpolation::of(voxels);
+    let [slices, rows, columns] = target.shape;
+    let mut out = Vec::with_capacity(slices * rows * columns);
+    let points = |length: usize| -> Vec<f64> {
+        (0..length)
+            .flat_map(|index| offsets.iter().map(move |offset| index as f64 + offset))
+            .collect()
+    };
+    let (row_points, column_points) = (points(rows), points(columns));
+    for slice in 0..slices {
+        let in_slice: [f64; 3] = std::array::from_fn(|a| base[a] + slice as f64 * per_slice[a]);
+        for row_points in row_points.chunks_exact(samples) {
+            for column_points in column_points.chunks_exact(samples) {
+                let mut sum = 0.0;
+                for row in row_points {
+                    let in_row: [f64; 3] = std::array::from_fn(|a| in_slice[a] + row * per_row[a]);
+                    for column in column_points {
+                        sum += source.at(std::array::from_fn(|a| in_row[a] + column * per_column[a]));
+                    }
+                }
+                out.push(sum * weight);
             }
         }
-        sum * weight
-    })
-}
-
-/// Trilinear value at a fractional index. The outermost voxels reach half a voxel beyond their
-/// centre; further out there is no data and the value is 0.
-pub(super) fn linear(voxels: &Array3<f32>, at: [f64; 3]) -> f32 {
-    let shape = voxels.shape();
-    let mut low = [0usize; 3];
-    let mut high = [0usize; 3];
-    let mut fraction = [0f32; 3];
-    for axis in 0..3 {
-        let last = shape[axis] as f64 - 1.0;
-        if !(-0.5..=last + 0.5).contains(&at[axis]) {
-            return 0.0;
-        }
-        let x = at[axis].clamp(0.0, last);
-        low[axis] = x as usize;
-        high[axis] = (low[axis] + 1).min(shape[axis] - 1);
-        fraction[axis] = (x - low[axis] as f64) as f32;
     }
-    let mix = |a: f32, b: f32, f: f32| a + (b - a) * f;
-    let row = |s: usize, r: usize| mix(voxels[[s, r, low[2]]], voxels[[s, r, high[2]]], fraction[2]);
-    let slice = |s: usize| mix(row(s, low[1]), row(s, high[1]), fraction[1]);
-    mix(slice(low[0]), slice(high[0]), fraction[0])
+    Array3::from_shape_vec(target.shape, out).unwrap_or_default()
 }
 
 #[cfg(test)]

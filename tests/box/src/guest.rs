@@ -82,7 +82,7 @@ pub struct Machine {
     pub stick_is_writable: bool,
     /// Memory, MiB.
     pub memory_mib: u32,
-    /// Whether it describes itself by ACPI in place of a device tree. Linux knows of no pins then.
+    /// Whether it describes itself by ACPI in place of a device tree. It has no pins then.
     pub acpi: bool,
 }
 
@@ -121,8 +121,7 @@ pub struct Guest {
     pub port: u16,
     /// Its monitor.
     pub monitor: Monitor,
-    /// Its pins.
-    pub pins: Pins,
+    pins: Option<Pins>,
 }
 
 impl Guest {
@@ -240,9 +239,10 @@ impl Guest {
         let tells = || {
             let flashes = |since| since < Duration::from_secs(2);
             let rests = |since| since > Duration::from_secs(5);
-            self.pins.steady(green).is_some_and(flashes)
-                && self.pins.steady(amber).is_some_and(rests)
-                && self.pins.level(amber) == Some(false)
+            let pins = self.pins();
+            pins.steady(green).is_some_and(flashes)
+                && pins.steady(amber).is_some_and(rests)
+                && pins.level(amber) == Some(false)
         };
         while !tells() {
             assert!(
@@ -252,6 +252,14 @@ impl Guest {
             std::thread::sleep(Duration::from_millis(200));
         }
         begin.elapsed()
+    }
+
+    /// Its pins.
+    ///
+    /// # Panics
+    /// It has none.
+    pub fn pins(&self) -> &Pins {
+        self.pins.as_ref().expect("a machine with a device tree")
     }
 
     /// The lines of the box itself on the serial line.

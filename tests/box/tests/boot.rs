@@ -98,7 +98,7 @@ fn a_study_is_answered_on_the_screen_keys_turn_pages_and_lamps_say_it() {
     }
     guest.monitor.picture(&picture("ready.png"));
     assert!(colours(&picture("ready.png")) > 8, "the screen is blank");
-    assert_eq!(guest.pins.level(LAMPS[0]), Some(true), "the green lamp is dark");
+    assert_eq!(guest.pins().level(LAMPS[0]), Some(true), "the green lamp is dark");
 
     let patient = phantom::Patient::draw(7, Some(phantom::Diagnosis::Malignant));
     let study = phantom::write_study(&patient, &card.beside("study")).expect("a study");
@@ -122,7 +122,7 @@ fn a_study_is_answered_on_the_screen_keys_turn_pages_and_lamps_say_it() {
         "appliance and worker took {appliance} MiB"
     );
 
-    guest.pins.press(KEYS[2], Duration::from_millis(1200));
+    guest.pins().press(KEYS[2], Duration::from_millis(1200));
     assert!(
         changes(&mut guest, &picture("result.png"), &picture("next.png")),
         "the key turned no page"

@@ -11,7 +11,7 @@ use crate::limits::{
 };
 use crate::mr::{Grid, Volume};
 use crate::study::image::{Reduced, quantile};
-use crate::study::resample::linear;
+use crate::study::interpolation::Interpolation;
 
 /// Slices with less of a body than this are its very top, cm².
 const MIN_AREA_CM2: f64 = 40.0;
@@ -219,11 +219,12 @@ fn mirrored(image: &Reduced, middle: [f64; 3], normal: [f64; 3], offset: f64) ->
         let end = across(image.grid.position(unit(0), unit(1), unit(2)));
         std::array::from_fn(|a| end[a] - base[a])
     });
+    let mirror = Interpolation::of(&image.voxels);
     for ((z, y, x), value) in image.voxels.indexed_iter() {
         let at = std::array::from_fn(|a| {
             base[a] + z as f64 * along_z[a] + y as f64 * along_y[a] + x as f64 * along_x[a]
         });
-        let (u, v) = (f64::from(*value), f64::from(linear(&image.voxels, at)));
+        let (u, v) = (f64::from(*value), f64::from(mirror.at(at)));
         if u > 0.0 || v > 0.0 {
             n += 1.0;
             a += u;
