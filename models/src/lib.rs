@@ -19,5 +19,6 @@ pub mod package;
 pub mod pictures;
 pub mod recipe;
 pub mod run;
+mod share;
 pub mod statistics;
 pub mod study;

@@ -3,11 +3,14 @@
 //! Declared in the package's manifest and run by the same code for training and inference, so that
 //! the two cannot drift apart.
 
+use std::collections::BTreeMap;
+
 use ndarray::{Array2, Array3, Array4, Axis, s};
 use serde::{Deserialize, Serialize};
 
 use crate::findings::Reason;
 use crate::mr::{Contrast, Grid, Volume};
+use crate::share::share;
 use crate::study::{Study, missing_contrast, tissue_level};
 
 /// How one examination becomes the inputs of the networks.
@@ -126,14 +129,51 @@ impl Recipe {
         all
     }
 
+    /// Measures the signals of a study, on so many threads.
+    ///
+    /// # Errors
+    /// A contrast is missing.
+    pub fn prepare<'a>(&'a self, study: &'a Study, threads: usize) -> Result<Prepared<'a>, Reason> {
+        let contrasts = self.required();
+        let measured = share(
+            threads,
+            contrasts.len(),
+            || Ok(()),
+            |(), n| {
+                let contrast = contrasts[n];
+                let volume = study.volume(contrast).ok_or_else(|| missing_contrast(contrast))?;
+                Ok((contrast, gain(volume)))
+            },
+        )?;
+        Ok(Prepared {
+            recipe: self,
+            study,
+            gains: measured.into_iter().collect(),
+            threads,
+        })
+    }
+}
+
+/// A study whose signals can be made comparable: what tensors are made of.
+pub struct Prepared<'a> {
+    recipe: &'a Recipe,
+    study: &'a Study,
+    /// What the signals of each contrast are multiplied with.
+    gains: BTreeMap<Contrast, f32>,
+    threads: usize,
+}
+
+impl Prepared<'_> {
     /// Whole slices for the locator.
     ///
     /// # Errors
-    /// A contrast is missing or the anchor is not axial.
-    pub fn locator_input(&self, study: &Study) -> Result<LocatorInput, Reason> {
-        let recipe = &self.locator;
-        let grid = study.axial_grid(self.anchor, recipe.pixel_mm, recipe.size)?;
-        let images = normalised(study, &channels(study, &recipe.contrasts)?, &grid)?;
+    /// The anchor is not axial.
+    pub fn locator_input(&self) -> Result<LocatorInput, Reason> {
+        let recipe = &self.recipe.locator;
+        let grid = self
+            .study
+            .axial_grid(self.recipe.anchor, recipe.pixel_mm, recipe.size)?;
+        let images = self.normalised(&recipe.contrasts, &grid)?;
         Ok(LocatorInput {
             grid,
             images,
@@ -146,14 +186,15 @@ impl Recipe {
     /// With more slices than `max_slices`, evenly spread ones are taken, first and last included.
     ///
     /// # Errors
-    /// A contrast is missing or the anchor is not axial.
-    pub fn reader_input(&self, study: &Study, lesion: &[SliceBox]) -> Result<ReaderInput, Reason> {
-        let recipe = &self.reader;
-        let whole = study.axial_grid(self.anchor, self.locator.pixel_mm, self.locator.size)?;
-        let channels = channels(study, &recipe.contrasts)?;
+    /// The anchor is not axial.
+    pub fn reader_input(&self, lesion: &[SliceBox]) -> Result<ReaderInput, Reason> {
+        let (recipe, locator) = (&self.recipe.reader, &self.recipe.locator);
+        let whole = self
+            .study
+            .axial_grid(self.recipe.anchor, locator.pixel_mm, locator.size)?;
         let lesion = spread(lesion, recipe.max_slices);
         let (cx, cy) = middle(&lesion);
-        let scale = self.locator.pixel_mm / recipe.pixel_mm;
+        let scale = locator.pixel_mm / recipe.pixel_mm;
         let half = recipe.size as f64 / 2.0;
 
         let mut images = Array4::zeros((lesion.len(), recipe.contrasts.len(), recipe.size, recipe.size));
@@ -161,7 +202,7 @@ impl Recipe {
         let slices = lesion.iter().map(|part| part.slice).collect();
         for (n, part) in lesion.iter().enumerate() {
             let square = square_around(&whole, part.slice, cx, cy, recipe);
-            let image = normalised(study, &channels, &square)?;
+            let image = self.normalised(&recipe.contrasts, &square)?;
             images
                 .index_axis_mut(Axis(0), n)
                 .assign(&image.index_axis(Axis(0), 0));
@@ -176,6 +217,31 @@ impl Recipe {
             boxes,
             slices,
         })
+    }
+
+    /// (slice, contrast, row, column) of several contrasts on one grid.
+    fn normalised(&self, contrasts: &[Contrast], grid: &Grid) -> Result<Array4<f32>, Reason> {
+        let planes = share(
+            self.threads,
+            contrasts.len(),
+            || Ok(()),
+            |(), n| {
+                let contrast = contrasts[n];
+                let mut image = self.study.resample(contrast, grid)?;
+                let gain = self
+                    .gains
+                    .get(&contrast)
+                    .ok_or_else(|| missing_contrast(contrast))?;
+                image.mapv_inplace(|v| (v * gain).clamp(0.0, MAX_TISSUE_LEVELS) / MAX_TISSUE_LEVELS * 2.0);
+                Ok(image)
+            },
+        )?;
+        let [slices, rows, columns] = grid.shape;
+        let mut out = Array4::zeros((slices, contrasts.len(), rows, columns));
+        for (n, image) in planes.iter().enumerate() {
+            out.index_axis_mut(Axis(1), n).assign(image);
+        }
+        Ok(out)
     }
 }
 
@@ -194,37 +260,6 @@ impl LocatorInput {
         }
         out
     }
-}
-
-/// A contrast and what its signals are multiplied by.
-struct Channel {
-    contrast: Contrast,
-    gain: f32,
-}
-
-fn channels(study: &Study, contrasts: &[Contrast]) -> Result<Vec<Channel>, Reason> {
-    let channel = |contrast: &Contrast| {
-        let volume = study
-            .volume(*contrast)
-            .ok_or_else(|| missing_contrast(*contrast))?;
-        Ok(Channel {
-            contrast: *contrast,
-            gain: gain(volume),
-        })
-    };
-    contrasts.iter().map(channel).collect()
-}
-
-/// (slice, contrast, row, column) of several contrasts on one grid.
-fn normalised(study: &Study, channels: &[Channel], grid: &Grid) -> Result<Array4<f32>, Reason> {
-    let [slices, rows, columns] = grid.shape;
-    let mut out = Array4::zeros((slices, channels.len(), rows, columns));
-    for (n, channel) in channels.iter().enumerate() {
-        let mut image = study.resample(channel.contrast, grid)?;
-        image.mapv_inplace(|v| (v * channel.gain).clamp(0.0, MAX_TISSUE_LEVELS) / MAX_TISSUE_LEVELS * 2.0);
-        out.index_axis_mut(Axis(1), n).assign(&image);
-    }
-    Ok(out)
 }
 
 /// Brighter voxels are cut off at this many times the mean tissue signal.

@@ -144,13 +144,12 @@ fn read(cohort: &Cohort, patient: &Patient, recipe: &Recipe) -> Result<Examinati
         reason,
     };
     let study = open_study(cohort, patient)?;
-    let LocatorInput { grid, images, .. } = recipe.locator_input(&study).map_err(of_patient)?;
+    let prepared = recipe.prepare(&study, 1).map_err(of_patient)?;
+    let LocatorInput { grid, images, .. } = prepared.locator_input().map_err(of_patient)?;
     let truth = open_truth(cohort, patient, &grid)?;
     let mut lesions = Vec::new();
     for drawn in drawn_lesions(&truth) {
-        let input = recipe
-            .reader_input(&study, &drawn.slice_boxes())
-            .map_err(of_patient)?;
+        let input = prepared.reader_input(&drawn.slice_boxes()).map_err(of_patient)?;
         lesions.push(DrawnLesion::new(input));
     }
     if patient.class().is_some() == lesions.is_empty() {

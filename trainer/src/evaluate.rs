@@ -98,7 +98,8 @@ fn examine_one(
     };
     let recipe = &experiment.recipe;
     let study = open_study(cohort, patient)?;
-    let input = recipe.locator_input(&study).map_err(of_patient)?;
+    let prepared = recipe.prepare(&study, 1).map_err(of_patient)?;
+    let input = prepared.locator_input().map_err(of_patient)?;
     let truth = open_truth(cohort, patient, &input.grid)?;
     let drawn: std::collections::HashSet<[usize; 3]> =
         drawn_lesions(&truth).into_iter().flat_map(|l| l.voxels).collect();
@@ -121,9 +122,7 @@ fn examine_one(
         }
     }
     if let Some(first) = found.first() {
-        let crop = recipe
-            .reader_input(&study, &first.slice_boxes())
-            .map_err(of_patient)?;
+        let crop = prepared.reader_input(&first.slice_boxes()).map_err(of_patient)?;
         case.logits = networks
             .read(&crop)
             .outer_iter()

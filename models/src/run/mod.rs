@@ -9,7 +9,6 @@ mod lesions;
 mod network;
 mod pictures;
 pub mod quantized;
-mod share;
 pub mod speed;
 mod validity;
 
@@ -25,7 +24,8 @@ use crate::limits::MAX_LESIONS;
 use crate::mr::{Contrast, Evidence, Scan};
 use crate::package::{FileHash, Manifest, Package};
 use crate::pictures::{Influence, Pictures};
-use crate::recipe::{LocatorInput, SliceBox};
+use crate::recipe::{LocatorInput, Prepared, SliceBox};
+use crate::share::share;
 use crate::study::{NOT_A_HEAD, Study, Unassembled};
 
 use self::pictures::{Membership, Subject};
@@ -34,7 +34,6 @@ pub use island::StageTime;
 pub use lesions::{Candidate, candidates};
 pub use network::Plan;
 use network::{Network, Session, tensor};
-use share::share;
 use validity::{objections, spacing_remarks};
 
 /// A model package whose hashes and golden vectors were found right on this machine.
@@ -115,9 +114,9 @@ impl Model {
     ///
     /// # Errors
     /// `network_failed`, or the study's own when it lacks a contrast.
-    fn encode(&self, study: &Study, lesion: &[SliceBox]) -> Result<Encoded, Reason> {
+    fn encode(&self, study: &Prepared<'_>, lesion: &[SliceBox]) -> Result<Encoded, Reason> {
         let recipe = &self.package.manifest.recipe.reader;
-        let input = self.package.manifest.recipe.reader_input(study, lesion)?;
+        let input = study.reader_input(lesion)?;
         let slices = input.boxes.nrows();
         let mut features = vec![Vec::new(); slices];
         for (channel, encoder) in self.encoders.iter().enumerate() {
@@ -387,7 +386,11 @@ struct Located {
 fn answer(model: &Model, study: &Study, clock: &mut Clock<'_>) -> Result<Located, Reason> {
     let manifest = &model.package.manifest;
     let points = &manifest.operating_points;
-    let input = clock.time("align", || manifest.recipe.locator_input(study))?;
+    let (prepared, input) = clock.time("align", || {
+        let prepared = manifest.recipe.prepare(study, model.threads)?;
+        let input = prepared.locator_input()?;
+        Ok::<_, Reason>((prepared, input))
+    })?;
     let grid = &input.grid;
     let probability = clock.time("locate", || model.locate(&input))?;
     let middle = middle_of_head(&input);
@@ -404,7 +407,7 @@ fn answer(model: &Model, study: &Study, clock: &mut Clock<'_>) -> Result<Located
         .take(MAX_LESIONS)
         .enumerate()
     {
-        let seen = model.encode(study, &candidate.slice_boxes())?;
+        let seen = model.encode(&prepared, &candidate.slice_boxes())?;
         let tasks = model.answers(&model.read(&seen, None)?)?;
         let number = n as u32 + 1;
         influence.extend(model.influence(number, &seen, &tasks)?);

@@ -18,6 +18,8 @@ pub(super) struct Interpolation<'a> {
 struct Axis {
     /// Index of the last voxel.
     last: f64,
+    /// Where the data end; below where they begin, if there are none.
+    end: f64,
     /// Elements from one voxel to the next.
     pitch: usize,
 }
@@ -38,6 +40,7 @@ impl<'a> Interpolation<'a> {
         let (slices, rows, columns) = voxels.dim();
         let axis = |length: usize, pitch| Axis {
             last: length as f64 - 1.0,
+            end: if length > 0 { length as f64 - 0.5 } else { -1.0 },
             pitch,
         };
         Self {
@@ -54,45 +57,59 @@ impl<'a> Interpolation<'a> {
     }
 
     /// Trilinear value at a fractional index.
-    pub fn at(&self, index: [f64; 3]) -> f32 {
-        match [0, 1, 2].map(|axis| self.place(axis, index[axis])) {
-            [Some(slice), Some(row), Some(column)] => self.between(slice, row, column),
-            _ => 0.0,
-        }
+    #[inline]
+    pub fn at(&self, [slice, row, column]: [f64; 3]) -> f32 {
+        let places = (self.place(0, slice), self.place(1, row), self.place(2, column));
+        let (Some(slice), Some(row), Some(column)) = places else {
+            return 0.0;
+        };
+        self.between(slice, row, column)
     }
 
     /// Where a fractional index of one axis lies; none where there is no data.
-    #[inline]
+    #[inline(always)]
     pub fn place(&self, axis: usize, index: f64) -> Option<Place> {
-        let Axis { last, pitch } = self.axes[axis];
-        // Of an axis without voxels nothing is inside: its last index is −1.
-        if last < 0.0 || !(-0.5..=last + 0.5).contains(&index) {
+        let Axis { last, end, pitch } = self.axes[axis];
+        if !(index >= -0.5 && index <= end) {
             return None;
         }
-        let x = index.clamp(0.0, last);
+        let x = index.max(0.0).min(last);
         // Below 2³¹: no axis is that long.
         let low = x as i32;
-        let share = (x - f64::from(low)) as f32;
-        let low = low as usize;
+        let whole = f64::from(low);
         Some(Place {
-            low: low * pitch,
-            step: if low as f64 + 1.0 > last { 0 } else { pitch },
-            share,
+            low: low as usize * pitch,
+            step: if whole < last { pitch } else { 0 },
+            share: (x - whole) as f32,
         })
     }
 
     /// Value between eight voxels.
-    #[inline]
+    #[inline(always)]
     pub fn between(&self, slice: Place, row: Place, column: Place) -> f32 {
-        let mix = |a: f32, b: f32, share: f32| a + (b - a) * share;
-        let along_row = |first: usize| {
-            let (a, b) = (self.voxels[first], self.voxels[first + column.step]);
-            mix(a, b, column.share)
-        };
-        let in_slice = |first: usize| mix(along_row(first), along_row(first + row.step), row.share);
         let first = slice.low + row.low + column.low;
-        mix(in_slice(first), in_slice(first + slice.step), slice.share)
+        let voxels: &[f32] = &self.voxels;
+        mix(
+            in_slice(voxels, first, row, column),
+            in_slice(voxels, first + slice.step, row, column),
+            slice.share,
+        )
     }
+}
+
+#[inline(always)]
+fn mix(a: f32, b: f32, share: f32) -> f32 {
+    a + (b - a) * share
+}
+
+#[inline(always)]
+fn in_slice(voxels: &[f32], first: usize, row: Place, column: Place) -> f32 {
+    let next = first + row.step;
+    mix(
+        mix(voxels[first], voxels[first + column.step], column.share),
+        mix(voxels[next], voxels[next + column.step], column.share),
+        row.share,
+    )
 }
 
 #[cfg(test)]

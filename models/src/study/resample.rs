@@ -2,7 +2,7 @@
 
 use ndarray::Array3;
 
-use super::interpolation::Interpolation;
+use super::interpolation::{Interpolation, Place};
 use super::{Study, missing_contrast};
 use crate::findings::{Fault, Mask, Reason};
 use crate::limits::MAX_AXIAL_TILT_DEGREES;
@@ -154,22 +154,67 @@ fn resample(voxels: &Array3<f32>, source: &Grid, target: &Grid) -> Array3<f32> {
             .collect()
     };
     let (row_points, column_points) = (points(rows), points(columns));
-    for slice in 0..slices {
-        let in_slice: [f64; 3] = std::array::from_fn(|a| base[a] + slice as f64 * per_slice[a]);
-        for row_points in row_points.chunks_exact(samples) {
-            for column_points in column_points.chunks_exact(samples) {
-                let mut sum = 0.0;
-                for row in row_points {
-                    let in_row: [f64; 3] = std::array::from_fn(|a| in_slice[a] + row * per_row[a]);
-                    for column in column_points {
-                        sum += source.at(std::array::from_fn(|a| in_row[a] + column * per_column[a]));
+    // Where the axes run alike, each place along one of them serves a whole plane.
+    let alike = [
+        per_row[0],
+        per_column[0],
+        per_slice[1],
+        per_column[1],
+        per_slice[2],
+        per_row[2],
+    ];
+    if alike == [0.0; 6] {
+        let places = |axis: usize, points: &[f64], step: f64| -> Vec<Option<Place>> {
+            let at = |point: &f64| source.place(axis, base[axis] + point * step);
+            points.iter().map(at).collect()
+        };
+        let in_rows = places(1, &row_points, per_row[1]);
+        let in_columns = places(2, &column_points, per_column[2]);
+        for slice in 0..slices {
+            let Some(slice) = source.place(0, base[0] + slice as f64 * per_slice[0]) else {
+                out.resize(out.len() + rows * columns, 0.0);
+                continue;
+            };
+            for in_rows in in_rows.chunks_exact(samples) {
+                for in_columns in in_columns.chunks_exact(samples) {
+                    let mut sum = 0.0;
+                    for row in in_rows.iter().flatten() {
+                        for column in in_columns.iter().flatten() {
+                            sum += source.between(slice, *row, *column);
+                        }
                     }
+                    out.push(sum * weight);
                 }
-                out.push(sum * weight);
+            }
+        }
+    } else {
+        for slice in 0..slices {
+            let in_slice = moved(base, slice as f64, per_slice);
+            for row_points in row_points.chunks_exact(samples) {
+                for column_points in column_points.chunks_exact(samples) {
+                    let mut sum = 0.0;
+                    for row in row_points {
+                        let in_row = moved(in_slice, *row, per_row);
+                        for column in column_points {
+                            sum += source.at(moved(in_row, *column, per_column));
+                        }
+                    }
+                    out.push(sum * weight);
+                }
             }
         }
     }
     Array3::from_shape_vec(target.shape, out).unwrap_or_default()
+}
+
+/// So many steps on.
+#[inline(always)]
+pub(super) fn moved(from: [f64; 3], count: f64, step: [f64; 3]) -> [f64; 3] {
+    [
+        from[0] + count * step[0],
+        from[1] + count * step[1],
+        from[2] + count * step[2],
+    ]
 }
 
 #[cfg(test)]

@@ -65,7 +65,8 @@ impl Samples {
         };
         let recipe = &run.experiment.recipe;
         let study = open_study(&run.cohort, patient)?;
-        let input = recipe.locator_input(&study).map_err(of_patient)?;
+        let prepared = recipe.prepare(&study, 1).map_err(of_patient)?;
+        let input = prepared.locator_input().map_err(of_patient)?;
         let lesion = candidates(&networks.locate(&input), points).into_iter().next();
 
         let slices = input.images.dim().0;
@@ -76,9 +77,7 @@ impl Samples {
         }
 
         let Some(lesion) = lesion else { return Ok(()) };
-        let crop = recipe
-            .reader_input(&study, &lesion.slice_boxes())
-            .map_err(of_patient)?;
+        let crop = prepared.reader_input(&lesion.slice_boxes()).map_err(of_patient)?;
         let first = self.encoders.first().map_or(0, Vec::len);
         for (contrast, samples) in self.encoders.iter_mut().enumerate() {
             for slice in 0..crop.images.dim().0 {

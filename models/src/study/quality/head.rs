@@ -12,6 +12,7 @@ use crate::limits::{
 use crate::mr::{Grid, Volume};
 use crate::study::image::{Reduced, quantile};
 use crate::study::interpolation::Interpolation;
+use crate::study::resample::moved;
 
 /// Slices with less of a body than this are its very top, cm².
 const MIN_AREA_CM2: f64 = 40.0;
@@ -151,6 +152,10 @@ fn texture(outline: &Outline, slices: &[usize]) -> f64 {
 fn mirrors(outline: &Outline, slices: &[usize]) -> [f64; 2] {
     /// Edge of the cubes for this, mm: no head is symmetric in detail.
     const COARSE_MM: f64 = 8.0;
+    /// Of so many cubes along each axis one is asked at first.
+    const SPARSE: usize = 2;
+    /// Planes that are looked at closely then.
+    const PROMISING: usize = 24;
     /// A few very bright cubes are not to decide.
     const BRIGHTEST: f64 = 0.95;
     let (Some(&bottom), Some(&top)) = (slices.first(), slices.last()) else {
@@ -181,7 +186,7 @@ fn mirrors(outline: &Outline, slices: &[usize]) -> [f64; 2] {
     let image = Reduced::of(&volume, COARSE_MM);
     let middle = middle(&image);
     let best = |front_back: bool| {
-        let mut best = -1.0f64;
+        let mut planes = Vec::new();
         for yaw in -4..=4 {
             for roll in -2..=2 {
                 let (yaw, roll) = (f64::from(yaw) * 6.0, f64::from(roll) * 7.0);
@@ -194,17 +199,22 @@ fn mirrors(outline: &Outline, slices: &[usize]) -> [f64; 2] {
                 };
                 for offset in -4..=4 {
                     let offset = f64::from(offset) * 4.0;
-                    best = best.max(mirrored(&image, middle, normal, offset));
+                    planes.push((mirrored(&image, middle, normal, offset, SPARSE), normal, offset));
                 }
             }
         }
-        best
+        // Every second cube tells which planes are worth all of them.
+        planes.sort_by(|a, b| b.0.total_cmp(&a.0));
+        let promising = planes.iter().take(PROMISING);
+        promising
+            .map(|(_, normal, offset)| mirrored(&image, middle, *normal, *offset, 1))
+            .fold(-1.0, f64::max)
     };
     [best(false), best(true)]
 }
 
-/// Correlation of an image with its mirror image, where either is more than air.
-fn mirrored(image: &Reduced, middle: [f64; 3], normal: [f64; 3], offset: f64) -> f64 {
+/// Correlation of an image with its mirror image, where either is more than air, at one of `every` voxels along each axis.
+fn mirrored(image: &Reduced, middle: [f64; 3], normal: [f64; 3], offset: f64, every: usize) -> f64 {
     let (mut n, mut a, mut b, mut aa, mut bb, mut ab) = (0.0, 0.0, 0.0, 0.0, 0.0, 0.0);
     let across = |p: [f64; 3]| {
         let height = (0..3).map(|i| (p[i] - middle[i]) * normal[i]).sum::<f64>() - offset;
@@ -220,18 +230,22 @@ fn mirrored(image: &Reduced, middle: [f64; 3], normal: [f64; 3], offset: f64) ->
         std::array::from_fn(|a| end[a] - base[a])
     });
     let mirror = Interpolation::of(&image.voxels);
-    for ((z, y, x), value) in image.voxels.indexed_iter() {
-        let at = std::array::from_fn(|a| {
-            base[a] + z as f64 * along_z[a] + y as f64 * along_y[a] + x as f64 * along_x[a]
-        });
-        let (u, v) = (f64::from(*value), f64::from(mirror.at(at)));
-        if u > 0.0 || v > 0.0 {
-            n += 1.0;
-            a += u;
-            b += v;
-            aa += u * u;
-            bb += v * v;
-            ab += u * v;
+    for (z, slice) in image.voxels.outer_iter().enumerate().step_by(every) {
+        let in_slice = moved(base, z as f64, along_z);
+        for (y, row) in slice.outer_iter().enumerate().step_by(every) {
+            let in_row = moved(in_slice, y as f64, along_y);
+            for (x, value) in row.iter().enumerate().step_by(every) {
+                let (u, v) = (*value, mirror.at(moved(in_row, x as f64, along_x)));
+                if u > 0.0 || v > 0.0 {
+                    let (u, v) = (f64::from(u), f64::from(v));
+                    n += 1.0;
+                    a += u;
+                    b += v;
+                    aa += u * u;
+                    bb += v * v;
+                    ab += u * v;
+                }
+            }
         }
     }
     let spread = ((n * aa - a * a) * (n * bb - b * b)).sqrt();

@@ -9,7 +9,7 @@ use crate::findings::{Fault, Reason};
 ///
 /// # Errors
 /// Those of `begin` and `work`; `network_failed` when a thread panics.
-pub(super) fn share<S, T: Send>(
+pub(crate) fn share<S, T: Send>(
     threads: usize,
     jobs: usize,
     begin: impl Fn() -> Result<S, Reason> + Sync,
