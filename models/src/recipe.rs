@@ -173,7 +173,12 @@ impl Prepared<'_> {
         let grid = self
             .study
             .axial_grid(self.recipe.anchor, recipe.pixel_mm, recipe.size)?;
-        let images = self.normalised(&recipe.contrasts, &grid)?;
+        let volumes = self.normalised(&recipe.contrasts, std::slice::from_ref(&grid))?;
+        let [slices, rows, columns] = grid.shape;
+        let mut images = Array4::zeros((slices, volumes.len(), rows, columns));
+        for (n, volume) in volumes.iter().enumerate() {
+            images.index_axis_mut(Axis(1), n).assign(volume);
+        }
         Ok(LocatorInput {
             grid,
             images,
@@ -197,15 +202,18 @@ impl Prepared<'_> {
         let scale = locator.pixel_mm / recipe.pixel_mm;
         let half = recipe.size as f64 / 2.0;
 
-        let mut images = Array4::zeros((lesion.len(), recipe.contrasts.len(), recipe.size, recipe.size));
+        let contrasts = recipe.contrasts.len();
+        let mut images = Array4::zeros((lesion.len(), contrasts, recipe.size, recipe.size));
         let mut boxes = Array2::zeros((lesion.len(), 4));
         let slices = lesion.iter().map(|part| part.slice).collect();
-        for (n, part) in lesion.iter().enumerate() {
-            let square = square_around(&whole, part.slice, cx, cy, recipe);
-            let image = self.normalised(&recipe.contrasts, &square)?;
+        let square = |part: &SliceBox| square_around(&whole, part.slice, cx, cy, recipe);
+        let squares: Vec<Grid> = lesion.iter().map(square).collect();
+        for (n, image) in self.normalised(&recipe.contrasts, &squares)?.iter().enumerate() {
             images
-                .index_axis_mut(Axis(0), n)
+                .slice_mut(s![n / contrasts, n % contrasts, .., ..])
                 .assign(&image.index_axis(Axis(0), 0));
+        }
+        for (n, part) in lesion.iter().enumerate() {
             let at = |v: f32, centre: f64| ((f64::from(v) - centre) * scale + half) as f32;
             let corners = [at(part.x0, cx), at(part.y0, cy), at(part.x1, cx), at(part.y1, cy)];
             for (i, corner) in corners.into_iter().enumerate() {
@@ -219,29 +227,20 @@ impl Prepared<'_> {
         })
     }
 
-    /// (slice, contrast, row, column) of several contrasts on one grid.
-    fn normalised(&self, contrasts: &[Contrast], grid: &Grid) -> Result<Array4<f32>, Reason> {
-        let planes = share(
-            self.threads,
-            contrasts.len(),
-            || Ok(()),
-            |(), n| {
-                let contrast = contrasts[n];
-                let mut image = self.study.resample(contrast, grid)?;
-                let gain = self
-                    .gains
-                    .get(&contrast)
-                    .ok_or_else(|| missing_contrast(contrast))?;
-                image.mapv_inplace(|v| (v * gain).clamp(0.0, MAX_TISSUE_LEVELS) / MAX_TISSUE_LEVELS * 2.0);
-                Ok(image)
-            },
-        )?;
-        let [slices, rows, columns] = grid.shape;
-        let mut out = Array4::zeros((slices, contrasts.len(), rows, columns));
-        for (n, image) in planes.iter().enumerate() {
-            out.index_axis_mut(Axis(1), n).assign(image);
-        }
-        Ok(out)
+    /// Contrasts on grids: all of the first grid, then all of the next.
+    fn normalised(&self, contrasts: &[Contrast], grids: &[Grid]) -> Result<Vec<Array3<f32>>, Reason> {
+        let jobs = grids.len() * contrasts.len();
+        let normalise = |(): &mut (), job: usize| {
+            let (grid, contrast) = (&grids[job / contrasts.len()], contrasts[job % contrasts.len()]);
+            let mut image = self.study.resample(contrast, grid)?;
+            let gain = self
+                .gains
+                .get(&contrast)
+                .ok_or_else(|| missing_contrast(contrast))?;
+            image.mapv_inplace(|v| (v * gain).clamp(0.0, MAX_TISSUE_LEVELS) / MAX_TISSUE_LEVELS * 2.0);
+            Ok(image)
+        };
+        share(self.threads, jobs, || Ok(()), normalise)
     }
 }
 

@@ -156,13 +156,11 @@ impl Subject {
 }
 
 fn picture(study: &Study, contrast: Contrast, image: &Array3<f32>, white: f32) -> Picture {
+    let grey = |v: &f32| (v / white * 255.0).clamp(0.0, 255.0) as u8;
     Picture {
         contrast,
         b_value: study.volume(contrast).and_then(|volume| volume.b_value),
-        pixels: image
-            .iter()
-            .map(|v| (v / white * 255.0).clamp(0.0, 255.0) as u8)
-            .collect(),
+        pixels: image.as_standard_layout().map(grey).into_raw_vec_and_offset().0,
     }
 }
 

@@ -25,9 +25,10 @@ impl Reduced {
         reduced(&self.grid, self.voxels.view(), edge_mm)
     }
 
-    /// Value at a point in patient millimetres; 0 outside.
-    pub fn at(&self, position: [f64; 3]) -> f32 {
-        Interpolation::of(&self.voxels).at(self.grid.index_of(position))
+    /// Gives the value at a point in patient millimetres; 0 outside.
+    pub fn values(&self) -> impl Fn([f64; 3]) -> f32 {
+        let between = Interpolation::of(&self.voxels);
+        move |position| between.at(self.grid.index_of(position))
     }
 
     /// [`tissue_level`] of its voxels.

@@ -24,17 +24,6 @@ struct Axis {
     pitch: usize,
 }
 
-/// Between which two voxels of an axis a point lies.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Place {
-    /// Elements from the first voxel of the axis to the lower one.
-    low: usize,
-    /// Elements from the lower to the higher one; 0 at the end.
-    step: usize,
-    /// Of the way to the higher one.
-    share: f32,
-}
-
 impl<'a> Interpolation<'a> {
     pub fn of(voxels: &'a Array3<f32>) -> Self {
         let (slices, rows, columns) = voxels.dim();
@@ -56,60 +45,45 @@ impl<'a> Interpolation<'a> {
         }
     }
 
+    /// Where a fractional index of one axis lies: the voxel below, and the share of the way to the one above, which is 0
+    /// at the end; none where there are no data.
+    #[inline(always)]
+    pub fn place(&self, axis: usize, index: f64) -> Option<(usize, f32)> {
+        let Axis { last, end, .. } = self.axes[axis];
+        if !(index >= -0.5 && index <= end) {
+            return None;
+        }
+        let index = index.max(0.0).min(last);
+        // Below 2³¹: no axis is that long.
+        let low = index as i32;
+        Some((low as usize, (index - f64::from(low)) as f32))
+    }
+
     /// Trilinear value at a fractional index.
     #[inline]
     pub fn at(&self, [slice, row, column]: [f64; 3]) -> f32 {
         let places = (self.place(0, slice), self.place(1, row), self.place(2, column));
-        let (Some(slice), Some(row), Some(column)) = places else {
+        let (Some((slice, to_slice)), Some((row, to_row)), Some((column, to_column))) = places else {
             return 0.0;
         };
-        self.between(slice, row, column)
-    }
-
-    /// Where a fractional index of one axis lies; none where there is no data.
-    #[inline(always)]
-    pub fn place(&self, axis: usize, index: f64) -> Option<Place> {
-        let Axis { last, end, pitch } = self.axes[axis];
-        if !(index >= -0.5 && index <= end) {
-            return None;
-        }
-        let x = index.max(0.0).min(last);
-        // Below 2³¹: no axis is that long.
-        let low = x as i32;
-        let whole = f64::from(low);
-        Some(Place {
-            low: low as usize * pitch,
-            step: if whole < last { pitch } else { 0 },
-            share: (x - whole) as f32,
-        })
-    }
-
-    /// Value between eight voxels.
-    #[inline(always)]
-    pub fn between(&self, slice: Place, row: Place, column: Place) -> f32 {
-        let first = slice.low + row.low + column.low;
-        let voxels: &[f32] = &self.voxels;
-        mix(
-            in_slice(voxels, first, row, column),
-            in_slice(voxels, first + slice.step, row, column),
-            slice.share,
-        )
+        let pitch = |axis: usize, share: f32| if share > 0.0 { self.axes[axis].pitch } else { 0 };
+        let first = slice * self.axes[0].pitch + row * self.axes[1].pitch + column;
+        let (next_slice, next_row, next_column) = (pitch(0, to_slice), pitch(1, to_row), pitch(2, to_column));
+        let between = |first: usize| {
+            let below = first + next_row;
+            mix(
+                mix(self.voxels[first], self.voxels[first + next_column], to_column),
+                mix(self.voxels[below], self.voxels[below + next_column], to_column),
+                to_row,
+            )
+        };
+        mix(between(first), between(first + next_slice), to_slice)
     }
 }
 
 #[inline(always)]
 fn mix(a: f32, b: f32, share: f32) -> f32 {
     a + (b - a) * share
-}
-
-#[inline(always)]
-fn in_slice(voxels: &[f32], first: usize, row: Place, column: Place) -> f32 {
-    let next = first + row.step;
-    mix(
-        mix(voxels[first], voxels[first + column.step], column.share),
-        mix(voxels[next], voxels[next + column.step], column.share),
-        row.share,
-    )
 }
 
 #[cfg(test)]

@@ -16,6 +16,7 @@ mod made;
 mod quality;
 mod registration;
 mod resample;
+mod separable;
 
 use std::collections::BTreeMap;
 

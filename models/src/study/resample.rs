@@ -2,7 +2,8 @@
 
 use ndarray::Array3;
 
-use super::interpolation::{Interpolation, Place};
+use super::interpolation::Interpolation;
+use super::separable::{self, Along, spread};
 use super::{Study, missing_contrast};
 use crate::findings::{Fault, Mask, Reason};
 use crate::limits::MAX_AXIAL_TILT_DEGREES;
@@ -128,6 +129,10 @@ pub(super) fn norm(v: [f64; 3]) -> f64 {
     v.iter().map(|x| x * x).sum::<f64>().sqrt()
 }
 
+/// How many voxels of the source an axis may run across over the whole target and still count as running alike: no more
+/// than the rounding of direction cosines.
+const NEGLIGIBLE: f64 = 1e-6;
+
 /// Linear interpolation of `voxels` on `source` at the points of `target`.
 fn resample(voxels: &Array3<f32>, source: &Grid, target: &Grid) -> Array3<f32> {
     let fine = norm(source.row_step).min(norm(source.column_step));
@@ -139,72 +144,37 @@ fn resample(voxels: &Array3<f32>, source: &Grid, target: &Grid) -> Array3<f32> {
         let end = source.index_of(target.position(slice, row, column));
         std::array::from_fn::<f64, 3, _>(|a| end[a] - base[a])
     };
-    let (per_slice, per_row, per_column) = (along(1.0, 0.0, 0.0), along(0.0, 1.0, 0.0), along(0.0, 0.0, 1.0));
-    let offsets: Vec<f64> = (0..samples)
-        .map(|i| (i as f64 + 0.5) / samples as f64 - 0.5)
-        .collect();
-    let weight = 1.0 / (samples * samples) as f32;
+    let steps = [along(1.0, 0.0, 0.0), along(0.0, 1.0, 0.0), along(0.0, 0.0, 1.0)];
+    let alike = (0..3).all(|of| {
+        let across = |to: usize| steps[of][to].abs() * target.shape[of] as f64;
+        (0..3).all(|to| to == of || across(to) < NEGLIGIBLE)
+    });
+    if alike {
+        let along = |axis: usize| Along {
+            base: base[axis],
+            step: steps[axis][axis],
+            count: target.shape[axis],
+            // Slices are thick, and not averaged.
+            samples: if axis == 0 { 1 } else { samples },
+        };
+        return separable::resample(voxels, [along(0), along(1), along(2)]);
+    }
 
     let source = Interpolation::of(voxels);
-    let [slices, rows, columns] = target.shape;
-    let mut out = Vec::with_capacity(slices * rows * columns);
-    let points = |length: usize| -> Vec<f64> {
-        (0..length)
-            .flat_map(|index| offsets.iter().map(move |offset| index as f64 + offset))
-            .collect()
-    };
-    let (row_points, column_points) = (points(rows), points(columns));
-    // Where the axes run alike, each place along one of them serves a whole plane.
-    let alike = [
-        per_row[0],
-        per_column[0],
-        per_slice[1],
-        per_column[1],
-        per_slice[2],
-        per_row[2],
-    ];
-    if alike == [0.0; 6] {
-        let places = |axis: usize, points: &[f64], step: f64| -> Vec<Option<Place>> {
-            let at = |point: &f64| source.place(axis, base[axis] + point * step);
-            points.iter().map(at).collect()
-        };
-        let in_rows = places(1, &row_points, per_row[1]);
-        let in_columns = places(2, &column_points, per_column[2]);
-        for slice in 0..slices {
-            let Some(slice) = source.place(0, base[0] + slice as f64 * per_slice[0]) else {
-                out.resize(out.len() + rows * columns, 0.0);
-                continue;
-            };
-            for in_rows in in_rows.chunks_exact(samples) {
-                for in_columns in in_columns.chunks_exact(samples) {
-                    let mut sum = 0.0;
-                    for row in in_rows.iter().flatten() {
-                        for column in in_columns.iter().flatten() {
-                            sum += source.between(slice, *row, *column);
-                        }
-                    }
-                    out.push(sum * weight);
-                }
+    let [per_slice, per_row, per_column] = steps;
+    let offsets: Vec<f64> = spread(samples).collect();
+    let weight = 1.0 / (samples * samples) as f32;
+    Array3::from_shape_fn(target.shape, |(slice, row, column)| {
+        let in_slice = moved(base, slice as f64, per_slice);
+        let mut sum = 0.0;
+        for to_row in &offsets {
+            let in_row = moved(in_slice, row as f64 + to_row, per_row);
+            for to_column in &offsets {
+                sum += source.at(moved(in_row, column as f64 + to_column, per_column));
             }
         }
-    } else {
-        for slice in 0..slices {
-            let in_slice = moved(base, slice as f64, per_slice);
-            for row_points in row_points.chunks_exact(samples) {
-                for column_points in column_points.chunks_exact(samples) {
-                    let mut sum = 0.0;
-                    for row in row_points {
-                        let in_row = moved(in_slice, *row, per_row);
-                        for column in column_points {
-                            sum += source.at(moved(in_row, *column, per_column));
-                        }
-                    }
-                    out.push(sum * weight);
-                }
-            }
-        }
-    }
-    Array3::from_shape_vec(target.shape, out).unwrap_or_default()
+        sum * weight
+    })
 }
 
 /// So many steps on.

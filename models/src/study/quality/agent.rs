@@ -38,6 +38,7 @@ pub(super) struct Uptake {
 pub(super) fn uptake(t2: &Outline, before: &Volume, after: &Volume) -> Option<Uptake> {
     let (before, after) = (Reduced::of(before, EDGE_MM), Reduced::of(after, EDGE_MM));
     let least = [&before, &after].map(|image| MIN_SIGNAL * image.tissue_level());
+    let (value_before, value_after) = (before.values(), after.values());
     let (mut rim, mut deep) = (Vec::new(), Vec::new());
     let mut pairs = Vec::new();
     for ((z, y, x), signal) in t2.signal.indexed_iter().filter(|(at, _)| t2.body[*at]) {
@@ -49,7 +50,7 @@ pub(super) fn uptake(t2: &Outline, before: &Volume, after: &Volume) -> Option<Up
         }
         deep.push(*signal);
         let position = t2.grid.position(z as f64, y as f64, x as f64);
-        let (a, b) = (before.at(position), after.at(position));
+        let (a, b) = (value_before(position), value_after(position));
         // Suppressed fat is far darker than other tissue and belongs to the comparison; air does not.
         if *signal > 0.0 && a > least[0] && b > least[1] / 4.0 {
             pairs.push((f64::from(signal.ln()), f64::from((b / a).ln())));

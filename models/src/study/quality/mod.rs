@@ -75,12 +75,13 @@ impl Study {
         let Some(anchor) = BY_ANATOMY.iter().find_map(|c| self.volume(*c)) else {
             return inspection;
         };
-        if let Some(reason) = self.not_a_head() {
+        let outline = Outline::of(anchor);
+        if let Some(reason) = self.not_a_head(anchor.contrast, outline.as_ref()) {
             inspection.refusals.push(reason);
             return inspection;
         }
         let remarks = &mut inspection.remarks;
-        if let Some(outline) = Outline::of(anchor) {
+        if let Some(outline) = outline {
             if let Some(coverage) = coverage::coverage(&outline) {
                 match coverage.refusal(anchor.contrast) {
                     Some(reason) => inspection.refusals.push(reason),
@@ -102,8 +103,9 @@ impl Study {
     }
 
     /// A refusal when every contrast that can tell says that this is no head. One that looks like a
-    /// head is enough: an odd field of view or a failed series must not silence the others.
-    fn not_a_head(&self) -> Option<Reason> {
+    /// head is enough: an odd field of view or a failed series must not silence the others. The outline of the anchor is
+    /// known already, if it has one.
+    fn not_a_head(&self, anchor: Contrast, outlined: Option<&Outline>) -> Option<Reason> {
         let mut first = None;
         for contrast in BY_ANATOMY {
             // A computed map has no outline of its own, and high b shows little but noise.
@@ -113,16 +115,23 @@ impl Study {
             let Some(volume) = self.volume(contrast) else {
                 continue;
             };
-            let Some(outline) = Outline::of(volume) else {
+            let own;
+            let outline = if contrast == anchor {
+                outlined
+            } else {
+                own = Outline::of(volume);
+                own.as_ref()
+            };
+            let Some(outline) = outline else {
                 first.get_or_insert((contrast, "it shows nothing at all".to_owned()));
                 continue;
             };
             // A few slices are not held against it.
-            if !head::can_tell(&outline) {
+            if !head::can_tell(outline) {
                 continue;
             }
             let small = || "it is smaller than any slice of a head".to_owned();
-            match head::looks(&outline).map_or_else(|| Some(small()), |looks| looks.against()) {
+            match head::looks(outline).map_or_else(|| Some(small()), |looks| looks.against()) {
                 Some(why) => first.get_or_insert((contrast, why)),
                 None => return None,
             };

@@ -46,9 +46,12 @@ impl Outline {
             let at = image.grid.index_of(grid.position(z as f64, y as f64, x as f64));
             (0..3).all(|a| (-0.5..=shape[a] - 0.5).contains(&at[a]))
         });
-        let signal = Array3::from_shape_fn(grid.shape, |(z, y, x)| {
-            image.at(grid.position(z as f64, y as f64, x as f64))
-        });
+        let signal = {
+            let value = image.values();
+            Array3::from_shape_fn(grid.shape, |(z, y, x)| {
+                value(grid.position(z as f64, y as f64, x as f64))
+            })
+        };
         let mut body = largest_piece(&typical(&signal, &known).mapv(|v| v > threshold));
         fill_holes(&mut body);
         body.iter().any(|b| *b).then_some(Outline {

@@ -10,6 +10,7 @@ use super::motion::{Motion, Parameters};
 use crate::limits::MIN_REGISTRATION_OVERLAP;
 use crate::mr::Grid;
 use crate::study::image::Reduced;
+use crate::study::interpolation::Interpolation;
 
 /// Bins per image; each value is shared linearly between two, so that the measure is smooth.
 const BINS: usize = 32;
@@ -72,7 +73,8 @@ struct Level {
 /// Two images to be compared at many motions.
 pub(super) struct Comparison<'a> {
     samples: Vec<Sample>,
-    moving: &'a Reduced,
+    grid: &'a Grid,
+    moving: Interpolation<'a>,
     /// Bins per unit of the moving image's signal.
     scale: f32,
     centre: [f64; 3],
@@ -107,7 +109,7 @@ impl<'a> Comparison<'a> {
                 0.0
             }
         };
-        let fixed_scale = scale(fixed);
+        let (fixed_scale, fixed_value) = (scale(fixed), fixed.values());
         let tries = (count as f64 / region.share().max(1e-3)) as usize;
         let last = fixed.grid.shape.map(|n| n as f64 - 1.0);
         let samples = (0..tries).filter_map(|n| {
@@ -118,12 +120,13 @@ impl<'a> Comparison<'a> {
             let position = fixed.grid.position(s, r, c);
             region.holds(position).then(|| Sample {
                 from_centre: std::array::from_fn(|a| position[a] - centre[a]),
-                level: level(fixed.at(position), fixed_scale),
+                level: level(fixed_value(position), fixed_scale),
             })
         });
         Comparison {
             samples: samples.collect(),
-            moving,
+            grid: &moving.grid,
+            moving: Interpolation::of(&moving.voxels),
             scale: scale(moving),
             centre,
             joint: vec![0.0; BINS * BINS],
@@ -172,7 +175,7 @@ impl<'a> Comparison<'a> {
     /// Fills the joint histogram; how many points lie inside the moving image.
     fn fill(&mut self, motion: &Motion) -> usize {
         self.joint.fill(0.0);
-        let grid = &self.moving.grid;
+        let grid = self.grid;
         let base = grid.index_of(motion.apply(self.centre));
         // Index = base + Σ steps[i] · p[i], since motion and grid are affine.
         let steps: [[f64; 3]; 3] = std::array::from_fn(|i| {
@@ -187,9 +190,10 @@ impl<'a> Comparison<'a> {
             let at: [f64; 3] = std::array::from_fn(|a| {
                 base[a] + steps[0][a] * p[0] + steps[1][a] * p[1] + steps[2][a] * p[2]
             });
-            let Some(value) = inner(&self.moving.voxels, at) else {
+            if !is_inner(grid.shape, at) {
                 continue;
-            };
+            }
+            let value = self.moving.at(at);
             inside += 1;
             let (a, b) = (sample.level, level(value, self.scale));
             let at = a.bin * BINS + b.bin;
@@ -211,32 +215,16 @@ fn level(value: f32, scale: f32) -> Level {
     }
 }
 
-/// Trilinear value at a fractional index between voxel centres; none outside them. A half voxel
-/// beyond, as elsewhere in this crate, would compare repeated values.
-fn inner(voxels: &Array3<f32>, at: [f64; 3]) -> Option<f32> {
-    let (slices, rows, columns) = voxels.dim();
-    let last = [slices, rows, columns].map(|n| n as f64 - 1.0);
-    // A lone slice has no thickness between centres, only its own half voxels.
-    let outside = |a: usize| {
-        if last[a] > 0.0 {
-            !(0.0..=last[a]).contains(&at[a])
+/// Whether a fractional index lies between voxel centres. A half voxel beyond, as elsewhere in this crate, would compare
+/// repeated values.
+fn is_inner(shape: [usize; 3], at: [f64; 3]) -> bool {
+    (0..3).all(|axis| {
+        let last = shape[axis] as f64 - 1.0;
+        // A lone slice has no thickness between centres, only its own half voxels.
+        if last > 0.0 {
+            (0.0..=last).contains(&at[axis])
         } else {
-            !(-0.5..=0.5).contains(&at[a])
+            (-0.5..=0.5).contains(&at[axis])
         }
-    };
-    if (0..3).any(outside) {
-        return None;
-    }
-    let data = voxels.as_slice()?;
-    let at: [f64; 3] = std::array::from_fn(|a| at[a].clamp(0.0, last[a]));
-    let low = at.map(|x| x as usize);
-    let [fs, fr, fc]: [f32; 3] = std::array::from_fn(|a| (at[a] - low[a] as f64) as f32);
-    let slice_step = if low[0] + 1 < slices { rows * columns } else { 0 };
-    let row_step = if low[1] + 1 < rows { columns } else { 0 };
-    let column_step = usize::from(low[2] + 1 < columns);
-    let first = (low[0] * rows + low[1]) * columns + low[2];
-    let mix = |a: f32, b: f32, f: f32| a + (b - a) * f;
-    let row = |i: usize| mix(data[i], data[i + column_step], fc);
-    let slice = |i: usize| mix(row(i), row(i + row_step), fr);
-    Some(mix(slice(first), slice(first + slice_step), fs))
+    })
 }
