@@ -59,23 +59,27 @@ impl Partition {
     /// So many bytes from this offset on, both multiples of the disk's blocks.
     pub fn read(&self, offset: u64, length: usize) -> uefi::Result<Aligned> {
         let mut device = shared::<BlockIO>(self.handle)?;
-        let media = device.media();
-        let (id, block) = (media.media_id(), u64::from(media.block_size()).max(1));
+        let (medium, block) = place(&device, offset);
         let mut bytes = Aligned::new(length);
-        device.read_blocks(id, offset / block, &mut bytes)?;
+        device.read_blocks(medium, block, &mut bytes)?;
         Ok(bytes)
     }
 
     /// Writes these bytes, and waits until the disk has them.
     pub fn write(&self, offset: u64, bytes: &[u8]) -> uefi::Result {
         let mut device = shared::<BlockIO>(self.handle)?;
-        let media = device.media();
-        let (id, block) = (media.media_id(), u64::from(media.block_size()).max(1));
+        let (medium, block) = place(&device, offset);
         let mut aligned = Aligned::new(bytes.len());
         aligned.copy_from_slice(bytes);
-        device.write_blocks(id, offset / block, &aligned)?;
+        device.write_blocks(medium, block, &aligned)?;
         device.flush_blocks()
     }
+}
+
+/// The medium in a device, and which of its blocks begins at this offset.
+fn place(device: &BlockIO, offset: u64) -> (u32, u64) {
+    let media = device.media();
+    (media.media_id(), offset / u64::from(media.block_size()).max(1))
 }
 
 /// Bytes that begin at a page: disks may ask for an alignment of theirs (UEFI 2.10, 13.9, `IoAlign`), none for more.

@@ -9,7 +9,7 @@ use alloc::string::String;
 use authenticode::{AttributeCertificateIterator, AuthenticodeSignature, PeTrait as _, authenticode_digest};
 use object::read::pe::PeFile64;
 use object::{Object as _, ObjectSection as _};
-use rsa::pkcs8::DecodePublicKey as _;
+use rsa::pkcs8::{DecodePublicKey as _, ObjectIdentifier};
 use rsa::{Pkcs1v15Sign, RsaPublicKey};
 use sha2::{Digest as _, Sha256};
 
@@ -18,9 +18,9 @@ use crate::tries::Slot;
 /// The section that says which root file system belongs to the kernel.
 pub const ROOT_SECTION: &str = ".box";
 
-/// OIDs of PKCS #9 and NIST, as DER has them.
-const MESSAGE_DIGEST: &str = "1.2.840.113549.1.9.4";
-const SHA256: &str = "2.16.840.1.101.3.4.2.1";
+/// OIDs of PKCS #9 and NIST.
+const MESSAGE_DIGEST: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.113549.1.9.4");
+const SHA256: ObjectIdentifier = ObjectIdentifier::new_unwrap("2.16.840.1.101.3.4.2.1");
 
 /// Why the kernel of a slot is not started.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -110,14 +110,14 @@ fn is_signed(signature: &AuthenticodeSignature, key: &RsaPublicKey) -> Result<()
     use rsa::pkcs8::der::Encode as _;
     let signer = signature.signer_info();
     let algorithms = [&signer.digest_alg.oid, &signature.digest_algorithm().oid];
-    if algorithms.iter().any(|oid| format!("{oid}") != SHA256) {
+    if algorithms.iter().any(|oid| **oid != SHA256) {
         return Err(Refusal::NoSignature);
     }
     let content = signature.encapsulated_content().ok_or(Refusal::NoSignature)?;
     let attributes = signer.signed_attrs.as_ref().ok_or(Refusal::NoSignature)?;
     let said = attributes
         .iter()
-        .find(|attribute| format!("{}", attribute.oid) == MESSAGE_DIGEST)
+        .find(|attribute| attribute.oid == MESSAGE_DIGEST)
         .and_then(|attribute| attribute.values.get(0))
         .ok_or(Refusal::NoSignature)?;
     if said.value() != Sha256::digest(content).as_slice() {

@@ -13,7 +13,7 @@ use uefi::proto::loaded_image::LoadedImage;
 use uefi::runtime::{self, ResetType};
 use uefi::{CStr16, CString16, Handle, Status, entry, system};
 
-use crate::disk::{Aligned, Partition};
+use crate::disk::Partition;
 
 /// The public half of the boot key, DER; whoever signs this program puts it in.
 const KEY: &[u8] = include_bytes!(env!(
@@ -67,8 +67,8 @@ fn start() -> uefi::Result {
     let partition = Partition::find("ubootenv")?;
     // A copy that cannot be read is one that is not whole.
     let [first, second] = COPIES.map(|offset| partition.read(offset, COPY_BYTES).ok());
-    let bytes = |copy: &Option<Aligned>| copy.as_deref().unwrap_or_default().to_vec();
-    let mut environment = Environment::read([&bytes(&first), &bytes(&second)]);
+    let mut environment =
+        Environment::read([&first, &second].map(|copy| copy.as_deref().unwrap_or_default()));
     let slot = environment.tries.choose();
     if slot.is_none() {
         environment.tries.begin_again();

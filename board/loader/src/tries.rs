@@ -55,12 +55,12 @@ impl Default for Tries {
 impl Tries {
     /// Takes one try off the first slot that has any.
     pub fn choose(&mut self) -> Option<Slot> {
-        let slots = self.order.split_ascii_whitespace().filter_map(|word| match word {
+        let mut slots = self.order.split_ascii_whitespace().filter_map(|word| match word {
             "A" => Some(Slot::A),
             "B" => Some(Slot::B),
             _ => None,
         });
-        let slot = slots.into_iter().find(|slot| self.left[*slot as usize] > 0)?;
+        let slot = slots.find(|slot| self.left[*slot as usize] > 0)?;
         self.left[slot as usize] -= 1;
         self.why[slot as usize] = "started".to_owned();
         Some(slot)

@@ -7,7 +7,7 @@ use std::process::Command;
 use tempfile::TempDir;
 
 use crate::disk;
-use crate::stick::run;
+use crate::stick::{self, run};
 
 /// Settings for the tests: everybody may send, keys and lamps hang on the pins of the virtual machine.
 pub const SETTINGS: &str = r#"[network]
@@ -63,6 +63,13 @@ impl Card {
             .arg("--sparse=always")
             .args([&self.path, &path]));
         Self { folder, path }
+    }
+
+    /// A stick with these files.
+    pub fn stick(&self, files: &[&Path]) -> PathBuf {
+        let file = self.beside("stick");
+        stick::make(&file, files);
+        file
     }
 
     /// A file beside the card that goes when it goes.

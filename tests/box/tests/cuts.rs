@@ -45,9 +45,9 @@ fn slow_two_hundred_cuts_of_an_installation_leave_a_slot_that_starts() {
     guest.cut();
     let before = card.copy();
 
-    let (file, log) = (card.beside("stick"), card.beside("writes"));
-    stick::make(&file, &[&images.join("good/update.raucb")]);
-    let mut machine = Machine::new(&base, &card.path).with_stick(&file);
+    let stick = card.stick(&[&images.join("good/update.raucb")]);
+    let log = card.beside("writes");
+    let mut machine = Machine::new(&base, &card.path).with_stick(&stick);
     machine.disk = recording(&card.path, &log);
     let mut guest = Guest::start(&machine);
     guest.wait_for("slot B is good", 1);

@@ -12,9 +12,8 @@ fn both_slots() -> Option<(PathBuf, Card)> {
     let images = images()?;
     let base = images.join("base");
     let card = Card::new(&base, SETTINGS);
-    let file = card.beside("stick");
-    stick::make(&file, &[&images.join("good/update.raucb")]);
-    let mut guest = Guest::start(&Machine::new(&base, &card.path).with_stick(&file));
+    let stick = card.stick(&[&images.join("good/update.raucb")]);
+    let mut guest = Guest::start(&Machine::new(&base, &card.path).with_stick(&stick));
     guest.wait_for("slot B is good", 1);
     guest.cut();
     Some((base, card))

@@ -8,7 +8,7 @@ use std::time::Duration;
 use box_tests::card::{Card, SETTINGS};
 use box_tests::data::Data;
 use box_tests::guest::{Guest, Machine};
-use box_tests::stick::{self, run};
+use box_tests::stick::run;
 use box_tests::{disk, images};
 
 /// Time for the screen to follow a stick or a key, on an emulated machine.
@@ -20,15 +20,14 @@ fn with_stick(images: &Path, files: &[&Path]) -> (Card, Guest, PathBuf) {
     let card = Card::new(&base, SETTINGS);
     let by_hand = card.beside("by-hand");
     std::fs::write(&by_hand, "").expect("a file");
-    let file = card.beside("stick");
-    stick::make(&file, &[files, &[&by_hand]].concat());
-    let mut machine = Machine::new(&base, &card.path).with_stick(&file);
+    let stick = card.stick(&[files, &[&by_hand]].concat());
+    let mut machine = Machine::new(&base, &card.path).with_stick(&stick);
     machine.stick_is_writable = true;
     let mut guest = Guest::start(&machine);
     guest.wait_for("slot A is good", 1);
     guest.wait_for("finger: nothing to do", 1);
     thread::sleep(SETTLE);
-    (card, guest, file)
+    (card, guest, stick)
 }
 
 fn press(guest: &mut Guest, keys: &[&str]) {
@@ -87,9 +86,8 @@ fn slow_a_version_that_comes_back_uses_the_settings_that_it_knew() {
     let Some(images) = images() else { return };
     let base = images.join("base");
     let card = Card::new(&base, SETTINGS);
-    let file = card.beside("stick");
-    stick::make(&file, &[&images.join("tomorrow/update.raucb")]);
-    let mut guest = Guest::start(&Machine::new(&base, &card.path).with_stick(&file));
+    let stick = card.stick(&[&images.join("tomorrow/update.raucb")]);
+    let mut guest = Guest::start(&Machine::new(&base, &card.path).with_stick(&stick));
     guest.wait_for("slot B is good", 1);
     guest.cut();
     // The newer version has a setting more, and the engineer uses it.

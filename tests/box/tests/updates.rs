@@ -10,15 +10,14 @@ use box_tests::card::{Card, SETTINGS};
 use box_tests::data::Data;
 use box_tests::guest::{Guest, Machine};
 use box_tests::images;
-use box_tests::stick::{self, run};
+use box_tests::stick::run;
 
 /// A card with version 0.1.0 and a stick with one bundle; it is switched on and has said it is good.
 fn with_stick(images: &Path, bundle: &Path) -> (Card, Guest) {
     let base = images.join("base");
     let card = Card::new(&base, SETTINGS);
-    let file = card.beside("stick");
-    stick::make(&file, &[bundle]);
-    let mut guest = Guest::start(&Machine::new(&base, &card.path).with_stick(&file));
+    let stick = card.stick(&[bundle]);
+    let mut guest = Guest::start(&Machine::new(&base, &card.path).with_stick(&stick));
     guest.wait_for("slot A is good", 1);
     (card, guest)
 }
@@ -182,9 +181,8 @@ fn slow_a_full_data_partition_refuses_the_update_and_costs_no_slot() {
     data.fill();
     data.put_back(&card.path);
 
-    let file = card.beside("stick");
-    stick::make(&file, &[&images.join("good/update.raucb")]);
-    let mut guest = Guest::start(&Machine::new(&base, &card.path).with_stick(&file));
+    let stick = card.stick(&[&images.join("good/update.raucb")]);
+    let mut guest = Guest::start(&Machine::new(&base, &card.path).with_stick(&stick));
     refused(&mut guest, "full");
     // As often as a slot has tries, and once more.
     for start in 2..6 {
