@@ -8,7 +8,6 @@ mod island;
 mod lesions;
 mod network;
 mod pictures;
-pub mod quantized;
 pub mod speed;
 mod validity;
 
@@ -33,7 +32,7 @@ pub use ensemble::{answer as answer_tasks, softmax};
 pub use island::StageTime;
 pub use lesions::{Candidate, candidates};
 pub use network::Plan;
-use network::{Network, Session, tensor};
+use network::{Network, PlanLoader, Session, tensor};
 use validity::{objections, spacing_remarks};
 
 /// A model package whose hashes and golden vectors were found right on this machine.
@@ -70,10 +69,22 @@ impl Model {
     /// # Errors
     /// `network_failed`, `golden_vectors`, and the hashes once more.
     pub fn of(package: Package, threads: usize) -> Result<Model, Reason> {
+        Self::planned(package, threads, Plan::load)
+    }
+
+    /// The same for tract alone, to compare with.
+    ///
+    /// # Errors
+    /// As [`Self::of`].
+    pub fn of_stock(package: Package, threads: usize) -> Result<Model, Reason> {
+        Self::planned(package, threads, |_, onnx| Plan::load_stock(onnx))
+    }
+
+    fn planned(package: Package, threads: usize, plan: PlanLoader) -> Result<Model, Reason> {
         let networks = &package.manifest.networks;
         let files: Vec<&FileHash> = networks.files().collect();
         // The golden vectors of the locator alone take as long as all the rest.
-        let load = |(): &mut (), file: usize| Network::load(&package, files[file]);
+        let load = |(): &mut (), file: usize| Network::load(&package, files[file], plan);
         let mut loaded = share(threads, files.len(), || Ok(()), load)?.into_iter();
         let (Some(locator), Some(reader)) = (loaded.next(), loaded.next_back()) else {
             let text = "a package has a locator and a reader";

@@ -92,6 +92,9 @@ fn leave_out_broken_kernels() {
     });
 }
 
+/// Makes a plan of a network, given what the log calls it and its bytes.
+pub(super) type PlanLoader = fn(&str, &[u8]) -> TractResult<Plan>;
+
 /// A network that was loaded, optimised for this machine and checked.
 pub(super) struct Network {
     file: String,
@@ -106,11 +109,11 @@ pub(super) struct Session<'a> {
 
 impl Network {
     /// Loads a network of a package and runs its golden vectors.
-    pub(super) fn load(package: &Package, file: &FileHash) -> Result<Network, Reason> {
+    pub(super) fn load(package: &Package, file: &FileHash, plan: PlanLoader) -> Result<Network, Reason> {
         let bytes = package.network(file)?;
         let network = Network {
             file: file.file.clone(),
-            plan: Plan::load(&file.file, &bytes).map_err(|e| broken(&file.file, &e))?,
+            plan: plan(&file.file, &bytes).map_err(|e| broken(&file.file, &e))?,
         };
         for golden in package.manifest.golden.iter().filter(|g| g.network == file.file) {
             network.check(&package.vectors(golden)?, golden.tolerance)?;

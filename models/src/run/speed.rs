@@ -8,11 +8,11 @@ use tract_onnx::prelude::*;
 
 use super::island::{Island, StageTime};
 use super::network::Plan;
-use super::quantized::convolution::{Floats, Integers};
-use super::quantized::layout::{Layout, SLACK};
-use super::quantized::tile::{FloatKernel, IntegerKernel, LANES};
-use super::quantized::{FloatConvolution, Quantization, QuantizedConvolution, Window};
 use crate::findings::{Fault, Reason};
+use quantized::convolution::{Floats, Integers};
+use quantized::layout::{Layout, SLACK};
+use quantized::tile::{FloatKernel, IntegerKernel, LANES};
+use quantized::{FloatConvolution, Quantization, QuantizedConvolution, Window};
 
 /// What one thread of this machine can do, measured on operands in the nearest cache.
 #[derive(Debug, Clone, PartialEq, Serialize)]

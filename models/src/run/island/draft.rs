@@ -5,10 +5,10 @@ use std::sync::atomic::AtomicU64;
 
 use super::operation::Operation;
 use super::program::{Program, Shape, Stage, Value};
-use crate::run::quantized::convolution::{Floats, Integers};
-use crate::run::quantized::layout::Layout;
-use crate::run::quantized::tile::{FloatKernel, IntegerKernel};
-use crate::run::quantized::{Quantization, Window};
+use quantized::convolution::{Floats, Integers};
+use quantized::layout::Layout;
+use quantized::tile::{FloatKernel, IntegerKernel};
+use quantized::{Quantization, Window};
 
 /// What is done in one go.
 #[derive(Debug)]

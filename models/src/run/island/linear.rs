@@ -12,10 +12,10 @@ use tract_onnx::tract_hir::internal::*;
 
 use super::constants::{Constants, only};
 use super::operation::{integer, quantization};
-use crate::run::quantized::layout::SLACK;
-use crate::run::quantized::product::Products;
-use crate::run::quantized::tile::IntegerKernel;
-use crate::run::quantized::{Quantization, QuantizedProduct, pointwise};
+use quantized::layout::SLACK;
+use quantized::product::Products;
+use quantized::tile::IntegerKernel;
+use quantized::{Quantization, QuantizedProduct, pointwise};
 
 /// Types of the nodes that stand for them.
 pub(super) const LINEAR: &str = "SialoscopeLinear";

@@ -3,7 +3,7 @@
 use tract_onnx::pb::{AttributeProto, NodeProto};
 
 use super::constants::{Constants, only};
-use crate::run::quantized::{FloatConvolution, Quantization, QuantizedConvolution, Window};
+use quantized::{FloatConvolution, Quantization, QuantizedConvolution, Window};
 
 /// What a node does to its inputs that are no constants.
 #[derive(Debug, Clone, PartialEq)]

@@ -6,7 +6,7 @@ use tract_onnx::pb::{GraphProto, NodeProto};
 
 use super::constants::Constants;
 use super::operation::{Operation, read};
-use crate::run::quantized::Window;
+use quantized::Window;
 
 /// (channels, rows, columns) of one image.
 pub(super) type Shape = [usize; 3];

@@ -15,7 +15,7 @@ use super::prepare;
 use super::program::{Kind, Program};
 use super::work::{Planes, PlanesMut, Ready};
 use crate::run::network::Plan;
-use crate::run::quantized::{Quantization, QuantizedConvolution, Window, reference};
+use quantized::{Quantization, QuantizedConvolution, Window, reference};
 
 fn node(op: &str, name: &str, inputs: &[&str]) -> NodeProto {
     NodeProto {

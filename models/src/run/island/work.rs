@@ -5,8 +5,8 @@ use std::time::Instant;
 
 use super::draft::{Job, Place, Work, drafts, places};
 use super::program::{Kind, Program, Shape, Value};
-use crate::run::quantized::layout::{Layout, SLACK};
-use crate::run::quantized::pointwise::{self, Summand};
+use quantized::layout::{Layout, SLACK};
+use quantized::pointwise::{self, Summand};
 
 /// What one thread may need for the values of an island. The largest network of the papers needs a hundredth; a file that
 /// asks for more is left to tract.

@@ -1,7 +1,7 @@
 //! For processors of which nothing is known, and to check the others' bookkeeping.
 
 use super::{Finish, FloatKernel, IntegerKernel, LANES, Tile};
-use crate::run::quantized::reference::{dequantize_sum, requantize};
+use crate::reference::{dequantize_sum, requantize};
 
 pub(super) static INTEGERS: IntegerKernel = IntegerKernel {
     name: "portable",

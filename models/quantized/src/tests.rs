@@ -36,7 +36,8 @@ fn case() -> impl Strategy<Value = (QuantizedConvolution, Vec<u8>, usize, usize)
     let window = (
         prop_oneof![Just([1, 1]), Just([3, 3]), Just([7, 7]), [1..4usize, 1..6usize]],
         prop_oneof![Just([1, 1]), Just([2, 2]), [1..4usize, 1..4usize]],
-        prop_oneof![Just(false), Just(true)],
+        // How far a pad may reach beyond half the window: one that lies beside the image altogether is defined, too.
+        prop_oneof![Just(None), Just(Some(0)), Just(Some(3))],
     );
     let channels = prop_oneof![1..9usize, 9..70usize];
     let filters = prop_oneof![1..18usize, 18..100usize];
@@ -71,11 +72,7 @@ fn case() -> impl Strategy<Value = (QuantizedConvolution, Vec<u8>, usize, usize)
             )| {
                 let mut draw = ChaCha8Rng::seed_from_u64(seed);
                 let pads = std::array::from_fn(|side| {
-                    if padded {
-                        draw.random_range(0..=kernel[side % 2] / 2)
-                    } else {
-                        0
-                    }
+                    padded.map_or(0, |beyond| draw.random_range(0..=kernel[side % 2] / 2 + beyond))
                 });
                 let rows = rows.max(kernel[0]);
                 let columns = columns.max(kernel[1]);
