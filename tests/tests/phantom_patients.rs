@@ -1,15 +1,17 @@
-//! Simulated patients that no network has seen: the table that stands in the README, and the
-//! least that the shipped package must reach on them.
+//! Simulated patients that no network has seen: the table that stands in the README, the least that the shipped
+//! package must reach on them, and the same answers from tract without our operators.
 //!
 //! `cargo nextest run --release -p tests --test phantom_patients --no-capture` prints the table.
 
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+use std::collections::BTreeSet;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use models::findings::{BoxMm, Findings};
+use models::findings::{BoxMm, Findings, Lesion};
 use models::mr;
+use models::package::Package;
 use models::run::{Model, examine};
 use models::statistics::{Share, auc};
 use phantom::{Diagnosis, Patient, Truth};
@@ -24,6 +26,8 @@ fn seeds() -> std::ops::RangeInclusive<u64> {
 struct Case {
     truth: Truth,
     findings: Findings,
+    /// From the same networks on tract without our own operators.
+    by_tract: Findings,
 }
 
 impl Case {
@@ -70,7 +74,11 @@ impl Case {
 /// As many patients of each diagnosis, in the order of the seeds.
 fn cases() -> Vec<Case> {
     let seeds = seeds();
-    let model = Model::load(&tests::package(), 1).unwrap();
+    let package = || Package::open(&tests::package()).unwrap();
+    let (model, tract) = (
+        Model::of(package(), 1).unwrap(),
+        Model::of_stock(package(), 1).unwrap(),
+    );
     let next = AtomicU64::new(*seeds.start());
     let cases = Mutex::new(Vec::new());
     let work = || {
@@ -83,10 +91,13 @@ fn cases() -> Vec<Case> {
             let folder = tempfile::tempdir().unwrap();
             let patient = Patient::draw(seed, Some(diagnosis));
             let written = phantom::write_study(&patient, folder.path()).unwrap();
-            let answer = examine(Ok(&model), &mr::scan(&[written.dicom]), "test");
+            let scan = mr::scan(&[written.dicom]);
+            let [findings, by_tract] =
+                [&model, &tract].map(|model| examine(Ok(model), &scan, "test").findings);
             cases.lock().unwrap().push(Case {
                 truth: written.truth,
-                findings: answer.findings,
+                findings,
+                by_tract,
             });
         }
     };
@@ -102,6 +113,37 @@ fn cases() -> Vec<Case> {
 
 fn count(cases: &[Case], of: impl Fn(&Case) -> bool, hit: impl Fn(&Case) -> bool) -> Share {
     Share::count(cases.iter().filter(|c| of(c)).map(hit))
+}
+
+/// How far our operators and tract's are apart over all lesions of a patient: voxels of the masks, score, probabilities.
+fn apart(case: &Case) -> [f64; 3] {
+    let (ours, tract) = (&case.findings, &case.by_tract);
+    assert_eq!(ours.outcome, tract.outcome, "seed {}", case.truth.seed);
+    assert_eq!(
+        ours.lesions.len(),
+        tract.lesions.len(),
+        "seed {}",
+        case.truth.seed
+    );
+    let voxels = |lesion: &Lesion| -> BTreeSet<usize> {
+        let runs = lesion.mask.runs.iter();
+        runs.flat_map(|run| run[0]..run[1]).collect()
+    };
+    let labels = |lesion: &Lesion| -> Vec<f64> {
+        let labels = lesion.tasks.iter().flat_map(|task| &task.labels);
+        labels.map(|label| label.probability).collect()
+    };
+    let mut most = [0.0_f64; 3];
+    for (one, other) in ours.lesions.iter().zip(&tract.lesions) {
+        let probabilities = labels(one).into_iter().zip(labels(other));
+        let apart = [
+            voxels(one).symmetric_difference(&voxels(other)).count() as f64,
+            (one.detection - other.detection).abs(),
+            probabilities.map(|(a, b)| (a - b).abs()).fold(0.0, f64::max),
+        ];
+        most = std::array::from_fn(|i| most[i].max(apart[i]));
+    }
+    most
 }
 
 #[test]
@@ -154,6 +196,20 @@ fn the_shipped_package_on_fresh_patients() {
         );
     }
 
+    let apart: Vec<[f64; 3]> = cases.iter().map(apart).collect();
+    let alike = apart.iter().filter(|apart| **apart == [0.0; 3]).count();
+    let [voxels, score, probability] =
+        std::array::from_fn(|i| apart.iter().map(|apart| apart[i]).fold(0.0, f64::max));
+    println!(
+        "as on tract alone to the last bit: {alike} of {}; apart by at most {voxels} voxels, {score:.1e} in scores, \
+         {probability:.1e} in probabilities",
+        cases.len()
+    );
+
+    // Sums of reals are added in another order, so that a value between two steps may fall to either side: one step of
+    // 8 bits, and a voxel that lay on the edge.
+    assert!(voxels <= 2.0, "{voxels} voxels");
+    assert!(score.max(probability) <= 1.0 / 255.0, "{score} {probability}");
     assert!(located.value >= Some(0.9), "located {located}");
     assert!(clear.value >= Some(0.8), "no finding {clear}");
     assert!(side.value >= Some(0.97), "right side {side}");
