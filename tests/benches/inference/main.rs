@@ -3,6 +3,9 @@
 //!
 //! `cargo bench --workspace --bench inference [-- --rounds N] [--json FILE]`; ONNX Runtime is the shared library
 //! that `ORT_DYLIB_PATH` names. Timings decide nothing here, but answers that differ do.
+//!
+//! `-- --only NETWORK --engine ENGINE --runs N` runs one engine so often and says nothing: for `tests/instructions/networks`,
+//! which counts instructions.
 
 mod floats;
 mod resnet;
@@ -36,16 +39,32 @@ fn main() {
     let library = std::env::var_os("ORT_DYLIB_PATH").expect("ORT_DYLIB_PATH names ONNX Runtime");
     let environment = ort::init_from(std::path::Path::new(&library)).expect("ONNX Runtime");
     let environment = environment.build().expect("ONNX Runtime");
-    let mut networks = vec![("ResNet-18 at 224".to_owned(), resnet::file())];
+    let mut networks = vec![("resnet-18".to_owned(), resnet::file())];
     for name in ["encoder-t2", "encoder-ce-t1", "encoder-dwi", "locator", "reader"] {
         let onnx =
             std::fs::read(tests::package().join(format!("{name}.onnx"))).expect("a network of the package");
         networks.push((name.to_owned(), onnx));
     }
+    if let Some(only) = after("--only") {
+        networks.retain(|(name, _)| name == only);
+    }
     let mut entrants: Vec<Entrant> = networks
         .iter()
         .map(|(name, onnx)| Entrant::new(name, onnx, &environment))
         .collect();
+    if let Some(runs) = after("--runs") {
+        let engine = after("--engine").and_then(|engine| ENGINES.iter().position(|name| name == engine));
+        let (engine, runs) = (
+            engine.expect("an engine"),
+            runs.parse::<usize>().expect("a number"),
+        );
+        for entrant in &mut entrants {
+            for _ in 0..runs {
+                entrant.run(engine).expect("an engine that takes the network");
+            }
+        }
+        return;
+    }
     for round in 0..rounds {
         eprintln!("round {} of {rounds}", round + 1);
         entrants.iter_mut().for_each(Entrant::round);
