@@ -202,10 +202,11 @@ async fn worker(
     packages.push(config.model.package.clone());
     let last = packages.len() - 1;
     for (number, package) in packages.iter().enumerate() {
-        let settings = WorkerSettings {
-            keys: config.model.keys.clone(),
-            ..WorkerSettings::new(package).map_err(failed)?
-        };
+        let mut settings = WorkerSettings::new(package).map_err(failed)?;
+        settings.keys.clone_from(&config.model.keys);
+        if let Some(threads) = config.model.threads {
+            settings.threads = threads.get();
+        }
         match Worker::start(settings).await {
             Ok((_, Err(reason))) if number < last => {
                 tracing::error!(code = reason.code, "{}: {reason}", package.display());

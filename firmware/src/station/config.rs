@@ -7,6 +7,7 @@ mod screen;
 
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -143,6 +144,9 @@ pub struct Model {
     pub package: PathBuf,
     /// Public keys of minisign: packages that none of them signed do not run. Where there are none, every package does.
     pub keys: Vec<String>,
+    /// Threads of the inference; none for as many as there are processors.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub threads: Option<NonZeroUsize>,
     /// How long the locator takes for one slice on a box of this kind, ms; none where nobody has measured it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub locator_ms: Option<f64>,
@@ -202,6 +206,7 @@ impl Default for Model {
         Self {
             package: PathBuf::from("/usr/share/sialoscope/package"),
             keys: Vec::new(),
+            threads: None,
             locator_ms: None,
         }
     }
