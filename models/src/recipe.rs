@@ -135,16 +135,11 @@ impl Recipe {
     /// A contrast is missing.
     pub fn prepare<'a>(&'a self, study: &'a Study, threads: usize) -> Result<Prepared<'a>, Reason> {
         let contrasts = self.required();
-        let measured = share(
-            threads,
-            contrasts.len(),
-            || Ok(()),
-            |(), n| {
-                let contrast = contrasts[n];
-                let volume = study.volume(contrast).ok_or_else(|| missing_contrast(contrast))?;
-                Ok((contrast, gain(volume)))
-            },
-        )?;
+        let measured = share(threads, contrasts.len(), |n| {
+            let contrast = contrasts[n];
+            let volume = study.volume(contrast).ok_or_else(|| missing_contrast(contrast))?;
+            Ok((contrast, gain(volume)))
+        })?;
         Ok(Prepared {
             recipe: self,
             study,
@@ -230,7 +225,7 @@ impl Prepared<'_> {
     /// Contrasts on grids: all of the first grid, then all of the next.
     fn normalised(&self, contrasts: &[Contrast], grids: &[Grid]) -> Result<Vec<Array3<f32>>, Reason> {
         let jobs = grids.len() * contrasts.len();
-        let normalise = |(): &mut (), job: usize| {
+        let normalise = |job: usize| {
             let (grid, contrast) = (&grids[job / contrasts.len()], contrasts[job % contrasts.len()]);
             let mut image = self.study.resample(contrast, grid)?;
             let gain = self
@@ -240,7 +235,7 @@ impl Prepared<'_> {
             image.mapv_inplace(|v| (v * gain).clamp(0.0, MAX_TISSUE_LEVELS) / MAX_TISSUE_LEVELS * 2.0);
             Ok(image)
         };
-        share(self.threads, jobs, || Ok(()), normalise)
+        share(self.threads, jobs, normalise)
     }
 }
 

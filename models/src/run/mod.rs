@@ -32,7 +32,7 @@ pub use ensemble::{answer as answer_tasks, softmax};
 pub use island::StageTime;
 pub use lesions::{Candidate, candidates};
 pub use network::Plan;
-use network::{Network, PlanLoader, Session, tensor};
+use network::{Network, PlanLoader, tensor};
 use validity::{objections, spacing_remarks};
 
 /// A model package whose hashes and golden vectors were found right on this machine.
@@ -84,8 +84,8 @@ impl Model {
         let networks = &package.manifest.networks;
         let files: Vec<&FileHash> = networks.files().collect();
         // The golden vectors of the locator alone take as long as all the rest.
-        let load = |(): &mut (), file: usize| Network::load(&package, files[file], plan);
-        let mut loaded = share(threads, files.len(), || Ok(()), load)?.into_iter();
+        let load = |file: usize| Network::load(&package, files[file], plan);
+        let mut loaded = share(threads, files.len(), load)?.into_iter();
         let (Some(locator), Some(reader)) = (loaded.next(), loaded.next_back()) else {
             let text = "a package has a locator and a reader";
             return Err(Reason::new("network_failed", Fault::Us, text));
@@ -111,10 +111,11 @@ impl Model {
     /// `network_failed`.
     pub fn locate(&self, input: &LocatorInput) -> Result<Array3<f32>, Reason> {
         let (slices, _, rows, columns) = input.images.dim();
-        let planes = self.for_each(&self.locator, slices, |slice| {
+        let planes = share(self.threads, slices, |slice| {
             let image = input.stack(slice);
             let (channels, rows, columns) = image.dim();
-            Ok(vec![tensor(&[1, channels, rows, columns], image)?])
+            self.locator
+                .run(vec![tensor(&[1, channels, rows, columns], image)?])
         })?;
         let values: Vec<f32> = planes.into_iter().flatten().collect();
         Array3::from_shape_vec((slices, rows, columns), values)
@@ -129,20 +130,21 @@ impl Model {
         let recipe = &self.package.manifest.recipe.reader;
         let input = study.reader_input(lesion)?;
         let slices = input.boxes.nrows();
+        // All slices of one contrast after the other, so that its weights stay near.
+        let jobs = self.encoders.len() * slices;
+        let mut seen = share(self.threads, jobs, |job| {
+            let (channel, slice) = (job / slices, job % slices);
+            let image = input.images.index_axis(Axis(0), slice);
+            let image = image.index_axis(Axis(0), channel);
+            let corners = input.boxes.row(slice);
+            self.encoders[channel].run(vec![
+                tensor(&[1, 1, recipe.size, recipe.size], image.iter().copied())?,
+                tensor(&[1, 4], corners.iter().copied())?,
+            ])
+        })?;
         let mut features = vec![Vec::new(); slices];
-        for (channel, encoder) in self.encoders.iter().enumerate() {
-            let per_slice = self.for_each(encoder, slices, |slice| {
-                let image = input.images.index_axis(Axis(0), slice);
-                let image = image.index_axis(Axis(0), channel);
-                let corners = input.boxes.row(slice);
-                Ok(vec![
-                    tensor(&[1, 1, recipe.size, recipe.size], image.iter().copied())?,
-                    tensor(&[1, 4], corners.iter().copied())?,
-                ])
-            })?;
-            for (all, one) in features.iter_mut().zip(per_slice) {
-                all.extend(one);
-            }
+        for (job, feature) in seen.iter_mut().enumerate() {
+            features[job % slices].append(feature);
         }
         let width = features.first().map_or(0, Vec::len);
         let mut spliced: Vec<f32> = features.into_iter().flatten().collect();
@@ -166,7 +168,7 @@ impl Model {
             tensor(&[most, seen.width], seen.spliced.iter().copied())?,
             tensor(&[most], mask)?,
         ];
-        self.reader.session()?.run(inputs)
+        self.reader.run(inputs)
     }
 
     /// The answers to all tasks, from logits.
@@ -216,17 +218,6 @@ impl Model {
             label: leading.label.clone(),
             slices: seen.slices.iter().copied().zip(falls?).collect(),
         }))
-    }
-
-    /// Runs a network once per job, the jobs shared among the threads; answers in the order of jobs.
-    fn for_each(
-        &self,
-        network: &Network,
-        jobs: usize,
-        input: impl Fn(usize) -> Result<Vec<tract_onnx::prelude::Tensor>, Reason> + Sync,
-    ) -> Result<Vec<Vec<f32>>, Reason> {
-        let run = |session: &mut Session<'_>, job: usize| session.run(input(job)?);
-        share(self.threads, jobs, || network.session(), run)
     }
 }
 

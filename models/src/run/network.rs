@@ -1,6 +1,6 @@
 //! One network on tract: load, check against golden vectors, run.
 
-use std::sync::{Arc, Once};
+use std::sync::{Arc, Mutex, Once, PoisonError};
 
 use safetensors::SafeTensors;
 use tract_onnx::prelude::*;
@@ -99,12 +99,9 @@ pub(super) type PlanLoader = fn(&str, &[u8]) -> TractResult<Plan>;
 pub(super) struct Network {
     file: String,
     plan: Plan,
-}
-
-/// Keeps its buffers from run to run; one per thread.
-pub(super) struct Session<'a> {
-    network: &'a Network,
-    state: TypedSimpleState,
+    /// Buffers of runs that have ended; the next runs take them, so that there are never more than threads, and
+    /// none is allocated after the first study.
+    idle: Mutex<Vec<TypedSimpleState>>,
 }
 
 impl Network {
@@ -114,6 +111,7 @@ impl Network {
         let network = Network {
             file: file.file.clone(),
             plan: plan(&file.file, &bytes).map_err(|e| broken(&file.file, &e))?,
+            idle: Mutex::default(),
         };
         for golden in package.manifest.golden.iter().filter(|g| g.network == file.file) {
             network.check(&package.vectors(golden)?, golden.tolerance)?;
@@ -121,10 +119,24 @@ impl Network {
         Ok(network)
     }
 
-    /// A session of its own for the calling thread.
-    pub(super) fn session(&self) -> Result<Session<'_>, Reason> {
-        let state = self.plan.runnable.spawn().map_err(|e| broken(&self.file, &e))?;
-        Ok(Session { network: self, state })
+    /// Runs the network; the only output, flattened row by row.
+    pub(super) fn run(&self, inputs: Vec<Tensor>) -> Result<Vec<f32>, Reason> {
+        let broken = |e: TractError| broken(&self.file, &e);
+        let mut state = match self.idle().pop() {
+            Some(state) => state,
+            None => self.plan.runnable.spawn().map_err(broken)?,
+        };
+        let inputs = inputs.into_iter().map(Tensor::into_tvalue).collect();
+        let outputs = state.run(inputs).map_err(broken)?;
+        let view = outputs[0].to_plain_array_view::<f32>().map_err(broken)?;
+        let values = view.iter().copied().collect();
+        self.idle().push(state);
+        Ok(values)
+    }
+
+    /// A thread that panicked held no state here that could be half changed.
+    fn idle(&self) -> std::sync::MutexGuard<'_, Vec<TypedSimpleState>> {
+        self.idle.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Runs recorded inputs and compares the output with the recorded one.
@@ -154,7 +166,7 @@ impl Network {
             .find(|name| !self.plan.inputs.iter().any(|i| i == name))
             .ok_or_else(|| golden_failed(&self.file, "no expected output recorded".into()))?;
         let expected = tensor(expected)?;
-        let got = self.session()?.run(inputs)?;
+        let got = self.run(inputs)?;
         let view = expected
             .to_plain_array_view::<f32>()
             .map_err(|e| broken(&self.file, &e))?;
@@ -181,19 +193,6 @@ impl Network {
     }
 }
 
-impl Session<'_> {
-    /// Runs the network; the only output, flattened row by row.
-    pub(super) fn run(&mut self, inputs: Vec<Tensor>) -> Result<Vec<f32>, Reason> {
-        let file = &self.network.file;
-        let inputs = inputs.into_iter().map(Tensor::into_tvalue).collect();
-        let outputs = self.state.run(inputs).map_err(|e| broken(file, &e))?;
-        let view = outputs[0]
-            .to_plain_array_view::<f32>()
-            .map_err(|e| broken(file, &e))?;
-        Ok(view.iter().copied().collect())
-    }
-}
-
 /// A tensor from values in row-major order.
 pub(super) fn tensor(shape: &[usize], values: impl IntoIterator<Item = f32>) -> Result<Tensor, Reason> {
     let values: Vec<f32> = values.into_iter().collect();
@@ -210,4 +209,36 @@ fn golden_failed(file: &str, text: String) -> Reason {
         Fault::Configuration,
         format!("{file} fails its golden vectors: {text}"),
     )
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use std::path::Path;
+
+    use super::*;
+    use crate::share::share;
+
+    #[test]
+    fn buffers_are_taken_up_again() {
+        let shipped = Path::new(env!("CARGO_MANIFEST_DIR")).join("packages/parotid");
+        let package = Package::open(&shipped).unwrap();
+        let file = package.manifest.networks.files().last().unwrap();
+        let network = Network::load(&package, file, Plan::load).unwrap();
+        // Of the golden vectors, one after the other.
+        assert_eq!(network.idle().len(), 1);
+        let golden = package
+            .manifest
+            .golden
+            .iter()
+            .find(|g| g.network == file.file)
+            .unwrap();
+        let vectors = package.vectors(golden).unwrap();
+        let again = |_| network.check(&vectors, golden.tolerance);
+        share(1, 5, again).unwrap();
+        assert_eq!(network.idle().len(), 1);
+        share(3, 30, again).unwrap();
+        assert!(network.idle().len() <= 3);
+    }
 }
