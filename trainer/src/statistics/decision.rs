@@ -1,7 +1,6 @@
 //! Where a model decides: thresholds and temperature, chosen on validation patients.
 
 use models::run::softmax;
-pub use models::statistics::{Auc, Share, auc};
 
 /// The threshold with the highest sensitivity + specificity (Youden 1950), half-way between scores.
 pub fn youden(positive: &[f64], negative: &[f64]) -> f64 {
