@@ -36,6 +36,9 @@ pub enum Error {
     /// The cohort as a whole cannot be used.
     #[error("the cohort cannot be used: {0}")]
     Cohort(String),
+    /// A report's input does not fit together.
+    #[error("no report can be made: {0}")]
+    Report(String),
     /// The loss is no number any more.
     #[error(
         "{stage}: the loss became {loss} in epoch {epoch}; lower the learning rate or use precision = \"f32\""
@@ -87,7 +90,7 @@ impl Error {
     pub fn fault(&self) -> Fault {
         match self {
             Error::File { .. } | Error::Form { .. } => Fault::Configuration,
-            Error::Cohort(_) => Fault::Data,
+            Error::Cohort(_) | Error::Report(_) => Fault::Data,
             Error::Patient { reason, .. } | Error::Reason(reason) => reason.fault,
             Error::Diverged { .. } => Fault::Configuration,
             Error::Torch(_) | Error::Export(_) => Fault::Us,

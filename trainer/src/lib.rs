@@ -10,6 +10,8 @@
 //! | [`fit`] | the loops |
 //! | [`train`] | one run from cohort to figures |
 //! | [`evaluate`], [`statistics`] | figures with intervals |
+//! | [`readers`] | radiologists' scores beside the model |
+//! | [`report`] | all of it on one page |
 //! | [`run_folder`], [`experiment`] | what a run is made from and leaves behind |
 //! | [`export`] | ONNX, quantization, parity, package |
 
@@ -25,6 +27,8 @@ pub mod fit;
 pub mod nets;
 pub mod nifti;
 pub mod origin;
+pub mod readers;
+pub mod report;
 pub mod run_folder;
 pub mod statistics;
 pub mod train;

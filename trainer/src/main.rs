@@ -14,6 +14,8 @@ use trainer::evaluate::{Evaluation, examine, summarise};
 use trainer::experiment::Experiment;
 use trainer::fit::progress;
 use trainer::origin::command_line;
+use trainer::readers::Scores;
+use trainer::report::Report;
 use trainer::run_folder::RunFolder;
 use trainer::statistics::{Auc, Share};
 use trainer::train::{Plan, Stage, train};
@@ -113,6 +115,17 @@ enum Work {
         #[arg(long)]
         out: PathBuf,
     },
+    /// Make one page and one JSON file of predictions: figures, curves, readers, checklists.
+    Report {
+        /// Input of the report as JSON: models with their predictions, what was run, and more.
+        predictions: PathBuf,
+        /// CSV file with the columns patient, reader and score (1 to 5); replaces readers of the input.
+        #[arg(long, value_name = "CSV")]
+        readers: Option<PathBuf>,
+        /// Folder for report.html and report.json.
+        #[arg(long)]
+        out: PathBuf,
+    },
 }
 
 #[derive(Clone, Copy, ValueEnum)]
@@ -204,6 +217,20 @@ fn run(work: Work) -> Result<(), Error> {
         Work::Export { run, out } => {
             let report = trainer::export::export(&run, &out, &command_line())?;
             println!("{report}");
+            Ok(())
+        }
+        Work::Report {
+            predictions,
+            readers,
+            out,
+        } => {
+            let mut report = Report::open(&predictions)?;
+            if let Some(path) = readers {
+                report.readers = Some(Scores::open(&path)?);
+            }
+            let written = trainer::report::write(&report, &out)?;
+            println!("{}", written.html.display());
+            println!("{}", written.json.display());
             Ok(())
         }
     }

@@ -20,8 +20,9 @@ const COMPUTED_SHARE: f64 = 0.9;
 pub struct Estimate {
     /// On the patients as they are; none where its denominator is empty.
     pub value: Option<f64>,
-    /// 2.5 % and 97.5 % of the resamples; none where the figure is none, or where it could be computed in
-    /// fewer than nine out of ten resamples.
+    /// 2.5 % and 97.5 % of the resamples; none where the figure is none, where it could be computed in
+    /// fewer than nine out of ten resamples, or where these two are the same: then the resamples cannot tell
+    /// how sure it is.
     pub interval: Option<[f64; 2]>,
     /// In how many of the [`RESAMPLES`] resamples it could be computed. A resample with an empty
     /// denominator (a class that is never chosen has no precision) is left out of the interval.
@@ -107,7 +108,7 @@ fn estimate(value: Option<f64>, drawn: &mut [f64]) -> Estimate {
     drawn.sort_by(f64::total_cmp);
     let enough = drawn.len() as f64 >= COMPUTED_SHARE * RESAMPLES as f64;
     let interval = match (percentile(drawn, 0.025), percentile(drawn, 0.975)) {
-        (Some(low), Some(high)) if enough && value.is_some() => Some([low, high]),
+        (Some(low), Some(high)) if enough && value.is_some() && low < high => Some([low, high]),
         _ => None,
     };
     Estimate {
@@ -189,7 +190,7 @@ mod tests {
             "{}",
             often.computed
         );
-        assert_eq!((always.interval, always.computed), (Some([2.0, 2.0]), RESAMPLES));
+        assert_eq!((always.interval, always.computed), (None, RESAMPLES), "no resample differs");
     }
 
     #[test]

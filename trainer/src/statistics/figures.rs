@@ -1,8 +1,14 @@
 //! Accuracy, sensitivity, specificity, precision and F1, by class and overall, with bootstrap intervals.
+//!
+//! A share of 0 or 1 is 0 or 1 in every resample, which says nothing about how sure it is. Its interval is
+//! Wilson's, of as many patients as have a unit in its denominator.
+
+use std::collections::BTreeSet;
 
 use serde::{Deserialize, Serialize};
 
 use super::bootstrap::{Estimate, Resampling};
+use super::Share;
 use super::curve::{Descent, average};
 use super::operating_point::Decisions;
 use super::prediction::{Prediction, Predictions, Rating, Refusal};
@@ -96,10 +102,45 @@ impl From<[Estimate; FIGURES]> for Figures {
     }
 }
 
+/// Wilson's interval for a share of 0 or 1.
+fn certain(estimate: Estimate, patients: usize) -> Estimate {
+    let [low, high] = match estimate.value {
+        Some(0.0) => [0.0, Share::new(0, patients).interval[1]],
+        Some(1.0) => [Share::new(patients, patients).interval[0], 1.0],
+        _ => return estimate,
+    };
+    Estimate {
+        interval: Some([low, high]),
+        ..estimate
+    }
+}
+
+impl Figures {
+    /// From (patient, truth, called) of each unit.
+    fn new<'a>(of: [Estimate; FIGURES], units: impl Iterator<Item = (&'a str, bool, bool)> + Clone) -> Self {
+        let patients = |counted: &dyn Fn(bool, bool) -> bool| {
+            let counted = units.clone().filter(|(_, truth, called)| counted(*truth, *called));
+            counted.map(|(patient, ..)| patient).collect::<BTreeSet<_>>().len()
+        };
+        let [accuracy, sensitivity, specificity, precision, f1] = of;
+        Self {
+            accuracy: certain(accuracy, patients(&|_, _| true)),
+            sensitivity: certain(sensitivity, patients(&|truth, _| truth)),
+            specificity: certain(specificity, patients(&|truth, _| !truth)),
+            precision: certain(precision, patients(&|_, called| called)),
+            f1,
+        }
+    }
+}
+
 /// Figures of called units against the truth.
 pub fn figures(decisions: &Decisions, seed: u64) -> Figures {
     let resampling = Resampling::of_ratings(&decisions.ratings, seed);
-    resampling.estimate(|w| counts(decisions, w).figures()).into()
+    let units = decisions.ratings.iter().zip(&decisions.called);
+    Figures::new(
+        resampling.estimate(|w| counts(decisions, w).figures()),
+        units.map(|(r, called)| (r.patient, r.positive, *called)),
+    )
 }
 
 fn counts(decisions: &Decisions, weights: &[u32]) -> Counts {
@@ -168,14 +209,21 @@ pub fn summary(predictions: &Predictions, seed: u64) -> Summary {
     let by_class = |(class, name): (usize, &String)| ByClass {
         class: name.clone(),
         units: predictions.units().iter().filter(|u| u.truth == class).count(),
-        figures: resampling.estimate(|w| counts(class, w)).into(),
+        figures: Figures::new(
+            resampling.estimate(|w| counts(class, w)),
+            predictions
+                .units()
+                .iter()
+                .zip(&called)
+                .map(|(u, called)| (u.patient.as_str(), u.truth == class, *called == class)),
+        ),
     };
     let mut confusion = vec![vec![0; names.len()]; names.len()];
     for (unit, called) in predictions.units().iter().zip(&called) {
         confusion[unit.truth][*called] += 1;
     }
     Summary {
-        accuracy,
+        accuracy: certain(accuracy, predictions.patients().len()),
         macro_mean: macro_mean.into(),
         classes: names.iter().enumerate().map(by_class).collect(),
         confusion,
@@ -208,6 +256,27 @@ mod tests {
         assert!((macro_sensitivity - (0.5 + 2.0 / 3.0) / 2.0).abs() < 1e-12);
     }
 
+    /// Ten patients of ten, some with several units: Wilson's lower end is 0.722 (Agresti and Coull 1998).
+    #[test]
+    fn what_is_always_right_is_not_certain() {
+        let names: Vec<String> = (0..20).map(|i| i.to_string()).collect();
+        let units: Vec<_> = names
+            .iter()
+            .enumerate()
+            .flat_map(|(i, n)| {
+                let one = (n.as_str(), i < 10, if i < 10 { 0.9 } else { 0.1 });
+                ["a", "b"].into_iter().take(1 + i % 2).map(move |u| (one.0, u, one.1, one.2))
+            })
+            .collect();
+        let p = two_classes(&units);
+        let f = figures(&Decisions::most_probable(&p, 1), 1);
+        for e in [f.sensitivity, f.specificity, f.precision, summary(&p, 1).classes[1].figures.sensitivity] {
+            let [low, high] = e.interval.unwrap();
+            assert!(e.value == Some(1.0) && (low - 0.722).abs() < 1e-3 && high == 1.0, "{e:?}");
+        }
+        assert_eq!(f.f1.interval, None);
+    }
+
     #[test]
     fn a_class_that_is_never_chosen_has_no_precision_and_no_macro_mean() {
         let p = two_classes(&[("p1", "1", true, 0.4), ("p2", "1", false, 0.1)]);
@@ -229,10 +298,7 @@ mod tests {
         ]);
         let d = Decisions::most_probable(&p, 1);
         let none = difference(&d, &d, 3).unwrap();
-        assert_eq!(
-            (none.accuracy.value, none.accuracy.interval),
-            (Some(0.0), Some([0.0, 0.0]))
-        );
+        assert_eq!((none.accuracy.value, none.accuracy.interval), (Some(0.0), None));
         let better = Decisions {
             called: d.ratings.iter().map(|r| r.positive).collect(),
             ..d.clone()

@@ -24,4 +24,4 @@ pub mod scaling;
 
 pub use decision::{keeping, probabilities, temperature, youden};
 pub use models::statistics::{Auc, Share, auc};
-pub use prediction::{Prediction, Predictions, Rating, Validation};
+pub use prediction::{Prediction, Predictions, Rating, Refusal, Validation};
