@@ -43,8 +43,12 @@ fn case(number: usize) -> Case {
     let (coarse, skill) = (number.is_multiple_of(2), rng.random_range(0.0..2.0));
     let mut units = [Vec::new(), Vec::new()];
     for patient in 0..patients {
-        let truth = rng.random_range(0..classes);
+        let mut truth = rng.random_range(0..classes);
         for unit in 0..rng.random_range(1..=most) {
+            // Lesions of one patient may differ, slices of one lesion do not.
+            if number.is_multiple_of(6) {
+                truth = rng.random_range(0..classes);
+            }
             for (model, units) in units.iter_mut().enumerate() {
                 let steps = |x: f64| {
                     if coarse {

@@ -77,7 +77,7 @@ enum Fact {
     Calibration,
     Recalibration,
     Output,
-    Readers,
+    Diagnostic,
     Code,
 }
 
@@ -143,7 +143,7 @@ const CLAIM_ITEMS: [Item; 44] = [
     ask("18", "reference standard", "agreement of annotators, with themselves and each other"),
     known("19", "partitions", "how data were assigned to partitions", Fact::Split, Full),
     known("20", "partitions", "at which level partitions are disjoint", Fact::Leaks, Full),
-    known("21", "test data", "intended number of cases, and why", Fact::Counts, Part),
+    ask("21", "test data", "intended number of cases, and why"),
     known("22", "model", "the model from input to output", Fact::Architecture, Full),
     known("23", "model", "software and versions", Fact::Software, Full),
     known("24", "model", "initial weights", Fact::Initialisation, Full),
@@ -160,7 +160,7 @@ const CLAIM_ITEMS: [Item; 44] = [
     known("35", "results", "numbers included and excluded", Fact::Counts, Part),
     ask("36", "results", "demographic and clinical characteristics by partition"),
     known("37", "results", "performance with its uncertainty, on all partitions", Fact::Performance, Part),
-    known("38", "results", "diagnostic performance and its precision", Fact::Readers, Full),
+    known("38", "results", "diagnostic performance and its precision", Fact::Diagnostic, Full),
     ask("39", "results", "analysis of failures"),
     ask("40", "discussion", "limitations"),
     ask("41", "discussion", "what it means for practice, and the intended use"),
@@ -189,7 +189,7 @@ const TRIPOD_ITEMS: [Item; 52] = [
     ask("9a", "predictors", "choice of predictors"),
     known("9b", "predictors", "definition and measurement of predictors", Fact::Preprocessing, Part),
     ask("9c", "predictors", "who assessed them, where that takes judgement"),
-    known("10", "sample size", "how it was arrived at, and why it suffices", Fact::Counts, Part),
+    ask("10", "sample size", "how it was arrived at, and why it suffices"),
     ask("11", "missing data", "what was done, and why"),
     known("12a", "analysis", "how data were used for development and evaluation", Fact::Split, Full),
     known("12b", "analysis", "how predictors enter the model", Fact::Preprocessing, Full),
@@ -325,7 +325,7 @@ impl Fact {
             Self::Performance => {
                 Some(format!("test patients: area under the ROC curve {}.", super::tables::area(&main.area)))
             }
-            Self::Readers => {
+            Self::Diagnostic => {
                 let point = main.points.first()?;
                 let of_model = format!(
                     "{}: sensitivity {}, specificity {}",

@@ -211,7 +211,7 @@ fn recall_figure(results: &Results) -> Result<String, Refusal> {
 fn readers_figure(results: &Results) -> Result<String, Refusal> {
     let mut layers = vec![Layer::Reference([(0.0, 0.0), (1.0, 1.0)])];
     let mut legend = Vec::new();
-    if let Some(main) = results.models.first() {
+    if let Some(main) = &results.beside_readers {
         layers.push(Layer::Line(0, corners(&main.roc)));
         legend.push((0, with_area(main)));
     }

@@ -4,7 +4,6 @@ use serde::Serialize;
 
 use super::{Model, Report};
 use crate::readers::Reading;
-use crate::statistics::Refusal;
 use crate::statistics::area::{Area, Difference, area, compare};
 use crate::statistics::bootstrap::{Estimate, RESAMPLES};
 use crate::statistics::calibration::{Calibration, calibration};
@@ -12,7 +11,7 @@ use crate::statistics::curve::{BandPoint, RecallPoint, RocPoint, precision_recal
 use crate::statistics::figures::{Figures, Summary, average_precision, difference, figures, summary};
 use crate::statistics::operating_point::{Aim, Decisions, OperatingPoint};
 use crate::statistics::scaling::{Form, Scaling};
-use crate::statistics::{Predictions, Validation};
+use crate::statistics::{Prediction, Predictions, Refusal, Validation};
 
 /// The operating points of a report. The first one is that of the summary.
 pub const AIMS: [Aim; 3] = [
@@ -31,8 +30,10 @@ pub struct Results {
     pub models: Vec<ModelResults>,
     /// Each model against each later one.
     pub comparisons: Vec<Comparison>,
-    /// Readers beside the first model.
+    /// Readers of the first model's test patients.
     pub readers: Vec<Reading>,
+    /// The first model beside them, with the mean of each patient's units: readers score patients.
+    pub beside_readers: Option<ModelResults>,
     /// Resamples of patients behind every bootstrap interval.
     pub resamples: usize,
 }
@@ -163,6 +164,27 @@ impl Checked {
         })
     }
 
+    /// The same model with one unit per patient; thresholds and scalings are chosen anew for these.
+    fn by_patient(model: &Model) -> Result<Self, Refusal> {
+        let whole = Self::new(model)?;
+        if whole.test.units().len() == whole.test.patients().len() {
+            return Ok(whole);
+        }
+        let mean = |units: &[Prediction]| {
+            let predictions = Predictions::new(model.classes.clone(), units.to_vec())?;
+            Ok(predictions.by_patient()?.units().to_vec())
+        };
+        Self::new(&Model {
+            name: format!("{}, mean of each patient", model.name),
+            validation: match model.validation.as_slice() {
+                [] => Vec::new(),
+                units => mean(units)?,
+            },
+            test: mean(&model.test)?,
+            ..model.clone()
+        })
+    }
+
     /// What the summary goes by.
     fn decisions(&self) -> Result<Decisions<'_>, Refusal> {
         match self.points.first() {
@@ -276,14 +298,19 @@ impl Results {
             }
         }
         holm(&mut comparisons);
-        let readers = match (&report.readers, checked.first()) {
-            (Some(scores), Some(model)) => scores.beside(&model.test, model.positive, seed)?,
-            _ => Vec::new(),
+        let (readers, beside_readers) = match (&report.readers, report.models.first()) {
+            (Some(scores), Some(model)) => {
+                let model = Checked::by_patient(model)?;
+                let readings = scores.beside(&model.test, model.positive, seed)?;
+                (readings, Some(model.results(seed)?))
+            }
+            _ => (Vec::new(), None),
         };
         Ok(Self {
             models,
             comparisons,
             readers,
+            beside_readers,
             resamples: RESAMPLES,
         })
     }

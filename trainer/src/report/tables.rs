@@ -247,7 +247,7 @@ pub(super) fn calibration(m: &ModelResults) -> Table {
 
 /// One row per reader, and the model.
 pub(super) fn readers(results: &Results) -> Option<Table> {
-    let model = results.models.first().filter(|_| !results.readers.is_empty())?;
+    let model = results.beside_readers.as_ref()?;
     let header = [
         "",
         "patients",

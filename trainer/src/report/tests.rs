@@ -258,10 +258,12 @@ fn checklists_hold_what_the_run_knows_and_no_more() {
     assert!(of(&lists, 1, "21").unwrap().contains("200 patients for training"));
     for (list, number) in [
         (0, "9"),
+        (0, "21"),
         (0, "24"),
         (0, "26"),
         (0, "33"),
         (0, "44"),
+        (1, "10"),
         (1, "13"),
         (1, "14"),
         (1, "17"),
@@ -324,6 +326,23 @@ fn what_cannot_be_known_is_said() {
     let (page, _) = report.render().unwrap();
     assert!(page.contains("No validation predictions") && page.contains("90 units of 30 patients"));
     assert!(page.contains("are not compared: 90 units against 70"));
+}
+
+/// Readers score patients: beside them stands the mean of each patient's slices, not the slices.
+#[test]
+fn readers_stand_beside_patients() {
+    let mut report = whole();
+    report.models.truncate(1);
+    report.models[0].test = predictions("test", 70, 3, 1.0, 3);
+    let results = Results::of(&report).unwrap();
+    let beside = results.beside_readers.as_ref().unwrap();
+    assert_eq!((results.models[0].units, beside.units, beside.patients), (210, 70, 70));
+    let reader = &results.readers[0];
+    let difference = beside.area.unwrap().value - reader.area.unwrap().value;
+    assert!((reader.difference.unwrap().value - difference).abs() < 1e-12);
+    assert_ne!(beside.area.unwrap().value, results.models[0].area.unwrap().value);
+    let (page, _) = report.render().unwrap();
+    assert!(page.contains("Readers beside T2 + CE-T1 + DWI, mean of each patient"));
 }
 
 #[test]
