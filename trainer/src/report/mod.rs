@@ -190,7 +190,7 @@ pub struct Written {
 
 /// `report.json`.
 #[derive(Serialize)]
-struct Figures<'a> {
+struct FiguresFile<'a> {
     notice: &'static str,
     simulated: Option<&'static str>,
     title: &'a str,
@@ -241,7 +241,7 @@ impl Report {
         let results = Results::of(self)?;
         let checklists = checklist::fill(self, &results);
         let page = compose::page(self, &results, &checklists)?;
-        let figures = Figures {
+        let figures = FiguresFile {
             notice: NOTICE,
             simulated: self.run.simulated.then_some(SIMULATED),
             title: &self.title,

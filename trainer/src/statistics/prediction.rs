@@ -12,7 +12,8 @@ const SUM_TOLERANCE: f64 = 1e-4;
 #[error("{0}")]
 pub struct Refusal(pub String);
 
-/// What a model said about one unit.
+/// What a model said about one unit. Where voxels or slices vote (Chang 2021), the shares of the votes are the
+/// probabilities.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Prediction {
