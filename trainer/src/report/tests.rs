@@ -336,7 +336,10 @@ fn readers_stand_beside_patients() {
     report.models[0].test = predictions("test", 70, 3, 1.0, 3);
     let results = Results::of(&report).unwrap();
     let beside = results.beside_readers.as_ref().unwrap();
-    assert_eq!((results.models[0].units, beside.units, beside.patients), (210, 70, 70));
+    assert_eq!(
+        (results.models[0].units, beside.units, beside.patients),
+        (210, 70, 70)
+    );
     let reader = &results.readers[0];
     let difference = beside.area.unwrap().value - reader.area.unwrap().value;
     assert!((reader.difference.unwrap().value - difference).abs() < 1e-12);

@@ -190,7 +190,11 @@ mod tests {
             "{}",
             often.computed
         );
-        assert_eq!((always.interval, always.computed), (None, RESAMPLES), "no resample differs");
+        assert_eq!(
+            (always.interval, always.computed),
+            (None, RESAMPLES),
+            "no resample differs"
+        );
     }
 
     #[test]

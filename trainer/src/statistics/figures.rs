@@ -7,8 +7,8 @@ use std::collections::BTreeSet;
 
 use serde::{Deserialize, Serialize};
 
-use super::bootstrap::{Estimate, Resampling};
 use super::Share;
+use super::bootstrap::{Estimate, Resampling};
 use super::curve::{Descent, average};
 use super::operating_point::Decisions;
 use super::prediction::{Prediction, Predictions, Rating, Refusal};
@@ -119,8 +119,13 @@ impl Figures {
     /// From (patient, truth, called) of each unit.
     fn new<'a>(of: [Estimate; FIGURES], units: impl Iterator<Item = (&'a str, bool, bool)> + Clone) -> Self {
         let patients = |counted: &dyn Fn(bool, bool) -> bool| {
-            let counted = units.clone().filter(|(_, truth, called)| counted(*truth, *called));
-            counted.map(|(patient, ..)| patient).collect::<BTreeSet<_>>().len()
+            let counted = units
+                .clone()
+                .filter(|(_, truth, called)| counted(*truth, *called));
+            counted
+                .map(|(patient, ..)| patient)
+                .collect::<BTreeSet<_>>()
+                .len()
         };
         let [accuracy, sensitivity, specificity, precision, f1] = of;
         Self {
@@ -265,14 +270,25 @@ mod tests {
             .enumerate()
             .flat_map(|(i, n)| {
                 let one = (n.as_str(), i < 10, if i < 10 { 0.9 } else { 0.1 });
-                ["a", "b"].into_iter().take(1 + i % 2).map(move |u| (one.0, u, one.1, one.2))
+                ["a", "b"]
+                    .into_iter()
+                    .take(1 + i % 2)
+                    .map(move |u| (one.0, u, one.1, one.2))
             })
             .collect();
         let p = two_classes(&units);
         let f = figures(&Decisions::most_probable(&p, 1), 1);
-        for e in [f.sensitivity, f.specificity, f.precision, summary(&p, 1).classes[1].figures.sensitivity] {
+        for e in [
+            f.sensitivity,
+            f.specificity,
+            f.precision,
+            summary(&p, 1).classes[1].figures.sensitivity,
+        ] {
             let [low, high] = e.interval.unwrap();
-            assert!(e.value == Some(1.0) && (low - 0.722).abs() < 1e-3 && high == 1.0, "{e:?}");
+            assert!(
+                e.value == Some(1.0) && (low - 0.722).abs() < 1e-3 && high == 1.0,
+                "{e:?}"
+            );
         }
         assert_eq!(f.f1.interval, None);
     }
