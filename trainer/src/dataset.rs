@@ -1,11 +1,12 @@
 //! Patients as tensors: each examination is read once, kept on disk and then in memory.
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use models::findings::{Fault, Reason};
-use models::mr::{Contrast, Grid, Volume};
+use models::mr::{Contrast, Grid, Scan, Volume};
 use models::package::{OperatingPoints, hex_sha256};
 use models::recipe::{LocatorInput, ReaderInput, Recipe};
 use models::run::candidates;
@@ -13,10 +14,10 @@ use models::study::Study;
 use ndarray::Array3;
 use tch::{Kind, Tensor};
 
-use crate::cohort::{Cohort, Patient};
+use crate::cohort::{Cohort, Lesion, Patient};
 use crate::error::Error;
+use crate::mask;
 use crate::nets::tensor;
-use crate::nifti::read_mask;
 
 /// One patient's examination as tensors, images in half precision.
 #[derive(Debug)]
@@ -27,7 +28,7 @@ pub struct Examination {
     pub slices: Tensor,
     /// (slice, H, W), which share of each pixel is tumour.
     pub truth: Tensor,
-    /// The drawn tumours, the largest first.
+    /// The drawn tumours of the patient's class, the largest first.
     pub lesions: Vec<DrawnLesion>,
 }
 
@@ -43,13 +44,18 @@ pub struct DrawnLesion {
 /// Truth pixels count as tumour from this share on; the same for every recipe.
 const INSIDE: f32 = 0.5;
 
+/// The headers of a patient's study.
+fn scan(cohort: &Cohort, patient: &Patient) -> Scan {
+    let paths: Vec<PathBuf> = patient.dicom.iter().map(|p| cohort.root.join(p)).collect();
+    models::mr::scan(&paths)
+}
+
 /// Loads one patient's examination from its DICOM files.
 ///
 /// # Errors
 /// Whatever [`Study::assemble`] refuses.
 pub fn open_study(cohort: &Cohort, patient: &Patient) -> Result<Study, Error> {
-    let scan = models::mr::scan(&[cohort.root.join(&patient.folder).join("dicom")]);
-    Study::assemble(&scan).map_err(|failed| {
+    Study::assemble(&scan(cohort, patient)).map_err(|failed| {
         let unknown = || Reason::new("unassembled", Fault::Data, "the examination cannot be assembled");
         let reason = failed.reasons.first().cloned().unwrap_or_else(unknown);
         Error::Patient {
@@ -59,22 +65,41 @@ pub fn open_study(cohort: &Cohort, patient: &Patient) -> Result<Study, Error> {
     })
 }
 
-/// The drawn tumour on the grid of the locator: the share of each pixel that is inside.
+/// The drawn lesions of a patient that `wanted` asks for, on the grid of the locator: the share of each pixel that is
+/// inside. All zero where there are none.
 ///
 /// # Errors
 /// The mask cannot be read.
-pub fn open_truth(cohort: &Cohort, patient: &Patient, grid: &Grid) -> Result<Array3<f32>, Error> {
+pub fn open_truth(
+    cohort: &Cohort,
+    patient: &Patient,
+    grid: &Grid,
+    wanted: impl Fn(&Lesion) -> bool,
+) -> Result<Array3<f32>, Error> {
     let of_patient = |reason| Error::Patient {
         patient: patient.folder.clone(),
         reason,
     };
-    let mask = read_mask(&cohort.root.join(&patient.folder).join("mask.nii")).map_err(of_patient)?;
+    let lesions: Vec<&Lesion> = patient.lesions.iter().filter(|l| wanted(l)).collect();
+    if lesions.is_empty() {
+        return Ok(Array3::zeros(grid.shape));
+    }
+    let numbers: BTreeSet<u8> = lesions.iter().map(|l| l.number).collect();
+    let mask = match &patient.mask {
+        Some(path) => mask::open(&cohort.root.join(path), Some(&numbers), || scan(cohort, patient)),
+        None => {
+            let boxes = lesions.iter().filter_map(|l| Some((l.number, l.corners?)));
+            mask::of_boxes(&boxes.collect::<Vec<_>>())
+        }
+    };
+    let mask = mask.map_err(of_patient)?;
+    let voxels = mask.inside(&numbers);
     // The mask goes through the same interpolation as the images.
     let volume = Volume {
         contrast: Contrast::T2,
         b_value: None,
         grid: mask.grid,
-        voxels: mask.voxels,
+        voxels,
     };
     let drawn = Study {
         identity: Default::default(),
@@ -110,7 +135,7 @@ pub fn load(
             let Some(patient) = patients.get(n) else {
                 return Ok(());
             };
-            let key = hex_sha256(format!("{} {recipe_text}", patient.sha256).as_bytes());
+            let key = hex_sha256(format!("{} {:?} {recipe_text}", patient.sha256, patient.lesions).as_bytes());
             let file = cache.join(format!("{}.safetensors", &key[..32]));
             let examination = match restore(&file, patient) {
                 Some(examination) => examination,
@@ -146,13 +171,17 @@ fn read(cohort: &Cohort, patient: &Patient, recipe: &Recipe) -> Result<Examinati
     let study = open_study(cohort, patient)?;
     let prepared = recipe.prepare(&study, 1).map_err(of_patient)?;
     let LocatorInput { grid, images, .. } = prepared.locator_input().map_err(of_patient)?;
-    let truth = open_truth(cohort, patient, &grid)?;
+    let truth = open_truth(cohort, patient, &grid, |_| true)?;
+    // The reader learns one class a patient: what it sees is of that class.
+    let of_class = |l: &Lesion| l.diagnosis.class() == patient.class();
+    let alike = patient.lesions.iter().all(of_class);
+    let read = if alike { truth.clone() } else { open_truth(cohort, patient, &grid, of_class)? };
     let mut lesions = Vec::new();
-    for drawn in drawn_lesions(&truth) {
+    for drawn in drawn_lesions(&read) {
         let input = prepared.reader_input(&drawn.slice_boxes()).map_err(of_patient)?;
         lesions.push(DrawnLesion::new(input));
     }
-    if patient.class().is_some() == lesions.is_empty() {
+    if patient.diagnosis.is_tumour() == lesions.is_empty() {
         let text = format!(
             "labelled “{}”, but the mask holds {} tumours",
             patient.diagnosis,

@@ -100,7 +100,7 @@ fn examine_one(
     let study = open_study(cohort, patient)?;
     let prepared = recipe.prepare(&study, 1).map_err(of_patient)?;
     let input = prepared.locator_input().map_err(of_patient)?;
-    let truth = open_truth(cohort, patient, &input.grid)?;
+    let truth = open_truth(cohort, patient, &input.grid, |_| true)?;
     let drawn: std::collections::HashSet<[usize; 3]> =
         drawn_lesions(&truth).into_iter().flat_map(|l| l.voxels).collect();
 

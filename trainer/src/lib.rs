@@ -3,7 +3,8 @@
 //! | module | owns |
 //! |---|---|
 //! | [`anatomy`] | real T1 heads for simulated patients |
-//! | [`cohort`] | index of patients' folders, labels, hashes, split by patient |
+//! | [`cohort`] | index of patients in any layout, labels, hashes, splits by patient |
+//! | [`mask`] | drawn tumours in any form |
 //! | [`dataset`] | examinations as tensors, read once |
 //! | [`augment`] | random changes of training images |
 //! | [`nets`] | U-Net, truncated ResNet-18, ROI-Align, Transformer |
@@ -24,8 +25,9 @@ pub mod evaluate;
 pub mod experiment;
 pub mod export;
 pub mod fit;
+pub mod limits;
+pub mod mask;
 pub mod nets;
-pub mod nifti;
 pub mod origin;
 pub mod readers;
 pub mod report;

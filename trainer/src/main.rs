@@ -8,7 +8,7 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand, ValueEnum};
 use models::findings::Fault;
-use trainer::cohort::{Cohort, MADE_BY, Patient, Split};
+use trainer::cohort::{Cohort, Indexed, MADE_BY, Order, Patient, Split, index};
 use trainer::error::Error;
 use trainer::evaluate::{Evaluation, examine, summarise};
 use trainer::experiment::Experiment;
@@ -48,16 +48,31 @@ enum Work {
         #[arg(long, value_name = "DIR")]
         anatomy: Option<PathBuf>,
     },
-    /// Index a folder of patients and split it.
+    /// Index a folder of studies in any layout, pair it with labels and masks, and split it.
     Index {
-        /// Folder with one folder per patient.
+        /// Folder with the DICOM files.
         dir: PathBuf,
         /// The cohort file to write.
         #[arg(long)]
         out: PathBuf,
-        /// Seed of the split.
+        /// Seed of the split and the folds.
         #[arg(long)]
         seed: u64,
+        /// Table of labels, CSV or TOML [default: each patient's truth.json].
+        #[arg(long, value_name = "FILE")]
+        labels: Option<PathBuf>,
+        /// Folder of masks.
+        #[arg(long, value_name = "DIR")]
+        masks: Option<PathBuf>,
+        /// Also write the report as JSON.
+        #[arg(long, value_name = "FILE")]
+        report: Option<PathBuf>,
+        /// Stop at whatever would leave a patient out.
+        #[arg(long)]
+        strict: bool,
+        /// Patients read at a time.
+        #[arg(long, default_value_t = 2)]
+        threads: usize,
     },
     /// Train all networks of an experiment.
     Train {
@@ -175,7 +190,27 @@ fn run(work: Work) -> Result<(), Error> {
             threads,
             anatomy,
         } => phantoms(patients, &out, seed, threads, anatomy.as_deref()),
-        Work::Index { dir, out, seed } => index(&dir, &out, seed),
+        Work::Index {
+            dir,
+            out,
+            seed,
+            labels,
+            masks,
+            report,
+            strict,
+            threads,
+        } => {
+            let order = Order {
+                root: &dir,
+                labels: labels.as_deref(),
+                masks: masks.as_deref(),
+                seed,
+                strict,
+                threads,
+                command: &command_line(),
+            };
+            index_cohort(&order, &out, report.as_deref())
+        }
         Work::Train {
             experiment,
             cohort,
@@ -302,15 +337,24 @@ fn described(head: &phantom::RealHead) -> String {
     format!("head {start}: fit {:.2}{fat}; {}", head.fit(), glands.join("; "))
 }
 
-fn index(dir: &Path, out: &Path, seed: u64) -> Result<(), Error> {
-    let bar = progress(
-        std::fs::read_dir(dir).map_err(Error::file(dir))?.count(),
-        "indexing",
-    );
-    let cohort = Cohort::index(dir, seed, &command_line(), || bar.inc(1))?;
+fn index_cohort(order: &Order, out: &Path, report_file: Option<&Path>) -> Result<(), Error> {
+    let bar = progress(0, "indexing");
+    let Indexed { report, cohort } = index(order, &|done, of| {
+        bar.set_length(of as u64);
+        bar.set_position(done as u64);
+    })?;
     bar.finish_and_clear();
+    if let Some(path) = report_file {
+        let text = serde_json::to_string_pretty(&report).map_err(|e| Error::Form {
+            path: path.to_owned(),
+            text: e.to_string(),
+        })?;
+        std::fs::write(path, text + "\n").map_err(Error::file(path))?;
+    }
+    print!("{report}");
+    let cohort = cohort?;
     cohort.save(out)?;
-    let count = |s| cohort.of(s).count();
+    let count = |s| cohort.patients.iter().filter(|p| p.split == s).count();
     println!(
         "{} patients: {} for training, {} for validation, {} for testing; cohort {}",
         cohort.patients.len(),
@@ -329,7 +373,7 @@ fn evaluate(run: &Path, other: Option<&Path>, split: Split, json: bool) -> Resul
     tch::set_num_threads(run.experiment.threads as i32);
     let other = other.map(Cohort::open).transpose()?;
     let (cohort, patients): (&Cohort, Vec<&Patient>) = match &other {
-        Some(other) => (other, other.patients.iter().collect()),
+        Some(other) => (other, other.within_classes().collect()),
         None => (&run.cohort, run.cohort.of(split).collect()),
     };
     let bar = progress(patients.len(), "evaluating");

@@ -115,9 +115,10 @@ fn from_csv(bytes: &[u8]) -> Result<Labels, String> {
         ));
     }
     let mut rows = Vec::new();
+    let mut lines = Lines { bytes, at: 0, line: 1 };
     for record in reader.records() {
         let record = record.map_err(|e| said(&e))?;
-        let line = record.position().map_or(0, csv::Position::line);
+        let line = lines.of(record.position());
         if record.iter().all(str::is_empty) {
             continue;
         }
@@ -151,6 +152,27 @@ fn delimiter(bytes: &[u8]) -> u8 {
     }
     let most = counts.iter().map(|(_, n)| *n).max().unwrap_or(0);
     counts.iter().find(|(_, n)| *n == most).map_or(b',', |(s, _)| *s)
+}
+
+/// Counts lines: the reader's own count of a record is one too low behind a line that ends in CR LF.
+struct Lines<'b> {
+    bytes: &'b [u8],
+    at: usize,
+    line: u64,
+}
+
+impl Lines<'_> {
+    /// The line that a record begins on, for records in order.
+    fn of(&mut self, position: Option<&csv::Position>) -> u64 {
+        let start = position.map_or(self.at, |p| p.byte() as usize);
+        while let Some(byte) = self.bytes.get(self.at)
+            && (self.at < start || b"\r\n".contains(byte))
+        {
+            self.line += u64::from(*byte == b'\n');
+            self.at += 1;
+        }
+        self.line
+    }
 }
 
 /// What the reader complains about, with its line.

@@ -143,7 +143,7 @@ pub fn export(run: &Path, out: &Path, command: &str) -> Result<Report, ExportErr
         std::fs::remove_dir_all(&partial).map_err(Error::file(&partial))?;
     }
     let origin = Origin {
-        simulated: all_simulated(&run.cohort)?,
+        simulated: run.cohort.patients.iter().all(|p| p.simulated),
         commit: crate::origin::commit(),
         command: command.to_owned(),
     };
@@ -191,20 +191,4 @@ fn spread(cohort: &Cohort, split: Split, count: usize) -> Vec<&Patient> {
     let all: Vec<&Patient> = cohort.of(split).collect();
     let count = count.min(all.len());
     (0..count).map(|n| all[n * all.len() / count]).collect()
-}
-
-/// Whether every patient of the cohort comes from the phantom, which says so in `truth.json`.
-fn all_simulated(cohort: &Cohort) -> Result<bool, ExportError> {
-    for patient in &cohort.patients {
-        let path = cohort.root.join(&patient.folder).join("truth.json");
-        let text = std::fs::read_to_string(&path).map_err(Error::file(&path))?;
-        let truth: serde_json::Value = serde_json::from_str(&text).map_err(|e| Error::Form {
-            path,
-            text: e.to_string(),
-        })?;
-        if truth["schema"] != phantom::TRUTH_SCHEMA {
-            return Ok(false);
-        }
-    }
-    Ok(true)
 }

@@ -179,22 +179,14 @@ mod tests {
     use tch::Device;
 
     use super::*;
-    use crate::cohort::{Patient, Split};
+    use crate::cohort::patients;
     use crate::nets::{Networks, tensor};
 
     /// Two dark heads, each with a bright ball in the middle slices of the second contrast.
     fn examination(images: &Array4<f32>, truth: &Array3<f32>) -> Examination {
         let (slices, contrasts, rows, columns) = images.dim();
         Examination {
-            patient: Patient {
-                folder: "one".into(),
-                anatomy: None,
-                diagnosis: "malignant".into(),
-                split: Split::Train,
-                sha256: String::new(),
-                person_sha256: String::new(),
-                study_sha256: String::new(),
-            },
+            patient: patients(&[5]).remove(0),
             slices: tensor(images.iter(), &[slices, contrasts, rows, columns]).to_kind(Kind::Half),
             truth: tensor(truth.iter(), &[slices, rows, columns]).to_kind(Kind::Half),
             lesions: Vec::new(),

@@ -13,6 +13,9 @@ use models::mr::{DataSet, Grid, Scan};
 use super::{Mask, blank, number, paint, refused};
 use crate::limits::{MAX_CONTOUR_POINTS, MAX_OFF_SLICE};
 
+/// Contours of each region, corners in patient millimetres.
+type Regions = BTreeMap<u8, Vec<Vec<[f64; 3]>>>;
+
 /// Corners of a contour in fractional rows and columns of one slice.
 type Polygon = Vec<[f64; 2]>;
 
@@ -56,8 +59,8 @@ fn series(set: &DataSet) -> Vec<String> {
 }
 
 /// Contours in patient millimetres by their region.
-fn regions(set: &DataSet, wanted: Option<&BTreeSet<u8>>) -> Result<BTreeMap<u8, Vec<Vec<[f64; 3]>>>, Reason> {
-    let mut found: BTreeMap<u8, Vec<Vec<[f64; 3]>>> = BTreeMap::new();
+fn regions(set: &DataSet, wanted: Option<&BTreeSet<u8>>) -> Result<Regions, Reason> {
+    let mut found = Regions::new();
     let mut points = 0;
     for region in set.items(tags::ROI_CONTOUR_SEQUENCE) {
         let stated = region.number(tags::REFERENCED_ROI_NUMBER);
@@ -110,7 +113,7 @@ type Placed = BTreeMap<(u8, usize), Vec<Polygon>>;
 /// The first volume of the named series on whose slices every contour lies.
 fn fitting(
     series: &[String],
-    regions: &BTreeMap<u8, Vec<Vec<[f64; 3]>>>,
+    regions: &Regions,
     study: &Scan,
 ) -> Result<(Grid, Placed), Reason> {
     let named = study.series.iter().filter(|s| series.contains(&s.uid));
@@ -127,7 +130,7 @@ fn fitting(
     }))
 }
 
-fn placed(regions: &BTreeMap<u8, Vec<Vec<[f64; 3]>>>, grid: &Grid) -> Result<Placed, Reason> {
+fn placed(regions: &Regions, grid: &Grid) -> Result<Placed, Reason> {
     let mut found: Placed = BTreeMap::new();
     for (region, contours) in regions {
         for contour in contours {

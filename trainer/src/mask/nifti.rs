@@ -300,7 +300,7 @@ mod tests {
         assert_eq!(code(&put(254, &[0, 0])), "mask_geometry");
         assert_eq!(code(&put(280, &f32::INFINITY.to_le_bytes())), "mask_geometry");
         assert_eq!(code(&put(280, &0f32.to_le_bytes())), "mask_geometry");
-        assert_eq!(code(&put(48, &[2, 0])), "mask_form");
+        assert_eq!(code(&put(40, &[4, 0, 4, 0, 3, 0, 2, 0, 2, 0])), "mask_form");
         assert_eq!(code(&put(42, &[0xFF, 0x7F, 0xFF, 0x7F, 0xFF, 0x7F])), "mask_too_large");
     }
 
