@@ -135,7 +135,8 @@ pub fn load(
             let Some(patient) = patients.get(n) else {
                 return Ok(());
             };
-            let key = hex_sha256(format!("{} {:?} {recipe_text}", patient.sha256, patient.lesions).as_bytes());
+            let key =
+                hex_sha256(format!("{} {:?} {recipe_text}", patient.sha256, patient.lesions).as_bytes());
             let file = cache.join(format!("{}.safetensors", &key[..32]));
             let examination = match restore(&file, patient) {
                 Some(examination) => examination,
@@ -175,7 +176,11 @@ fn read(cohort: &Cohort, patient: &Patient, recipe: &Recipe) -> Result<Examinati
     // The reader learns one class a patient: what it sees is of that class.
     let of_class = |l: &Lesion| l.diagnosis.class() == patient.class();
     let alike = patient.lesions.iter().all(of_class);
-    let read = if alike { truth.clone() } else { open_truth(cohort, patient, &grid, of_class)? };
+    let read = if alike {
+        truth.clone()
+    } else {
+        open_truth(cohort, patient, &grid, of_class)?
+    };
     let mut lesions = Vec::new();
     for drawn in drawn_lesions(&read) {
         let input = prepared.reader_input(&drawn.slice_boxes()).map_err(of_patient)?;

@@ -98,7 +98,11 @@ impl Diagnosis {
     /// Index into [`CLASSES`], the four classes of the appliance; none without a tumour, and for a benign tumour
     /// that is none of the three.
     pub fn class(self) -> Option<usize> {
-        let name = if self.is_malignant() { "malignant" } else { self.name() };
+        let name = if self.is_malignant() {
+            "malignant"
+        } else {
+            self.name()
+        };
         CLASSES.iter().position(|c| *c == name)
     }
 
@@ -123,7 +127,10 @@ impl fmt::Display for Diagnosis {
 
 /// Small letters, one space between words, British spelling, no apostrophes or dots.
 fn plain(text: &str) -> String {
-    let text = text.to_lowercase().replace(['-', '_', '/', ','], " ").replace(['\'', '’', '.'], "");
+    let text = text
+        .to_lowercase()
+        .replace(['-', '_', '/', ','], " ")
+        .replace(['\'', '’', '.'], "");
     let words: Vec<&str> = text.split_whitespace().collect();
     words
         .join(" ")
@@ -135,7 +142,14 @@ fn plain(text: &str) -> String {
 /// reports call them.
 fn synonyms(of: Diagnosis) -> &'static [&'static str] {
     match of {
-        Diagnosis::None => &["no tumour", "no tumor", "healthy", "normal", "control", "no lesion"],
+        Diagnosis::None => &[
+            "no tumour",
+            "no tumor",
+            "healthy",
+            "normal",
+            "control",
+            "no lesion",
+        ],
         Diagnosis::OtherBenign => &[
             "benign",
             "other benign tumour",
@@ -176,7 +190,13 @@ fn synonyms(of: Diagnosis) -> &'static [&'static str] {
             "papillary cystadenoma lymphomatosum",
         ],
         Diagnosis::BasalCellAdenoma => &["bca", "basal cell"],
-        Diagnosis::PleomorphicAdenoma => &["pa", "pleomorphic", "benign mixed tumour", "mixed tumour", "mixed parotid tumour"],
+        Diagnosis::PleomorphicAdenoma => &[
+            "pa",
+            "pleomorphic",
+            "benign mixed tumour",
+            "mixed tumour",
+            "mixed parotid tumour",
+        ],
         Diagnosis::Malignant => &[
             "malignancy",
             "malignant tumour",
@@ -259,7 +279,14 @@ mod tests {
         ] {
             assert_eq!(Diagnosis::parse(text), Some(diagnosis), "{text}");
         }
-        for text in ["", "adenoma", "tumour", "pleomorphic adenoma?", "benign or malignant", "0"] {
+        for text in [
+            "",
+            "adenoma",
+            "tumour",
+            "pleomorphic adenoma?",
+            "benign or malignant",
+            "0",
+        ] {
             assert_eq!(Diagnosis::parse(text), None, "{text}");
         }
     }
@@ -268,8 +295,16 @@ mod tests {
     fn no_word_means_two_diagnoses() {
         let mut seen = std::collections::BTreeMap::new();
         for diagnosis in Diagnosis::ALL {
-            for word in synonyms(diagnosis).iter().map(|w| plain(w)).chain([plain(diagnosis.name())]) {
-                assert_eq!(*seen.entry(word.clone()).or_insert(diagnosis), diagnosis, "{word}");
+            for word in synonyms(diagnosis)
+                .iter()
+                .map(|w| plain(w))
+                .chain([plain(diagnosis.name())])
+            {
+                assert_eq!(
+                    *seen.entry(word.clone()).or_insert(diagnosis),
+                    diagnosis,
+                    "{word}"
+                );
                 assert_eq!(Diagnosis::parse(&word), Some(diagnosis), "{word}");
             }
         }
@@ -283,7 +318,11 @@ mod tests {
         assert_eq!(named(Diagnosis::Warthin), Some("Warthin tumour"));
         assert_eq!(named(Diagnosis::BasalCellAdenoma), Some("basal cell adenoma"));
         assert_eq!(named(Diagnosis::PleomorphicAdenoma), Some("pleomorphic adenoma"));
-        for malignant in [Diagnosis::Malignant, Diagnosis::Mucoepidermoid, Diagnosis::OtherMalignant] {
+        for malignant in [
+            Diagnosis::Malignant,
+            Diagnosis::Mucoepidermoid,
+            Diagnosis::OtherMalignant,
+        ] {
             assert_eq!(named(malignant), Some("malignant"));
         }
         assert_eq!(Diagnosis::BasalCellAdenoma.kaba(), Some(KabaClass::OtherBenign));
@@ -312,7 +351,10 @@ mod tests {
             "acinic cell carcinoma",
             "salivary duct carcinoma",
         ] {
-            assert!(Diagnosis::parse(name).is_some_and(|d| d > Diagnosis::Malignant), "{name}");
+            assert!(
+                Diagnosis::parse(name).is_some_and(|d| d > Diagnosis::Malignant),
+                "{name}"
+            );
         }
     }
 }

@@ -1,11 +1,11 @@
 //! Persons, labels and masks → patients.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use models::findings::Side;
-use models::mr::{Contrast, Scan};
+use models::mr::{Contrast, Scan, VolumeIndex};
 use models::package::{hex, hex_sha256};
 use serde::Deserialize;
 use sha2::{Digest, Sha256};
@@ -60,7 +60,12 @@ pub fn index(order: &Order, watch: &(dyn Fn(usize, usize) + Sync)) -> Result<Ind
         watch(files.fetch_add(1, Ordering::Relaxed) + 1, 0);
     })?;
     for refused in &found.refused {
-        report.add("refused", Effect::Noted, None, format!("{}: {}", refused.input, refused.reason.text));
+        report.add(
+            "refused",
+            Effect::Noted,
+            None,
+            format!("{}: {}", refused.input, refused.reason.text),
+        );
     }
     let mut subjects = subjects(order.root, &found, &mut report);
     label(order, &mut subjects, &mut report)?;
@@ -77,7 +82,10 @@ pub fn index(order: &Order, watch: &(dyn Fn(usize, usize) + Sync)) -> Result<Ind
     for outcome in read {
         report.findings.extend(outcome.findings);
         if let Some((patient, line)) = outcome.patient {
-            *report.diagnoses.entry(patient.diagnosis.name().to_owned()).or_default() += 1;
+            *report
+                .diagnoses
+                .entry(patient.diagnosis.name().to_owned())
+                .or_default() += 1;
             report.patients.push(line);
             patients.push(patient);
         }
@@ -94,13 +102,23 @@ fn cohort(order: &Order, mut patients: Vec<Patient>, report: &Report) -> Result<
             1 => String::new(),
             n => format!("; {} more in the report", n - 1),
         };
-        let whose = first.patient.as_ref().map(|p| format!("{p}: ")).unwrap_or_default();
-        return Err(Error::Cohort(format!("{whose}{} ({}){more}", first.text, first.code)));
+        let whose = first
+            .patient
+            .as_ref()
+            .map(|p| format!("{p}: "))
+            .unwrap_or_default();
+        return Err(Error::Cohort(format!(
+            "{whose}{} ({}){more}",
+            first.text, first.code
+        )));
     }
     if patients.is_empty() {
         let text = match report.count(Effect::LeftOut) {
             0 => format!("no examination in {}", order.root.display()),
-            n => format!("no patient is left of {}; {n} are left out, see the report", order.root.display()),
+            n => format!(
+                "no patient is left of {}; {n} are left out, see the report",
+                order.root.display()
+            ),
         };
         return Err(Error::Cohort(text));
     }
@@ -108,7 +126,11 @@ fn cohort(order: &Order, mut patients: Vec<Patient>, report: &Report) -> Result<
     let tumours = patients.iter().map(|p| p.diagnosis).filter(|d| d.is_tumour());
     let classes: BTreeSet<Option<usize>> = tumours.map(Diagnosis::class).collect();
     if classes.len() < 2 {
-        let only = patients.iter().map(|p| p.diagnosis).max().unwrap_or(Diagnosis::None);
+        let only = patients
+            .iter()
+            .map(|p| p.diagnosis)
+            .max()
+            .unwrap_or(Diagnosis::None);
         let text = format!("nothing to tell apart: the only class of tumour among its patients is “{only}”");
         return Err(Error::Cohort(text));
     }
@@ -169,7 +191,8 @@ struct TrueLesion {
 
 /// One subject per person, by folder.
 fn subjects<'a>(root: &Path, found: &'a Found, report: &mut Report) -> Vec<Subject<'a>> {
-    let bases: BTreeMap<&String, PathBuf> = found.persons.iter().map(|(k, p)| (k, base(root, p))).collect();
+    let base = |person: &Person| walk::around(root, person.studies.values().flat_map(|s| &s.images));
+    let bases: BTreeMap<&String, PathBuf> = found.persons.iter().map(|(k, p)| (k, base(p))).collect();
     let mut below: HashMap<&Path, usize> = HashMap::new();
     for base in bases.values() {
         for folder in base.ancestors() {
@@ -192,17 +215,28 @@ fn subjects<'a>(root: &Path, found: &'a Found, report: &mut Report) -> Vec<Subje
         let alone = below.get(base.as_path()).is_none_or(|n| *n == 1);
         if truths.is_empty() && (!alone || folder.is_empty()) {
             let start: String = hex_sha256(key.as_bytes()).chars().take(8).collect();
-            folder = Path::new(&folder).join(format!("person-{start}")).to_string_lossy().into_owned();
+            folder = Path::new(&folder)
+                .join(format!("person-{start}"))
+                .to_string_lossy()
+                .into_owned();
         }
         if let [one, other, ..] = truths.iter().collect::<Vec<_>>()[..] {
-            let text = format!("{} and {} hold the same person", walk::below(root, one), walk::below(root, other));
+            let text = format!(
+                "{} and {} hold the same person",
+                walk::below(root, one),
+                walk::below(root, other)
+            );
             report.add("same_person", Effect::Stops, None, text);
         }
         for truth in &truths {
-            owners.entry(*truth).or_default().extend(person.studies.keys().cloned());
+            owners
+                .entry(*truth)
+                .or_default()
+                .extend(person.studies.keys().cloned());
         }
         if person.id.is_empty() {
-            let text = "its images have no Patient ID (0010,0020): two studies of this person would go unnoticed";
+            let text =
+                "its images have no Patient ID (0010,0020): two studies of this person would go unnoticed";
             report.add("no_patient_id", Effect::Noted, Some(&folder), text);
         }
         subjects.push(Subject {
@@ -221,29 +255,16 @@ fn subjects<'a>(root: &Path, found: &'a Found, report: &mut Report) -> Vec<Subje
         let studies = owners.get(truth).map_or(0, Vec::len);
         if studies != 1 {
             let text = format!("dicom/ holds {studies} examinations instead of one");
-            report.add("examination", Effect::Stops, Some(&walk::below(root, truth)), text);
+            report.add(
+                "examination",
+                Effect::Stops,
+                Some(&walk::below(root, truth)),
+                text,
+            );
         }
     }
     subjects.sort_by(|a, b| a.folder.cmp(&b.folder));
     subjects
-}
-
-/// The deepest folder that holds all images of a person.
-fn base(root: &Path, person: &Person) -> PathBuf {
-    let mut images = person.studies.values().flat_map(|s| &s.images);
-    let Some(first) = images.next().and_then(|i| i.parent()) else {
-        return root.to_owned();
-    };
-    let mut base = first;
-    for image in images {
-        while !image.starts_with(base) {
-            match base.parent() {
-                Some(parent) => base = parent,
-                None => return root.to_owned(),
-            }
-        }
-    }
-    base.to_owned()
 }
 
 /// Gives each subject its labels, from the table and from `truth.json`.
@@ -257,7 +278,12 @@ fn label(order: &Order, subjects: &mut [Subject], report: &mut Report) -> Result
     let table = labels::open(path)?;
     let at = |label: &Label| format!("{}, line {}", path.display(), label.line);
     for column in &table.ignored {
-        report.add("ignored_column", Effect::Noted, None, format!("{}: column “{column}”", path.display()));
+        report.add(
+            "ignored_column",
+            Effect::Noted,
+            None,
+            format!("{}: column “{column}”", path.display()),
+        );
     }
     let mut names: HashMap<String, BTreeSet<usize>> = HashMap::new();
     for (n, subject) in subjects.iter().enumerate() {
@@ -324,11 +350,16 @@ fn pair_masks(
     for subject in subjects.iter_mut() {
         let asked = subject.labels.iter().filter_map(|l| l.mask.clone());
         let asked: BTreeSet<PathBuf> = asked.map(|m| order.resolve(&m)).collect();
-        let mut masks: Vec<(PathBuf, Option<mask::References>)> = asked.into_iter().map(|m| (m, None)).collect();
+        let mut masks: Vec<(PathBuf, Option<mask::References>)> =
+            asked.into_iter().map(|m| (m, None)).collect();
         if masks.is_empty() && subject.labels.iter().all(|l| l.corners.is_none()) {
             for (path, references) in drawn.iter().zip(&references) {
                 if let Ok(references) = references.as_ref()
-                    && subject.person.studies.keys().any(|uid| references.studies.contains(uid))
+                    && subject
+                        .person
+                        .studies
+                        .keys()
+                        .any(|uid| references.studies.contains(uid))
                 {
                     masks.push((path.clone(), Some(references.clone())));
                 }
@@ -348,7 +379,12 @@ fn pair_masks(
             Some(Err(reason)) => reason.text.clone(),
             _ => "it belongs to no patient, or another mask is named for it".to_owned(),
         };
-        report.add("mask_of_nobody", Effect::Noted, None, format!("{}: {why}", path.display()));
+        report.add(
+            "mask_of_nobody",
+            Effect::Noted,
+            None,
+            format!("{}: {why}", path.display()),
+        );
     }
     Ok(())
 }
@@ -380,14 +416,21 @@ impl Subject<'_> {
     fn is_called(&self, mask: &Path) -> bool {
         let name = mask.file_name().unwrap_or_default().to_string_lossy();
         let lower = name.to_lowercase();
-        let length = [".nii.gz", ".nii"].iter().find_map(|end| lower.strip_suffix(end)).map(str::len);
+        let length = [".nii.gz", ".nii"]
+            .iter()
+            .find_map(|end| lower.strip_suffix(end))
+            .map(str::len);
         let stem = length.and_then(|n| name.get(..n));
         let last = self.folder.rsplit('/').next().unwrap_or_default();
-        stem.is_some_and(|s| !s.is_empty() && [self.person.id.as_str(), last, &self.folder.replace('/', "_")].contains(&s))
+        stem.is_some_and(|s| {
+            !s.is_empty() && [self.person.id.as_str(), last, &self.folder.replace('/', "_")].contains(&s)
+        })
     }
 
     fn read_truth(&mut self) -> Result<Result<(), String>, Error> {
-        let Some(path) = &self.truth else { return Ok(Ok(())) };
+        let Some(path) = &self.truth else {
+            return Ok(Ok(()));
+        };
         let bytes = read_limited(path, MAX_TRUTH_BYTES)?;
         let truth: Truth = match serde_json::from_slice(&bytes) {
             Ok(truth) => truth,
@@ -400,7 +443,10 @@ impl Subject<'_> {
         };
         let stated = Diagnosis::parse(&truth.diagnosis);
         if stated.is_none_or(|d| d.is_malignant() != diagnosis.is_malignant()) {
-            return Ok(Err(format!("truth.json: “{}” with the malignancy “{word}”", truth.diagnosis)));
+            return Ok(Err(format!(
+                "truth.json: “{}” with the malignancy “{word}”",
+                truth.diagnosis
+            )));
         }
         let label = |lesion: Option<u8>, side| Label {
             patient: self.folder.clone(),
@@ -411,7 +457,11 @@ impl Subject<'_> {
             corners: None,
             line: 1,
         };
-        self.labels = truth.lesions.iter().map(|l| label(Some(l.number), l.side)).collect();
+        self.labels = truth
+            .lesions
+            .iter()
+            .map(|l| label(Some(l.number), l.side))
+            .collect();
         if self.labels.is_empty() {
             self.labels.push(label(None, None));
         }
@@ -420,7 +470,7 @@ impl Subject<'_> {
         Ok(Ok(()))
     }
 
-    fn read(&self, root: &Path, shared: &std::collections::HashSet<PathBuf>) -> Result<Outcome, Error> {
+    fn read(&self, root: &Path, shared: &HashSet<PathBuf>) -> Result<Outcome, Error> {
         let mut outcome = Outcome::default();
         let mut add = |code: &str, effect, text: String| {
             outcome.findings.push(Finding {
@@ -454,7 +504,8 @@ impl Subject<'_> {
             }
         }
         let Some((n, drawn)) = chosen else {
-            let (code, text) = first_flaw.unwrap_or_else(|| ("no_known_contrast".to_owned(), "no study".to_owned()));
+            let (code, text) =
+                first_flaw.unwrap_or_else(|| ("no_known_contrast".to_owned(), "no study".to_owned()));
             add(&code, Effect::LeftOut, text);
             return Ok(outcome);
         };
@@ -463,24 +514,46 @@ impl Subject<'_> {
             let text = format!(
                 "{} studies; the one of {} is taken: {}, {} of the six contrasts",
                 candidates.len(),
-                if candidate.files.date.is_empty() { "an unknown day" } else { &candidate.files.date },
-                if candidate.meant { "a mask names it" } else { "its mask fits, or none is needed" },
+                if candidate.files.date.is_empty() {
+                    "an unknown day"
+                } else {
+                    &candidate.files.date
+                },
+                if candidate.meant {
+                    "a mask names it"
+                } else {
+                    "its mask fits, or none is needed"
+                },
                 candidate.contrasts.len()
             );
             add("two_studies", Effect::Noted, text);
         }
-        let missing: Vec<Contrast> =
-            Contrast::ALL.into_iter().filter(|c| !candidate.contrasts.contains(c)).collect();
+        let missing: Vec<Contrast> = Contrast::ALL
+            .into_iter()
+            .filter(|c| !candidate.contrasts.contains(c))
+            .collect();
         if !missing.is_empty() {
             let names: Vec<&str> = missing.iter().map(|c| c.name()).collect();
-            add("missing_contrasts", Effect::Noted, format!("without {}", names.join(", ")));
+            add(
+                "missing_contrasts",
+                Effect::Noted,
+                format!("without {}", names.join(", ")),
+            );
         }
         let of_series = candidate.scan.series.iter().flat_map(|s| &s.refused);
         for refused in of_series.chain(&candidate.scan.refused) {
-            let text = format!("{}: {} ({})", refused.input, refused.reason.text, refused.reason.code);
+            let text = format!(
+                "{}: {} ({})",
+                refused.input, refused.reason.text, refused.reason.code
+            );
             add("refused", Effect::Noted, text);
         }
-        let diagnosis = self.labels.iter().map(|l| l.diagnosis).max().unwrap_or(Diagnosis::None);
+        let diagnosis = self
+            .labels
+            .iter()
+            .map(|l| l.diagnosis)
+            .max()
+            .unwrap_or(Diagnosis::None);
         if diagnosis == Diagnosis::OtherBenign {
             let text = "a benign tumour that is none of the appliance's four classes: not used to train or evaluate them";
             add("outside_the_classes", Effect::Noted, text.to_owned());
@@ -495,7 +568,11 @@ impl Subject<'_> {
         };
         let mut hashed = candidate.files.images.clone();
         hashed.extend(drawn.mask.iter().chain(&self.truth).cloned());
-        let person = if self.person.id.is_empty() { self.key } else { &self.person.id };
+        let person = if self.person.id.is_empty() {
+            self.key
+        } else {
+            &self.person.id
+        };
         let line = Line {
             patient: self.folder.clone(),
             diagnosis,
@@ -536,12 +613,24 @@ impl Subject<'_> {
                 let contrasts = volumes.filter_map(|v| v.contrast).collect();
                 let names = |r: &mask::References| r.studies.contains(uid);
                 let meant = self.masks.iter().any(|(_, r)| r.as_ref().is_some_and(names));
-                Candidate { uid, files, scan, contrasts, meant }
+                Candidate {
+                    uid,
+                    files,
+                    scan,
+                    contrasts,
+                    meant,
+                }
             })
             .collect();
         candidates.sort_by_key(|c| {
             let undated = c.files.date.is_empty();
-            (!c.meant, std::cmp::Reverse(c.contrasts.len()), undated, c.files.date.clone(), c.uid)
+            (
+                !c.meant,
+                std::cmp::Reverse(c.contrasts.len()),
+                undated,
+                c.files.date.clone(),
+                c.uid,
+            )
         });
         candidates
     }
@@ -549,10 +638,15 @@ impl Subject<'_> {
     /// The lesions of this person in one study, and where they are drawn.
     fn drawn(&self, candidate: &Candidate) -> Result<Drawn, Flaw> {
         let Some(anchor) = picture::anchor(&candidate.scan) else {
-            return flaw("no_known_contrast", "no series is one of T1, T2, CE-T1, DWI or ADC");
+            return flaw(
+                "no_known_contrast",
+                "no series is one of T1, T2, CE-T1, DWI or ADC",
+            );
         };
         let named = |(path, references): &&(PathBuf, Option<mask::References>)| {
-            let fits = references.as_ref().is_none_or(|r| r.studies.contains(candidate.uid));
+            let fits = references
+                .as_ref()
+                .is_none_or(|r| r.studies.contains(candidate.uid));
             fits.then(|| path.clone())
         };
         let paths: Vec<PathBuf> = self.masks.iter().filter_map(|m| named(&m)).collect();
@@ -579,20 +673,29 @@ impl Subject<'_> {
         if !has_tumour {
             return match extents.len() {
                 0 => Ok(Drawn::default()),
-                n => flaw("mask_without_tumour", format!("no tumour, but {n} lesions in {}", name(path))),
+                n => flaw(
+                    "mask_without_tumour",
+                    format!("no tumour, but {n} lesions in {}", name(path)),
+                ),
             };
         }
         if extents.is_empty() && unnumbered > 0 {
-            return flaw("no_mask", format!("a tumour, but nothing is drawn in {}", name(path)));
+            return flaw(
+                "no_mask",
+                format!("a tumour, but nothing is drawn in {}", name(path)),
+            );
         }
-        fits(&mask, anchor)?;
+        if !extents.is_empty() {
+            fits(&mask, anchor)?;
+        }
+        let lesions = paired(&self.labels, &extents)?;
         Ok(Drawn {
-            lesions: self.lesions(&extents)?,
+            lesions,
             mask: Some(path.clone()),
         })
     }
 
-    fn boxed(&self, boxes: &[&Label], anchor: &models::mr::VolumeIndex) -> Result<Drawn, Flaw> {
+    fn boxed(&self, boxes: &[&Label], anchor: &VolumeIndex) -> Result<Drawn, Flaw> {
         if boxes.len() < self.labels.len() {
             return flaw("no_mask", "some lesions have a box and others nothing");
         }
@@ -610,17 +713,19 @@ impl Subject<'_> {
         let labels: Vec<Label> = boxes
             .iter()
             .zip(&numbered)
-            .map(|(label, (n, _))| Label { lesion: Some(*n), ..(*label).clone() })
+            .map(|(label, (n, _))| Label {
+                lesion: Some(*n),
+                ..(*label).clone()
+            })
             .collect();
         let mut lesions = paired(&labels, &mask.extents())?;
         for lesion in &mut lesions {
-            lesion.corners = numbered.iter().find(|(n, _)| *n == lesion.number).map(|(_, c)| *c);
+            lesion.corners = numbered
+                .iter()
+                .find(|(n, _)| *n == lesion.number)
+                .map(|(_, c)| *c);
         }
         Ok(Drawn { lesions, mask: None })
-    }
-
-    fn lesions(&self, extents: &BTreeMap<u8, Extent>) -> Result<Vec<Lesion>, Flaw> {
-        paired(&self.labels, extents)
     }
 }
 
@@ -642,12 +747,15 @@ struct Drawn {
 }
 
 /// Refuses a mask that lies beside the images or in another frame of reference.
-fn fits(mask: &Mask, anchor: &models::mr::VolumeIndex) -> Result<(), Flaw> {
+fn fits(mask: &Mask, anchor: &VolumeIndex) -> Result<(), Flaw> {
     const CODE: &str = "mask_of_other_geometry";
     if let (Some(own), Some(theirs)) = (&mask.frame_of_reference_uid, &anchor.frame_of_reference_uid)
         && own != theirs
     {
-        return flaw(CODE, "the mask is drawn in another frame of reference than the examination's anatomy");
+        return flaw(
+            CODE,
+            "the mask is drawn in another frame of reference than the examination's anatomy",
+        );
     }
     let within = mask.share_within(&anchor.grid);
     if within < MIN_MASK_WITHIN {
@@ -664,9 +772,14 @@ fn fits(mask: &Mask, anchor: &models::mr::VolumeIndex) -> Result<(), Flaw> {
 fn paired(labels: &[Label], extents: &BTreeMap<u8, Extent>) -> Result<Vec<Lesion>, Flaw> {
     let numbered = labels.iter().filter(|l| l.lesion.is_some()).count();
     if numbered != 0 && numbered != labels.len() {
-        return flaw("lesion_unclear", "some labels name their lesion's number and others do not");
+        return flaw(
+            "lesion_unclear",
+            "some labels name their lesion's number and others do not",
+        );
     }
-    let alike = labels.iter().all(|l| l.side.is_none() && Some(l.diagnosis) == labels.first().map(|l| l.diagnosis));
+    let alike = labels
+        .iter()
+        .all(|l| l.side.is_none() && Some(l.diagnosis) == labels.first().map(|l| l.diagnosis));
     let mut lesions = Vec::with_capacity(extents.len());
     let mut used = vec![false; labels.len()];
     for (number, extent) in extents {
@@ -710,13 +823,19 @@ fn paired(labels: &[Label], extents: &BTreeMap<u8, Extent>) -> Result<Vec<Lesion
             (None, Some(side)) => format!("the lesion on the {}", word(side)),
             (None, None) => "a lesion".to_owned(),
         };
-        return flaw("lesion_not_in_mask", format!("{which} is labelled, but not drawn"));
+        return flaw(
+            "lesion_not_in_mask",
+            format!("{which} is labelled, but not drawn"),
+        );
     }
     Ok(lesions)
 }
 
 fn several(labels: &[Label]) -> String {
-    format!("{} labels that neither numbers nor sides tell apart", labels.len())
+    format!(
+        "{} labels that neither numbers nor sides tell apart",
+        labels.len()
+    )
 }
 
 fn word(side: Side) -> &'static str {
@@ -727,7 +846,10 @@ fn word(side: Side) -> &'static str {
 }
 
 fn name(path: &Path) -> String {
-    path.file_name().unwrap_or_default().to_string_lossy().into_owned()
+    path.file_name()
+        .unwrap_or_default()
+        .to_string_lossy()
+        .into_owned()
 }
 
 /// A path as the cohort file has it.

@@ -115,7 +115,11 @@ fn from_csv(bytes: &[u8]) -> Result<Labels, String> {
         ));
     }
     let mut rows = Vec::new();
-    let mut lines = Lines { bytes, at: 0, line: 1 };
+    let mut lines = Lines {
+        bytes,
+        at: 0,
+        line: 1,
+    };
     for record in reader.records() {
         let record = record.map_err(|e| said(&e))?;
         let line = lines.of(record.position());
@@ -177,10 +181,17 @@ impl Lines<'_> {
 
 /// What the reader complains about, with its line.
 fn said(error: &csv::Error) -> String {
-    let line = error.position().map(|p| format!("line {}: ", p.line())).unwrap_or_default();
+    let line = error
+        .position()
+        .map(|p| format!("line {}: ", p.line()))
+        .unwrap_or_default();
     match error.kind() {
-        csv::ErrorKind::Utf8 { .. } => format!("{line}the table is not written in UTF-8; save it as CSV UTF-8"),
-        csv::ErrorKind::UnequalLengths { expected_len, len, .. } => {
+        csv::ErrorKind::Utf8 { .. } => {
+            format!("{line}the table is not written in UTF-8; save it as CSV UTF-8")
+        }
+        csv::ErrorKind::UnequalLengths {
+            expected_len, len, ..
+        } => {
             format!("{line}{len} columns instead of {expected_len}")
         }
         _ => format!("{line}{error}"),
@@ -270,7 +281,11 @@ fn understood(raw: &Raw, line: u64) -> Result<Label, String> {
         "" => None,
         "l" | "left" => Some(Side::Left),
         "r" | "right" => Some(Side::Right),
-        other => return Err(format!("“{other}” is no side; left or right, one row for each lesion")),
+        other => {
+            return Err(format!(
+                "“{other}” is no side; left or right, one row for each lesion"
+            ));
+        }
     };
     let lesion = match raw.lesion.trim() {
         "" => None,
@@ -307,12 +322,15 @@ fn corners(text: &str) -> Result<Option<Corners>, String> {
     let numbers: [f64; 6] = match numbers.try_into() {
         Ok(numbers) if words.len() == 6 => numbers,
         _ => {
-            let text = format!("“{text}” is no box: x y z x y z in millimetres, six numbers with decimal points");
+            let text =
+                format!("“{text}” is no box: x y z x y z in millimetres, six numbers with decimal points");
             return Err(text);
         }
     };
     let corners = Corners(numbers);
-    corners.check().map_err(|text| format!("the box is impossible: {text}"))?;
+    corners
+        .check()
+        .map_err(|text| format!("the box is impossible: {text}"))?;
     Ok(Some(corners))
 }
 
@@ -346,17 +364,34 @@ mod tests {
         assert_eq!(rows(PLAIN.replace('\n', "\r\n").as_bytes()), plain);
         let quoted: Vec<String> = PLAIN
             .lines()
-            .map(|l| l.split(',').map(|c| format!("\" {c}\"")).collect::<Vec<_>>().join(","))
+            .map(|l| {
+                l.split(',')
+                    .map(|c| format!("\" {c}\""))
+                    .collect::<Vec<_>>()
+                    .join(",")
+            })
             .collect();
         assert_eq!(rows(quoted.join("\n").as_bytes()), plain);
         let toml = "\u{FEFF}\n[[label]]\npatient = \"A\"\ndiagnosis = \"warthin\"\nside = \"left\"\nlesion = 1\n\
             mask = \"a.nii.gz\"\n[[label]]\npatient = \"A\"\ndiagnosis = \"Warthin\"\nside = \"right\"\nlesion = 2\n\
             mask = \"a.nii.gz\"\n[[label]]\npatient = \"B\"\ndiagnosis = \"none\"\n[[label]]\npatient = \"C\"\n\
             diagnosis = \"PA\"\nside = \"right\"\nbox = [-60.0, 0, 10, -40, 15, 22.5]\n";
-        let lines: Vec<u64> = from_toml(toml.as_bytes()).unwrap().rows.iter().map(|l| l.line).collect();
+        let lines: Vec<u64> = from_toml(toml.as_bytes())
+            .unwrap()
+            .rows
+            .iter()
+            .map(|l| l.line)
+            .collect();
         assert_eq!(lines, [2, 8, 14, 17]);
-        let renumbered = |rows: Vec<Label>| rows.into_iter().map(|l| Label { line: 0, ..l }).collect::<Vec<_>>();
-        assert_eq!(renumbered(from_toml(toml.as_bytes()).unwrap().rows), renumbered(plain));
+        let renumbered = |rows: Vec<Label>| {
+            rows.into_iter()
+                .map(|l| Label { line: 0, ..l })
+                .collect::<Vec<_>>()
+        };
+        assert_eq!(
+            renumbered(from_toml(toml.as_bytes()).unwrap().rows),
+            renumbered(plain)
+        );
     }
 
     #[test]
@@ -368,17 +403,38 @@ mod tests {
     #[test]
     fn what_is_wrong_is_named_with_its_line() {
         for (text, words) in [
-            ("patient,diagnosis\nA,adenomatosis\n", "line 2: “adenomatosis” is no known diagnosis"),
+            (
+                "patient,diagnosis\nA,adenomatosis\n",
+                "line 2: “adenomatosis” is no known diagnosis",
+            ),
             ("patient,diagnosis\nA,PA\n,PA\n", "line 3: no patient"),
             ("patient,diagnosis\nA,PA,left\n", "line 2: 3 columns instead of 2"),
             ("patient,side\nA,left\n", "line 1: no column “diagnosis”"),
-            ("patient,diagnosis,patient\nA,PA,B\n", "line 1: two columns “patient”"),
+            (
+                "patient,diagnosis,patient\nA,PA,B\n",
+                "line 1: two columns “patient”",
+            ),
             ("patient,diagnosis,side\nA,PA,both\n", "line 2: “both” is no side"),
-            ("patient,diagnosis,lesion\nA,PA,0\n", "line 2: “0” is no lesion number"),
-            ("patient;diagnosis;box\nA;PA;1,5 2 3 4 5 6\n", "line 2: “1,5 2 3 4 5 6” is no box"),
-            ("patient;diagnosis;box\nA;PA;0 0 0 1 1 900\n", "line 2: the box is impossible: its edge along z"),
-            ("patient,diagnosis,side\nA,none,left\n", "line 2: no tumour, but a side"),
-            ("patient,diagnosis,mask,box\nA,PA,m.nii,0 0 0 9 9 9\n", "line 2: a mask and a box"),
+            (
+                "patient,diagnosis,lesion\nA,PA,0\n",
+                "line 2: “0” is no lesion number",
+            ),
+            (
+                "patient;diagnosis;box\nA;PA;1,5 2 3 4 5 6\n",
+                "line 2: “1,5 2 3 4 5 6” is no box",
+            ),
+            (
+                "patient;diagnosis;box\nA;PA;0 0 0 1 1 900\n",
+                "line 2: the box is impossible: its edge along z",
+            ),
+            (
+                "patient,diagnosis,side\nA,none,left\n",
+                "line 2: no tumour, but a side",
+            ),
+            (
+                "patient,diagnosis,mask,box\nA,PA,m.nii,0 0 0 9 9 9\n",
+                "line 2: a mask and a box",
+            ),
         ] {
             let said = from_csv(text.as_bytes()).unwrap_err();
             assert!(said.contains(words), "{said}");
@@ -389,7 +445,10 @@ mod tests {
         let toml = from_toml(b"[[label]]\npatient = \"A\"\ndiagnossis = \"PA\"\n").unwrap_err();
         assert!(toml.contains("line 3") && toml.contains("diagnossis"), "{toml}");
         let toml = from_toml(b"\n[[label]]\npatient = \"A\"\ndiagnosis = \"?\"\n").unwrap_err();
-        assert!(toml.contains("line 2") && toml.contains("no known diagnosis"), "{toml}");
+        assert!(
+            toml.contains("line 2") && toml.contains("no known diagnosis"),
+            "{toml}"
+        );
     }
 
     proptest! {

@@ -156,10 +156,15 @@ impl Cohort {
         let bytes = read_limited(path, MAX_COHORT_BYTES)?;
         let text = String::from_utf8(bytes).map_err(|_| form("it is not written in UTF-8".to_owned()))?;
         let mut cohort: Cohort = toml::from_str(&text).map_err(|e| {
-            form(format!("{e}\n(a cohort file of an earlier version is made anew with `sialoscope-trainer index`)"))
+            form(format!(
+                "{e}\n(a cohort file of an earlier version is made anew with `sialoscope-trainer index`)"
+            ))
         })?;
         if let Some(patient) = cohort.patients.iter().find(|p| p.fold >= FOLDS) {
-            return Err(form(format!("{} is in fold {} of {FOLDS}", patient.folder, patient.fold)));
+            return Err(form(format!(
+                "{} is in fold {} of {FOLDS}",
+                patient.folder, patient.fold
+            )));
         }
         refuse_leaks(&cohort.patients)?;
         refuse_torn_heads(&cohort.patients)?;
@@ -199,7 +204,12 @@ impl Cohort {
         let lines: Vec<String> = self
             .patients
             .iter()
-            .map(|p| format!("{} {} {:?} {} {:?}\n", p.sha256, p.diagnosis, p.split, p.fold, p.lesions))
+            .map(|p| {
+                format!(
+                    "{} {} {:?} {} {:?}\n",
+                    p.sha256, p.diagnosis, p.split, p.fold, p.lesions
+                )
+            })
             .collect();
         hex_sha256(lines.concat().as_bytes())
     }
@@ -209,7 +219,9 @@ impl Cohort {
 fn read_limited(path: &Path, limit: u64) -> Result<Vec<u8>, Error> {
     let file = std::fs::File::open(path).map_err(Error::file(path))?;
     let mut bytes = Vec::new();
-    file.take(limit + 1).read_to_end(&mut bytes).map_err(Error::file(path))?;
+    file.take(limit + 1)
+        .read_to_end(&mut bytes)
+        .map_err(Error::file(path))?;
     if bytes.len() as u64 > limit {
         return Err(Error::Form {
             path: path.to_owned(),

@@ -105,7 +105,8 @@ impl Serialize for Fingerprint {
 impl<'de> Deserialize<'de> for Fingerprint {
     fn deserialize<D: Deserializer<'de>>(d: D) -> Result<Self, D::Error> {
         let text = String::deserialize(d)?;
-        let wrong = || de::Error::custom("a fingerprint is a contrast and twice hexadecimal digits, with colons");
+        let wrong =
+            || de::Error::custom("a fingerprint is a contrast and twice hexadecimal digits, with colons");
         let parts: Vec<&str> = text.split(':').collect();
         let [contrast, means, ranks] = parts.as_slice() else {
             return Err(wrong());
@@ -232,7 +233,10 @@ mod tests {
     #[test]
     fn contrasts_do_not_compare_and_broken_ones_are_refused() {
         let one = Fingerprint::of(&volume(Array3::zeros((3, 64, 64))));
-        let other = Fingerprint { contrast: "T1".to_owned(), ..one.clone() };
+        let other = Fingerprint {
+            contrast: "T1".to_owned(),
+            ..one.clone()
+        };
         assert_eq!(one.distance(&other), None);
         for text in ["\"\"", "\"T2:00\"", "\"T2:00:00\"", "\"T2:é0:00\""] {
             assert!(serde_json::from_str::<Fingerprint>(text).is_err(), "{text}");

@@ -4,6 +4,8 @@
 //! |---|---|---|
 //! | `label_without_patient` | a label names nobody in the folder | stops |
 //! | `two_labels` | one patient labelled by table and `truth.json`, twice as one lesion, or as with and without a tumour | stops |
+//! | `same_person`, `examination` | one person in two folders with a `truth.json`, or such a folder without exactly one study | stops |
+//! | `truth` | a `truth.json` that cannot be understood | stops |
 //! | `no_label` | a patient without a label | left out |
 //! | `no_mask` | a tumour without a mask or box | left out |
 //! | `several_masks` | more than one mask may be meant | left out |
@@ -18,7 +20,6 @@
 //! | `no_patient_id` | images without (0010,0020): nobody can tell two studies of this person | noted |
 //! | `missing_contrasts` | which of the six are missing | noted |
 //! | `outside_the_classes` | a benign tumour that the appliance's four classes do not know | noted |
-//! | `unlabelled_region` | the mask holds a number that no label names | noted |
 //! | `refused` | a series or file that is not read | noted |
 //! | `mask_of_nobody` | a mask that belongs to no patient of the folder | noted |
 //! | `ignored_column` | a column of the table that means nothing | noted |
@@ -113,7 +114,8 @@ impl Report {
     }
 
     pub(super) fn sort(&mut self) {
-        self.findings.sort_by(|a, b| (a.effect, &a.patient).cmp(&(b.effect, &b.patient)));
+        self.findings
+            .sort_by(|a, b| (a.effect, &a.patient).cmp(&(b.effect, &b.patient)));
     }
 
     /// How many findings have an effect.
@@ -152,7 +154,11 @@ impl fmt::Display for Report {
             writeln!(f, "{patients:5} {diagnosis}")?;
         }
         for contrast in Contrast::ALL {
-            let with = self.patients.iter().filter(|p| p.contrasts.contains(&contrast)).count();
+            let with = self
+                .patients
+                .iter()
+                .filter(|p| p.contrasts.contains(&contrast))
+                .count();
             writeln!(f, "{with:5} of {} have {contrast}", self.patients.len())?;
         }
         Ok(())

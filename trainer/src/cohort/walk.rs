@@ -51,10 +51,7 @@ pub(super) struct Files {
 
 /// What a file is.
 enum Fact {
-    Image {
-        identity: StudyIdentity,
-        birth: String,
-    },
+    Image { identity: StudyIdentity, birth: String },
     Mask,
     Refused(RefusedInput),
     Other,
@@ -85,7 +82,10 @@ pub(super) fn walk(root: &Path, threads: usize, each: impl Fn() + Sync) -> Resul
 
 /// A path as seen from the cohort's folder.
 pub(super) fn below(root: &Path, path: &Path) -> String {
-    path.strip_prefix(root).unwrap_or(path).to_string_lossy().into_owned()
+    path.strip_prefix(root)
+        .unwrap_or(path)
+        .to_string_lossy()
+        .into_owned()
 }
 
 /// All regular files below a folder in the order of their names; links inside it may lead anywhere and are left.
@@ -138,7 +138,10 @@ fn fact(path: &Path) -> Fact {
     };
     match series.modality.as_str() {
         "MR" => {
-            let birth = (tags::PATIENT_BIRTH_DATE.group(), tags::PATIENT_BIRTH_DATE.element());
+            let birth = (
+                tags::PATIENT_BIRTH_DATE.group(),
+                tags::PATIENT_BIRTH_DATE.element(),
+            );
             let birth = scan.attributes.iter().find(|a| a.tag == birth);
             Fact::Image {
                 identity: identity.clone(),
@@ -173,7 +176,15 @@ fn name_sha256(name: &str, birth: &str) -> Option<String> {
     let words: Vec<&str> = name.split_whitespace().collect();
     let birth = birth.trim();
     // Names of removed identity are everybody's.
-    let removed = ["anonymous", "anonymized", "anonymised", "anon", "unknown", "removed", "deidentified"];
+    let removed = [
+        "anonymous",
+        "anonymized",
+        "anonymised",
+        "anon",
+        "unknown",
+        "removed",
+        "deidentified",
+    ];
     if words.is_empty() || birth.is_empty() || words.iter().any(|w| removed.contains(w)) {
         return None;
     }
@@ -188,15 +199,36 @@ pub(super) fn scan(files: &Files) -> Scan {
 /// The fewest paths that hold these files: whole folders where they hold one study, else files.
 pub(super) fn named(root: &Path, images: &[PathBuf], shared: &HashSet<PathBuf>) -> Vec<PathBuf> {
     let mut named: BTreeSet<PathBuf> = BTreeSet::new();
+    let around = around(root, images.iter());
     for image in images {
-        let folders = image.ancestors().skip(1).take_while(|f| f.starts_with(root));
+        let folders = image.ancestors().skip(1).take_while(|f| f.starts_with(&around));
         let whole = folders.take_while(|f| !shared.contains(*f)).last();
         let path = whole.unwrap_or(image);
         let path = path.strip_prefix(root).unwrap_or(path);
-        let path = if path.as_os_str().is_empty() { Path::new(".") } else { path };
+        let path = if path.as_os_str().is_empty() {
+            Path::new(".")
+        } else {
+            path
+        };
         named.insert(path.to_owned());
     }
     named.into_iter().collect()
+}
+
+/// The deepest folder that holds all of these files.
+pub(super) fn around<'a>(root: &Path, mut files: impl Iterator<Item = &'a PathBuf>) -> PathBuf {
+    let Some(mut around) = files.next().and_then(|f| f.parent()) else {
+        return root.to_owned();
+    };
+    for file in files {
+        while !file.starts_with(around) {
+            match around.parent() {
+                Some(parent) => around = parent,
+                None => return root.to_owned(),
+            }
+        }
+    }
+    around.to_owned()
 }
 
 /// Folders that hold files of more than one study, somewhere below them.
@@ -226,9 +258,15 @@ mod tests {
         let root = Path::new("/c");
         let mine = paths(&["/c/a/t1/1.dcm", "/c/a/t2/1.dcm", "/c/flat/1.dcm", "/c/flat/2.dcm"]);
         let others = paths(&["/c/b/1.dcm", "/c/flat/3.dcm"]);
-        let study = |images: &[PathBuf]| Files { images: images.to_vec(), ..Files::default() };
+        let study = |images: &[PathBuf]| Files {
+            images: images.to_vec(),
+            ..Files::default()
+        };
         let both = [study(&mine), study(&others)];
-        assert_eq!(named(root, &mine, &shared(both.iter())), paths(&["a", "flat/1.dcm", "flat/2.dcm"]));
+        assert_eq!(
+            named(root, &mine, &shared(both.iter())),
+            paths(&["a", "flat/1.dcm", "flat/2.dcm"])
+        );
         assert_eq!(named(root, &mine, &shared(both[..1].iter())), paths(&["."]));
     }
 

@@ -15,7 +15,10 @@ pub struct Corners(pub [f64; 6]);
 impl Corners {
     /// Smallest and largest x, y, z.
     pub fn sorted(&self) -> [[f64; 3]; 2] {
-        let [a, b] = [[self.0[0], self.0[1], self.0[2]], [self.0[3], self.0[4], self.0[5]]];
+        let [a, b] = [
+            [self.0[0], self.0[1], self.0[2]],
+            [self.0[3], self.0[4], self.0[5]],
+        ];
         let pick = |of: fn(f64, f64) -> f64| std::array::from_fn(|i| of(a[i], b[i]));
         [pick(f64::min), pick(f64::max)]
     }
@@ -31,7 +34,11 @@ impl Corners {
             return Err("its corners are no places in a scanner".to_owned());
         }
         if let Some(a) = (0..3).find(|a| !(0.1..=MAX_BOX_MM).contains(&(high[*a] - low[*a]))) {
-            let text = format!("its edge along {} is {:.2} mm long", ["x", "y", "z"][a], high[a] - low[a]);
+            let text = format!(
+                "its edge along {} is {:.2} mm long",
+                ["x", "y", "z"][a],
+                high[a] - low[a]
+            );
             return Err(text);
         }
         Ok(())
@@ -46,9 +53,12 @@ pub fn of_boxes(boxes: &[(u8, Corners)]) -> Result<Mask, Reason> {
     let mut around: Option<[[f64; 3]; 2]> = None;
     for (lesion, corners) in boxes {
         number(f64::from(*lesion))?;
-        corners
-            .check()
-            .map_err(|text| refused("mask_geometry", format!("The box of lesion {lesion} is impossible: {text}.")))?;
+        corners.check().map_err(|text| {
+            refused(
+                "mask_geometry",
+                format!("The box of lesion {lesion} is impossible: {text}."),
+            )
+        })?;
         let [low, high] = corners.sorted();
         let [least, most] = around.get_or_insert([low, high]);
         (0..3).for_each(|a| {
@@ -102,10 +112,15 @@ mod tests {
         let mask = of_boxes(&[(3, right), (1, left)]).unwrap();
         let volume = mask.grid.voxel_volume();
         let found = mask.extents();
-        for (n, size, centre) in [(3, 20.0 * 15.0 * 12.5, [-50.0, 7.5, 16.25]), (1, 20.0 * 20.0 * 20.0, [60.0, 15.0, 2.0])]
-        {
+        for (n, size, centre) in [
+            (3, 20.0 * 15.0 * 12.5, [-50.0, 7.5, 16.25]),
+            (1, 20.0 * 20.0 * 20.0, [60.0, 15.0, 2.0]),
+        ] {
             let measured = found[&n].voxels as f64 * volume;
-            assert!((measured / size - 1.0).abs() < 0.06, "{measured} mm³ instead of {size}");
+            assert!(
+                (measured / size - 1.0).abs() < 0.06,
+                "{measured} mm³ instead of {size}"
+            );
             for (have, want) in found[&n].centroid.iter().zip(centre) {
                 assert!((have - want).abs() <= 0.5, "{have} instead of {want}");
             }
@@ -116,12 +131,24 @@ mod tests {
     fn impossible_boxes_are_refused() {
         let code = |boxes: &[(u8, Corners)]| of_boxes(boxes).unwrap_err().code;
         assert_eq!(code(&[]), "mask_form");
-        assert_eq!(code(&[(1, Corners([0.0, 0.0, 0.0, 1.0, 1.0, 0.0]))]), "mask_geometry");
-        assert_eq!(code(&[(1, Corners([0.0, 0.0, 0.0, 1.0, 1.0, f64::NAN]))]), "mask_geometry");
-        assert_eq!(code(&[(1, Corners([0.0, 0.0, 0.0, 1.0, 1.0, 301.0]))]), "mask_geometry");
+        assert_eq!(
+            code(&[(1, Corners([0.0, 0.0, 0.0, 1.0, 1.0, 0.0]))]),
+            "mask_geometry"
+        );
+        assert_eq!(
+            code(&[(1, Corners([0.0, 0.0, 0.0, 1.0, 1.0, f64::NAN]))]),
+            "mask_geometry"
+        );
+        assert_eq!(
+            code(&[(1, Corners([0.0, 0.0, 0.0, 1.0, 1.0, 301.0]))]),
+            "mask_geometry"
+        );
         let one = Corners([0.0, 0.0, 0.0, 10.0, 10.0, 10.0]);
         assert_eq!(code(&[(0, one)]), "mask_number");
-        assert_eq!(code(&[(1, one), (2, Corners([5.0, 5.0, 5.0, 20.0, 20.0, 20.0]))]), "mask_overlap");
+        assert_eq!(
+            code(&[(1, one), (2, Corners([5.0, 5.0, 5.0, 20.0, 20.0, 20.0]))]),
+            "mask_overlap"
+        );
         let far = Corners([9000.0, 9000.0, 9000.0, 9010.0, 9010.0, 9010.0]);
         assert_eq!(code(&[(1, one), (2, far)]), "mask_too_large");
     }

@@ -46,7 +46,9 @@ pub(super) fn read(set: &DataSet, wanted: Option<&BTreeSet<u8>>, study: &Scan) -
         grid,
         voxels,
         names,
-        frame_of_reference_uid: set.text(tags::FRAME_OF_REFERENCE_UID).or_else(|| frames.pop_first()),
+        frame_of_reference_uid: set
+            .text(tags::FRAME_OF_REFERENCE_UID)
+            .or_else(|| frames.pop_first()),
     })
 }
 
@@ -81,7 +83,10 @@ fn regions(set: &DataSet, wanted: Option<&BTreeSet<u8>>) -> Result<Regions, Reas
                 // A marker has no inside.
                 Some("POINT") => continue,
                 other => {
-                    let text = format!("A contour is {}, not closed and planar.", other.unwrap_or("of no type"));
+                    let text = format!(
+                        "A contour is {}, not closed and planar.",
+                        other.unwrap_or("of no type")
+                    );
                     return Err(refused("mask_form", text));
                 }
             }
@@ -103,7 +108,10 @@ fn regions(set: &DataSet, wanted: Option<&BTreeSet<u8>>) -> Result<Regions, Reas
         }
     }
     if found.values().all(Vec::is_empty) {
-        return Err(refused("mask_form", "The structure set holds no closed contour of a wanted region."));
+        return Err(refused(
+            "mask_form",
+            "The structure set holds no closed contour of a wanted region.",
+        ));
     }
     Ok(found)
 }
@@ -111,11 +119,7 @@ fn regions(set: &DataSet, wanted: Option<&BTreeSet<u8>>) -> Result<Regions, Reas
 type Placed = BTreeMap<(u8, usize), Vec<Polygon>>;
 
 /// The first volume of the named series on whose slices every contour lies.
-fn fitting(
-    series: &[String],
-    regions: &Regions,
-    study: &Scan,
-) -> Result<(Grid, Placed), Reason> {
+fn fitting(series: &[String], regions: &Regions, study: &Scan) -> Result<(Grid, Placed), Reason> {
     let named = study.series.iter().filter(|s| series.contains(&s.uid));
     let mut off = None;
     for volume in named.flat_map(|s| &s.volumes) {

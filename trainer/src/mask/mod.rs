@@ -175,7 +175,9 @@ fn number(of: f64) -> Result<u8, Reason> {
 
 /// Voxels of a shape, all outside.
 fn blank(shape: [usize; 3]) -> Result<Array3<u8>, Reason> {
-    let count = shape[0].checked_mul(shape[1]).and_then(|n| n.checked_mul(shape[2]));
+    let count = shape[0]
+        .checked_mul(shape[1])
+        .and_then(|n| n.checked_mul(shape[2]));
     match count {
         Some(0) => Err(refused("mask_form", "The mask has no voxels.")),
         Some(n) if n <= MAX_MASK_VOXELS => Ok(Array3::zeros(shape)),
@@ -202,11 +204,17 @@ fn paint(voxel: &mut u8, number: u8) -> Result<(), Reason> {
 fn checked(grid: Grid) -> Result<Grid, Reason> {
     let numbers = [grid.origin, grid.slice_step, grid.row_step, grid.column_step];
     let far = models::limits::MAX_POSITION_MM * 2.0;
-    let finite = numbers.as_flattened().iter().all(|n| n.is_finite() && n.abs() <= far);
+    let finite = numbers
+        .as_flattened()
+        .iter()
+        .all(|n| n.is_finite() && n.abs() <= far);
     // A thousandth of the volume of a voxel with right angles: steps that nearly lie in one plane.
     let edges: f64 = grid.spacing().iter().product();
     if !finite || edges < 1e-6 || grid.voxel_volume() < 1e-3 * edges {
-        return Err(refused("mask_geometry", "The voxels of the mask have no place in space."));
+        return Err(refused(
+            "mask_geometry",
+            "The voxels of the mask have no place in space.",
+        ));
     }
     Ok(grid)
 }

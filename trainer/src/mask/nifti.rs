@@ -55,7 +55,11 @@ pub(super) fn parse(bytes: &[u8], wanted: Option<&BTreeSet<u8>>) -> Result<Mask,
     let broken = || form("The NIfTI file ends too early.");
     match bytes.get(344..348) {
         Some(b"n+1\0") => {}
-        Some(b"ni1\0") => return Err(form("NIfTI in two files (.hdr, .img) is not read; save one .nii file.")),
+        Some(b"ni1\0") => {
+            return Err(form(
+                "NIfTI in two files (.hdr, .img) is not read; save one .nii file.",
+            ));
+        }
         _ => return Err(form("The mask is no NIfTI-1 file in one piece.")),
     }
 
@@ -119,7 +123,8 @@ fn reader(datatype: i16) -> Result<Stored, Reason> {
         1024 => (8, |b| i64::from_le_bytes(b) as f64),
         1280 => (8, |b| u64::from_le_bytes(b) as f64),
         other => {
-            let text = format!("The NIfTI file stores its voxels as type {other}, which is no kind of label.");
+            let text =
+                format!("The NIfTI file stores its voxels as type {other}, which is no kind of label.");
             return Err(refused("mask_form", text));
         }
     };
@@ -198,9 +203,21 @@ fn quaternion(header: &Header) -> Option<[[f64; 4]; 3]> {
     let mirrored = if at(76)? < 0.0 { -1.0 } else { 1.0 };
     let (dx, dy, dz) = (at(80)?, at(84)?, mirrored * at(88)?);
     let turned = [
-        [a * a + b * b - c * c - d * d, 2.0 * (b * c - a * d), 2.0 * (b * d + a * c)],
-        [2.0 * (b * c + a * d), a * a + c * c - b * b - d * d, 2.0 * (c * d - a * b)],
-        [2.0 * (b * d - a * c), 2.0 * (c * d + a * b), a * a + d * d - b * b - c * c],
+        [
+            a * a + b * b - c * c - d * d,
+            2.0 * (b * c - a * d),
+            2.0 * (b * d + a * c),
+        ],
+        [
+            2.0 * (b * c + a * d),
+            a * a + c * c - b * b - d * d,
+            2.0 * (c * d - a * b),
+        ],
+        [
+            2.0 * (b * d - a * c),
+            2.0 * (c * d + a * b),
+            a * a + d * d - b * b - c * c,
+        ],
     ];
     let offset = [at(268)?, at(272)?, at(276)?];
     let row = |r: usize| [turned[r][0] * dx, turned[r][1] * dy, turned[r][2] * dz, offset[r]];
@@ -246,7 +263,11 @@ mod tests {
             put(268 + 4 * i, mm.to_le_bytes().into());
         }
         put(if sform { 254 } else { 252 }, 1i16.to_le_bytes().into());
-        let rows = [[-2f32, 0.0, 0.0, 10.0], [0.0, -3.0, 0.0, 20.0], [0.0, 0.0, 4.0, 30.0]];
+        let rows = [
+            [-2f32, 0.0, 0.0, 10.0],
+            [0.0, -3.0, 0.0, 20.0],
+            [0.0, 0.0, 4.0, 30.0],
+        ];
         if sform {
             for (i, v) in rows.as_flattened().iter().enumerate() {
                 put(280 + 4 * i, v.to_le_bytes().into());
@@ -272,7 +293,10 @@ mod tests {
                 assert_eq!(mask.voxels[[1, 2, 1]], 7, "type {datatype}");
                 assert_eq!(mask.voxels[[0, 0, 3]], 2);
                 assert_eq!(mask.voxels.iter().filter(|v| **v != 0).count(), 2);
-                assert_eq!(mask.grid.position(1.0, 2.0, 1.0), [-10.0 + 2.0, -20.0 + 6.0, 34.0]);
+                assert_eq!(
+                    mask.grid.position(1.0, 2.0, 1.0),
+                    [-10.0 + 2.0, -20.0 + 6.0, 34.0]
+                );
             }
         }
     }
@@ -301,7 +325,10 @@ mod tests {
         assert_eq!(code(&put(280, &f32::INFINITY.to_le_bytes())), "mask_geometry");
         assert_eq!(code(&put(280, &0f32.to_le_bytes())), "mask_geometry");
         assert_eq!(code(&put(40, &[4, 0, 4, 0, 3, 0, 2, 0, 2, 0])), "mask_form");
-        assert_eq!(code(&put(42, &[0xFF, 0x7F, 0xFF, 0x7F, 0xFF, 0x7F])), "mask_too_large");
+        assert_eq!(
+            code(&put(42, &[0xFF, 0x7F, 0xFF, 0x7F, 0xFF, 0x7F])),
+            "mask_too_large"
+        );
     }
 
     #[test]

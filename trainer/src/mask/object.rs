@@ -57,13 +57,17 @@ impl<'b> Object<'b> {
         let head = bytes.get(PREAMBLE + 4..META).ok_or_else(broken)?;
         // (0002,0000) UL of four bytes: how long the rest of the group is.
         let [0x02, 0x00, 0x00, 0x00, b'U', b'L', 0x04, 0x00, length @ ..] = head else {
-            return Err(refused("mask_form", "The DICOM object begins without file meta information."));
+            return Err(refused(
+                "mask_form",
+                "The DICOM object begins without file meta information.",
+            ));
         };
         let length: [u8; 4] = length.try_into().map_err(|_| broken())?;
         let start = META
             .checked_add(u32::from_le_bytes(length) as usize)
             .ok_or_else(broken)?;
-        let meta = DataSet::parse(bytes.get(META..start).ok_or_else(broken)?, Syntax::EXPLICIT).map_err(damaged)?;
+        let meta =
+            DataSet::parse(bytes.get(META..start).ok_or_else(broken)?, Syntax::EXPLICIT).map_err(damaged)?;
         let transfer_syntax = meta.text(tags::TRANSFER_SYNTAX_UID).unwrap_or_default();
         let rest = bytes.get(start..).ok_or_else(broken)?;
         let mut data = Cow::Borrowed(rest);
@@ -112,7 +116,10 @@ impl<'b> Object<'b> {
             Some("BINARY") => Ok(Form::Binary),
             Some("FRACTIONAL") => Ok(Form::Fractional),
             Some("LABELMAP") => Ok(Form::LabelMap),
-            _ => Err(refused("mask_form", "The segmentation states no type (0062,0001) that is read.")),
+            _ => Err(refused(
+                "mask_form",
+                "The segmentation states no type (0062,0001) that is read.",
+            )),
         }
     }
 }
@@ -122,7 +129,10 @@ const LABEL_MAP: &str = "1.2.840.10008.5.1.4.1.1.66.7";
 
 fn damaged(why: Broken) -> Reason {
     match why {
-        Broken::TooLarge => refused("mask_too_large", "The DICOM object has more elements than are read."),
+        Broken::TooLarge => refused(
+            "mask_too_large",
+            "The DICOM object has more elements than are read.",
+        ),
         _ => refused("mask_form", "The DICOM object is damaged or ends too early."),
     }
 }

@@ -40,7 +40,10 @@ pub(super) fn read(set: &DataSet, form: Form, wanted: Option<&BTreeSet<u8>>) -> 
     let (rows, columns) = (size(tags::ROWS), size(tags::COLUMNS));
     let described = set.items(tags::PER_FRAME_FUNCTIONAL_GROUPS_SEQUENCE);
     if described.is_empty() || described.len() > MAX_FRAMES {
-        let text = format!("The segmentation describes {} frames; 1 to {MAX_FRAMES} are read.", described.len());
+        let text = format!(
+            "The segmentation describes {} frames; 1 to {MAX_FRAMES} are read.",
+            described.len()
+        );
         return Err(refused("mask_form", text));
     }
     let shared = set.item(tags::SHARED_FUNCTIONAL_GROUPS_SEQUENCE);
@@ -53,7 +56,10 @@ pub(super) fn read(set: &DataSet, form: Form, wanted: Option<&BTreeSet<u8>>) -> 
     }
     let mut names = BTreeMap::new();
     for segment in set.items(tags::SEGMENT_SEQUENCE) {
-        let (Some(n), Some(label)) = (segment.number(tags::SEGMENT_NUMBER), segment.text(tags::SEGMENT_LABEL)) else {
+        let (Some(n), Some(label)) = (
+            segment.number(tags::SEGMENT_NUMBER),
+            segment.text(tags::SEGMENT_LABEL),
+        ) else {
             continue;
         };
         if let Ok(n) = number(n) {
@@ -74,7 +80,12 @@ fn places(
     described: &[DataSet],
     form: Form,
 ) -> Result<(Plane, Vec<Frame>), Reason> {
-    let missing = |what: &str| refused("mask_geometry", format!("A frame of the segmentation states no {what}."));
+    let missing = |what: &str| {
+        refused(
+            "mask_geometry",
+            format!("A frame of the segmentation states no {what}."),
+        )
+    };
     let mut plane: Option<Plane> = None;
     let mut frames = Vec::with_capacity(described.len());
     for own in described {
@@ -86,7 +97,8 @@ fn places(
         let [a, b, c, d, e, f]: [f64; 6] = group(tags::PLANE_ORIENTATION_SEQUENCE)
             .and_then(|g| g.numbers(tags::IMAGE_ORIENTATION_PATIENT))
             .ok_or_else(|| missing("orientation (0020,0037)"))?;
-        let measures = group(tags::PIXEL_MEASURES_SEQUENCE).ok_or_else(|| missing("pixel measures (0028,9110)"))?;
+        let measures =
+            group(tags::PIXEL_MEASURES_SEQUENCE).ok_or_else(|| missing("pixel measures (0028,9110)"))?;
         let spacing: [f64; 2] = measures
             .numbers(tags::PIXEL_SPACING)
             .ok_or_else(|| missing("pixel spacing (0028,0030)"))?;
@@ -145,7 +157,12 @@ fn stack(plane: &Plane, frames: &[Frame], rows: usize, columns: usize) -> Result
     let lowest = (0..frames.len()).fold(0, |low, i| if heights[i] < heights[low] { i } else { low });
     let bottom = frames[lowest].position;
     let step = step(&heights, plane)?;
-    let uneven = || refused("mask_geometry", "The frames of the segmentation lie on no even stack.");
+    let uneven = || {
+        refused(
+            "mask_geometry",
+            "The frames of the segmentation lie on no even stack.",
+        )
+    };
     let mut slices = Vec::with_capacity(frames.len());
     for (frame, height) in frames.iter().zip(&heights) {
         let slice = ((height - heights[lowest]) / step).round();
@@ -210,7 +227,9 @@ impl<'b> Pixels<'b> {
         };
         let samples = set.whole(tags::SAMPLES_PER_PIXEL).unwrap_or(1);
         if !fits || samples != 1 {
-            return Err(stored(format!("Pixels of {samples} × {bits} bits do not fit its segmentation type.")));
+            return Err(stored(format!(
+                "Pixels of {samples} × {bits} bits do not fit its segmentation type."
+            )));
         }
         let half = match form {
             Form::Fractional => set
@@ -234,7 +253,9 @@ impl<'b> Pixels<'b> {
                 columns,
                 half,
             }),
-            _ => Err(stored("The pixel data of the segmentation are shorter than its frames.".to_owned())),
+            _ => Err(stored(
+                "The pixel data of the segmentation are shorter than its frames.".to_owned(),
+            )),
         }
     }
 
@@ -258,9 +279,7 @@ impl<'b> Pixels<'b> {
                 Form::Binary => f64::from(self.bytes[at / 8] >> (at % 8) & 1),
                 Form::Fractional => f64::from(u8::from(f64::from(self.bytes[at]) >= self.half)),
                 Form::LabelMap if self.width == 1 => f64::from(self.bytes[at]),
-                Form::LabelMap => {
-                    f64::from(u16::from_le_bytes([self.bytes[2 * at], self.bytes[2 * at + 1]]))
-                }
+                Form::LabelMap => f64::from(u16::from_le_bytes([self.bytes[2 * at], self.bytes[2 * at + 1]])),
             };
             if value == 0.0 {
                 continue;

@@ -1,6 +1,9 @@
-//! Small MR studies made on the spot: smooth random heads in a few slices.
+//! Small MR studies made on the spot: smooth random heads in a few slices; and masks about them.
+#![allow(dead_code, clippy::unwrap_used)]
 
+use std::io::Write;
 use std::path::{Path, PathBuf};
+use std::process::Command;
 
 use dicom_core::{DataElement, PrimitiveValue, VR, dicom_value};
 use dicom_dictionary_std::{tags, uids};
@@ -75,8 +78,16 @@ impl Made {
                 let mut pixels = Vec::with_capacity(ROWS * COLUMNS);
                 for row in 0..ROWS {
                     for column in 0..COLUMNS {
-                        let [x, y, z] = Made { axes: AXIAL, ..self.clone() }.place(slice as f64, row as f64, column as f64);
-                        let head = if (x / 70.0).powi(2) + (y / 65.0).powi(2) < 1.0 { 300.0 } else { 10.0 };
+                        let [x, y, z] = Made {
+                            axes: AXIAL,
+                            ..self.clone()
+                        }
+                        .place(slice as f64, row as f64, column as f64);
+                        let head = if (x / 70.0).powi(2) + (y / 65.0).powi(2) < 1.0 {
+                            300.0
+                        } else {
+                            10.0
+                        };
                         let bright: f64 = bumps
                             .iter()
                             .map(|[h, a, b, c, w]| {
@@ -85,7 +96,11 @@ impl Made {
                             .sum();
                         let value = head + if head > 100.0 { bright } else { 0.0 };
                         let value = value + self.noise * (noise.next() + noise.next() + noise.next() - 1.5);
-                        pixels.push(((value - self.intercept) / self.slope).round().clamp(0.0, 65535.0) as u16);
+                        pixels.push(
+                            ((value - self.intercept) / self.slope)
+                                .round()
+                                .clamp(0.0, 65535.0) as u16,
+                        );
                     }
                 }
                 let path = folder.join(format!("{slice:04}.dcm"));
@@ -144,7 +159,11 @@ impl Made {
         put(tags::SLICE_THICKNESS, VR::DS, STEP[2].to_string());
         put(tags::PIXEL_SPACING, VR::DS, format!("{}\\{}", STEP[0], STEP[1]));
         let numbers = |n: &[f64]| n.iter().map(|x| format!("{x:.6}")).collect::<Vec<_>>().join("\\");
-        put(tags::IMAGE_POSITION_PATIENT, VR::DS, numbers(&self.place(slice as f64, 0.0, 0.0)));
+        put(
+            tags::IMAGE_POSITION_PATIENT,
+            VR::DS,
+            numbers(&self.place(slice as f64, 0.0, 0.0)),
+        );
         put(tags::IMAGE_ORIENTATION_PATIENT, VR::DS, numbers(&self.axes));
         put(tags::PHOTOMETRIC_INTERPRETATION, VR::CS, "MONOCHROME2".into());
         put(tags::RESCALE_SLOPE, VR::DS, self.slope.to_string());
@@ -157,7 +176,11 @@ impl Made {
         number(tags::HIGH_BIT, 15);
         number(tags::PIXEL_REPRESENTATION, 0);
         number(tags::SAMPLES_PER_PIXEL, 1);
-        o.put(DataElement::new(tags::PIXEL_DATA, VR::OW, PrimitiveValue::U16(pixels.into())));
+        o.put(DataElement::new(
+            tags::PIXEL_DATA,
+            VR::OW,
+            PrimitiveValue::U16(pixels.into()),
+        ));
         let meta = FileMetaTableBuilder::new()
             .transfer_syntax(uids::EXPLICIT_VR_LITTLE_ENDIAN)
             .media_storage_sop_class_uid(uids::MR_IMAGE_STORAGE)
@@ -173,7 +196,70 @@ struct Lcg(u64);
 
 impl Lcg {
     fn next(&mut self) -> f64 {
-        self.0 = self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        self.0 = self
+            .0
+            .wrapping_mul(6_364_136_223_846_793_005)
+            .wrapping_add(1_442_695_040_888_963_407);
         (self.0 >> 40) as f64 / (1u64 << 24) as f64
     }
+}
+
+/// A folder with a study and the masks of `peers.py` about it.
+pub fn written(made: &Made) -> tempfile::TempDir {
+    let folder = tempfile::tempdir().unwrap();
+    made.write(&folder.path().join("study"));
+    let modules = std::env::var_os("SIALOSCOPE_HIGHDICOM")
+        .expect("SIALOSCOPE_HIGHDICOM names the folder of highdicom: tests/run sets it");
+    let done = Command::new("python3")
+        .env("PYTHONPATH", modules)
+        .args(["-c", include_str!("peers.py")])
+        .arg(folder.path().join("study"))
+        .arg(folder.path())
+        .output()
+        .unwrap();
+    assert!(done.status.success(), "{}", String::from_utf8_lossy(&done.stderr));
+    folder
+}
+
+/// Writes balls of 9 mm as a compressed NIfTI mask on the grid of a study: place in mm and number of each.
+pub fn nifti(path: &Path, made: &Made, balls: &[([f64; 3], u8)]) {
+    let mut bytes = vec![0u8; 352];
+    let mut put = |at: usize, value: &[u8]| bytes[at..at + value.len()].copy_from_slice(value);
+    put(0, &348i32.to_le_bytes());
+    for (i, n) in [3, COLUMNS, ROWS, SLICES, 1, 1, 1, 1].into_iter().enumerate() {
+        put(40 + 2 * i, &(n as i16).to_le_bytes());
+    }
+    put(70, &2i16.to_le_bytes());
+    put(108, &352f32.to_le_bytes());
+    put(254, &1i16.to_le_bytes());
+    let origin = made.place(0.0, 0.0, 0.0);
+    let steps = [[0.0, 0.0, 1.0], [0.0, 1.0, 0.0], [1.0, 0.0, 0.0]].map(|[s, r, c]| made.place(s, r, c));
+    for axis in 0..3 {
+        let sign = if axis < 2 { -1.0 } else { 1.0 };
+        let row = steps.map(|step| step[axis] - origin[axis]);
+        for (i, x) in row.into_iter().chain([origin[axis]]).enumerate() {
+            put(280 + 16 * axis + 4 * i, &((sign * x) as f32).to_le_bytes());
+        }
+    }
+    put(344, b"n+1\0");
+    for s in 0..SLICES {
+        for r in 0..ROWS {
+            for c in 0..COLUMNS {
+                let p = made.place(s as f64, r as f64, c as f64);
+                let near =
+                    |centre: &[f64; 3]| (0..3).map(|a| (p[a] - centre[a]).powi(2)).sum::<f64>() <= 81.0;
+                bytes.push(
+                    balls
+                        .iter()
+                        .find(|(centre, _)| near(centre))
+                        .map_or(0, |(_, n)| *n),
+                );
+            }
+        }
+    }
+    std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+    let mut file =
+        flate2::write::GzEncoder::new(std::fs::File::create(path).unwrap(), flate2::Compression::fast());
+    file.write_all(&bytes).unwrap();
+    file.finish().unwrap();
 }
