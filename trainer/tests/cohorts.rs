@@ -1,5 +1,7 @@
 //! Folders as hospitals have them, and everything that can be wrong with them.
 
+#![allow(clippy::unwrap_used)]
+
 mod made;
 
 use std::collections::BTreeSet;

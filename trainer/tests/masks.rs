@@ -45,6 +45,7 @@ fn segmentations_of_highdicom_are_where_they_were_drawn() {
             .sum();
         for name in [
             "binary.dcm",
+            "bare.dcm",
             "deflated.dcm",
             "whole.dcm",
             "fractional.dcm",

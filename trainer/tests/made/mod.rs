@@ -156,7 +156,8 @@ impl Made {
         put(tags::REPETITION_TIME, VR::DS, "4460".into());
         put(tags::ECHO_TIME, VR::DS, "78".into());
         put(tags::FLIP_ANGLE, VR::DS, "90".into());
-        put(tags::SLICE_THICKNESS, VR::DS, STEP[2].to_string());
+        // Slices with a gap between them.
+        put(tags::SLICE_THICKNESS, VR::DS, (STEP[2] - 0.5).to_string());
         put(tags::PIXEL_SPACING, VR::DS, format!("{}\\{}", STEP[0], STEP[1]));
         let numbers = |n: &[f64]| n.iter().map(|x| format!("{x:.6}")).collect::<Vec<_>>().join("\\");
         put(

@@ -23,6 +23,10 @@ def save(name, pixels, kind, syntax=ExplicitVRLittleEndian, **more):
     return seg
 both = np.stack(balls, axis=-1)
 save('binary.dcm', both.astype(np.uint8), 'BINARY')
+bare = save('bare.dcm', both.astype(np.uint8), 'BINARY')
+measures = bare.SharedFunctionalGroupsSequence[0].PixelMeasuresSequence[0]
+measures.pop('SpacingBetweenSlices', None)
+bare.save_as(out / 'bare.dcm')
 save('deflated.dcm', both.astype(np.uint8), 'BINARY', DeflatedExplicitVRLittleEndian)
 save('whole.dcm', both.astype(np.uint8), 'BINARY', omit_empty_frames=False)
 soft = np.where(both, 0.8, 0.3 * (np.roll(both, 1, axis=1)))
