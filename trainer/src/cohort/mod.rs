@@ -8,6 +8,7 @@
 //! | [`picture`] | fingerprints of images |
 //! | `walk` | a folder in any layout → persons and studies |
 //! | `index` | persons, labels and masks → patients |
+//! | `subject` | one person's study, mask and lesions |
 //! | `split` | Liu's split and five folds |
 //! | `leaks` | one person under two names |
 //!
@@ -21,6 +22,7 @@ mod leaks;
 pub mod picture;
 pub mod report;
 mod split;
+mod subject;
 mod walk;
 
 use std::io::Read;
