@@ -23,7 +23,10 @@ impl Encoders {
     /// Weights below `vs`, one encoder for each name.
     pub fn new(vs: Path, names: &[String]) -> Self {
         Self {
-            each: names.iter().map(|name| SliceEncoder::new(vs.sub(name))).collect(),
+            each: names
+                .iter()
+                .map(|name| SliceEncoder::new(vs.sub(name), 1, CLASSES.len() as i64))
+                .collect(),
             together: linear(
                 vs.sub("together").sub("fc"),
                 names.len() as i64 * FEATURES,

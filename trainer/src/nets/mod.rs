@@ -42,7 +42,8 @@ pub struct Stored<N> {
 }
 
 impl<N> Stored<N> {
-    fn new(device: Device, build: impl FnOnce(Path) -> N) -> Self {
+    /// A network that `build` makes from fresh weights.
+    pub fn new(device: Device, build: impl FnOnce(Path) -> N) -> Self {
         let store = VarStore::new(device);
         let net = build(store.root());
         Self { store, net }
@@ -74,7 +75,7 @@ impl Networks {
             })
         };
         Self {
-            locator: Stored::new(device, |vs| UNet::new(vs.sub("locator"), channels as i64)),
+            locator: Stored::new(device, |vs| UNet::new(vs.sub("locator"), channels as i64, 1)),
             encoders: Stored::new(device, |vs| Encoders::new(vs.sub("encoder"), &names)),
             members: (0..members).map(member).collect(),
             device,

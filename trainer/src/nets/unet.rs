@@ -1,4 +1,5 @@
-//! The locator: a small U-Net (Ronneberger 2015) over one slice with its neighbours.
+//! A small U-Net (Ronneberger 2015) over one slice with its neighbours: the locator, with one output, and Chang
+//! 2021's network that segments and classifies in one pass, with one output for each class and one for none.
 
 use tch::Tensor;
 use tch::nn::{self, Path};
@@ -10,7 +11,7 @@ const WIDTHS: [i64; 3] = [16, 32, 64];
 /// Channels at the bottom.
 const MIDDLE: i64 = 96;
 
-/// (N, contrasts × 3 slices, H, W) to one tumour logit per pixel; H and W divisible by 8.
+/// (N, contrasts × slices, H, W) to the logits of each pixel; H and W divisible by 8.
 #[derive(Debug)]
 pub struct UNet {
     down: [Block; 3],
@@ -39,8 +40,8 @@ impl Block {
 }
 
 impl UNet {
-    /// `channels` of the input: contrasts × slices seen at once.
-    pub fn new(vs: Path, channels: i64) -> Self {
+    /// `channels` of the input: contrasts × slices seen at once; `outputs` for each pixel.
+    pub fn new(vs: Path, channels: i64, outputs: i64) -> Self {
         let [fine, mid, coarse] = WIDTHS;
         let head = nn::ConvConfig {
             ws_init: nn::Init::Randn {
@@ -61,11 +62,11 @@ impl UNet {
                 Block::new(vs.sub("up1"), mid + coarse, mid),
                 Block::new(vs.sub("up2"), fine + mid, fine),
             ],
-            head: nn::conv2d(vs.sub("head"), fine, 1, 1, head),
+            head: nn::conv2d(vs.sub("head"), fine, outputs, 1, head),
         }
     }
 
-    /// Logits (N, 1, H, W) in single precision.
+    /// Logits (N, outputs, H, W) in single precision.
     pub fn forward(&self, x: &Tensor, train: bool) -> Tensor {
         let mut skips = Vec::with_capacity(self.down.len());
         let mut x = x.shallow_clone();
@@ -94,7 +95,7 @@ mod tests {
     #[test]
     fn one_logit_per_pixel_and_weights_by_arithmetic() {
         let vs = VarStore::new(Device::Cpu);
-        let net = UNet::new(vs.root().sub("locator"), 9);
+        let net = UNet::new(vs.root().sub("locator"), 9, 1);
         let y = net.forward(&Tensor::randn([2, 9, 64, 64], (Kind::Float, Device::Cpu)), true);
         assert_eq!(y.size(), [2, 1, 64, 64]);
 
