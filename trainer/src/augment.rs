@@ -68,6 +68,19 @@ impl Placement {
 }
 
 impl Augmentation {
+    /// Changes nothing.
+    pub const NONE: Augmentation = Augmentation {
+        flip: 0.0,
+        rotation_degrees: 0.0,
+        scale: 0.0,
+        shift: 0.0,
+        box_jitter: 0.0,
+        gain: 0.0,
+        offset: 0.0,
+        gamma: 0.0,
+        noise: 0.0,
+    };
+
     /// Draws where an image moves when it is turned and scaled about `centre`.
     pub fn placement(&self, centre: [f64; 2], rng: &mut impl Rng) -> Placement {
         let mirrored = rng.random_bool(self.flip);
@@ -131,6 +144,45 @@ impl Augmentation {
         let x = x.clamp_min(1e-4).pow(&gamma) * gain + offset;
         let x = &x + x.randn_like() * noise;
         x.clamp(0.0, 2.0).view(size.as_slice())
+    }
+
+    /// Crops (N, contrasts, H, W) with their boxes, each changed by itself: images and boxes (N, 4).
+    pub fn apart(&self, crops: &Tensor, edges: &[[f32; 4]], rng: &mut impl Rng) -> (Tensor, Tensor) {
+        let size = crops.size()[2] as f64;
+        let mut placements = Vec::with_capacity(edges.len());
+        let mut moved = Vec::with_capacity(edges.len());
+        for at in edges {
+            let middle = |a: f32, b: f32| f64::from(a + b) / 2.0 / size - 0.5;
+            let centre = [middle(at[0], at[2]), middle(at[1], at[3])];
+            let placement = self.placement(centre, rng);
+            moved.push(self.jitter_box(placement.move_box(*at, centre, size), rng));
+            placements.push(placement);
+        }
+        let placed = place(&crops.to_kind(Kind::Float), &placements);
+        let contrasts = placed.size()[1];
+        (
+            self.intensities(&placed, contrasts, rng),
+            boxes(&moved, crops.device()),
+        )
+    }
+
+    /// All slices of a lesion (slices, contrasts, H, W) with their boxes, moved and changed alike, as one scan would
+    /// be: images and boxes (slices, 4).
+    pub fn together(&self, crops: &Tensor, edges: &[[f32; 4]], rng: &mut impl Rng) -> (Tensor, Tensor) {
+        let size = crops.size();
+        // They turn about one point, the middle of the crop.
+        let centre = [0.0; 2];
+        let placement = self.placement(centre, rng);
+        let moved: Vec<[f32; 4]> = edges
+            .iter()
+            .map(|at| self.jitter_box(placement.move_box(*at, centre, size[2] as f64), rng))
+            .collect();
+        let placements = vec![placement; edges.len()];
+        let placed = place(&crops.to_kind(Kind::Float), &placements);
+        // The slices as channels of one image change their intensities alike.
+        let as_channels = placed.flatten(0, 1).unsqueeze(0);
+        let images = self.intensities(&as_channels, size[1], rng);
+        (images.view(size.as_slice()), boxes(&moved, crops.device()))
     }
 }
 

@@ -51,6 +51,12 @@ pub enum Error {
         /// NaN or infinite.
         loss: f64,
     },
+    /// A plan asks for what cannot be done.
+    #[error("the plan cannot be carried out: {0}")]
+    Plan(String),
+    /// Somebody asked to stop.
+    #[error("stopped; the same command goes on after the last whole epoch")]
+    Stopped,
     /// libtorch refused.
     #[error("libtorch: {0}")]
     Torch(#[from] tch::TchError),
@@ -92,7 +98,7 @@ impl Error {
             Error::File { .. } | Error::Form { .. } => Fault::Configuration,
             Error::Cohort(_) | Error::Report(_) => Fault::Data,
             Error::Patient { reason, .. } | Error::Reason(reason) => reason.fault,
-            Error::Diverged { .. } => Fault::Configuration,
+            Error::Plan(_) | Error::Diverged { .. } | Error::Stopped => Fault::Configuration,
             Error::Torch(_) | Error::Export(_) => Fault::Us,
         }
     }

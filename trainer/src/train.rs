@@ -5,8 +5,6 @@ use std::path::Path;
 use std::time::Instant;
 
 use clap::ValueEnum;
-use rand::SeedableRng;
-use rand_chacha::ChaCha8Rng;
 use tch::Device;
 
 use crate::cohort::{Cohort, Patient, Split};
@@ -14,6 +12,7 @@ use crate::dataset;
 use crate::error::Error;
 use crate::evaluate::{calibrate, examine, summarise};
 use crate::experiment::Experiment;
+use crate::fit::course::Dice;
 use crate::fit::{self, progress};
 use crate::nets::Networks;
 use crate::run_folder::{Metrics, RunFolder};
@@ -96,34 +95,30 @@ pub fn train(experiment: &Experiment, cohort: &Cohort, plan: &Plan) -> Result<Me
     );
 
     // A stage's random numbers do not depend on how many another stage drew.
-    let dice = |stream: u64| {
-        tch::manual_seed((experiment.seed.wrapping_add(stream)) as i64);
-        let mut rng = ChaCha8Rng::seed_from_u64(experiment.seed);
-        rng.set_stream(stream);
-        rng
+    let dice = |stream: u64| Dice {
+        seed: experiment.seed,
+        stream,
     };
     let fits = |stage| plan.stages.contains(&stage);
 
     if fits(Stage::Locator) {
-        let rng = &mut dice(1);
-        let curve = fit::locator::fit(&networks.locator, &training, &validation, experiment, rng)?;
+        let curve = fit::locator::fit(&networks.locator, &training, &validation, experiment, dice(1))?;
         curves.insert("locator".to_owned(), curve);
         networks.save(&run.weights())?;
     }
     if fits(Stage::Encoders) {
-        let rng = &mut dice(100);
-        let curve = fit::encoder::fit(&networks.encoders, &training, &validation, experiment, rng)?;
+        let curve = fit::encoder::fit(&networks.encoders, &training, &validation, experiment, dice(100))?;
         curves.insert("encoders".to_owned(), curve);
         networks.save(&run.weights())?;
     }
     if fits(Stage::Readers) {
-        let rng = &mut dice(200);
+        let rng = &mut dice(200).epoch(0);
         let copies = experiment.reader.copies;
         let sequences = fit::reader::sequences(&networks, &training, copies, experiment, rng);
         let held_out = fit::reader::sequences(&networks, &validation, 1, experiment, rng);
         for (n, member) in networks.members.iter().enumerate() {
-            let rng = &mut dice(300 + n as u64);
-            let curve = fit::reader::fit(member, n, &sequences, &held_out, experiment, rng)?;
+            let dice = dice(300 + n as u64);
+            let curve = fit::reader::fit(member, n, &sequences, &held_out, experiment, dice)?;
             curves.insert(format!("reader {}", n + 1), curve);
         }
     }

@@ -2,59 +2,16 @@
 
 use rand::Rng;
 use rand::seq::IndexedRandom;
-use tch::{Device, Kind, Reduction, Tensor, no_grad};
+use tch::{Kind, Reduction, Tensor};
 
-use super::{Descent, Epoch, mean};
-use crate::augment::{Augmentation, Placement, boxes, place};
+use super::course::{Course, Dice, Keep, descend};
+use super::{Epoch, adam, mean};
+use crate::augment::boxes;
 use crate::dataset::{DrawnLesion, Examination};
 use crate::error::Error;
 use crate::experiment::Experiment;
 use crate::nets::encoders::Encoders;
 use crate::nets::{CLASSES, Stored};
-
-/// Single slices: crops (N, contrasts, H, W) with their boxes (N, 4), each changed by itself.
-fn slices(picked: &[(&DrawnLesion, usize)], augment: &Augmentation, rng: &mut impl Rng) -> (Tensor, Tensor) {
-    let mut images = Vec::with_capacity(picked.len());
-    let mut placements = Vec::with_capacity(picked.len());
-    let mut edges = Vec::with_capacity(picked.len());
-    for (lesion, slice) in picked {
-        let image = lesion.images.get(*slice as i64);
-        let size = image.size()[2] as f64;
-        let at = lesion.boxes[*slice];
-        let middle = |a: f32, b: f32| f64::from(a + b) / 2.0 / size - 0.5;
-        let centre = [middle(at[0], at[2]), middle(at[1], at[3])];
-        let placement = augment.placement(centre, rng);
-        images.push(image);
-        edges.push(augment.jitter_box(placement.move_box(at, centre, size), rng));
-        placements.push(placement);
-    }
-    let placed = place(&Tensor::stack(&images, 0).to_kind(Kind::Float), &placements);
-    let contrasts = placed.size()[1];
-    (
-        augment.intensities(&placed, contrasts, rng),
-        boxes(&edges, Device::Cpu),
-    )
-}
-
-/// All slices of a lesion, moved and changed alike, as one scan would be: crops (slices, contrasts, H, W)
-/// with their boxes (slices, 4).
-pub fn whole(lesion: &DrawnLesion, augment: &Augmentation, rng: &mut impl Rng) -> (Tensor, Tensor) {
-    let size = lesion.images.size();
-    // They turn about one point, the middle of the crop.
-    let centre = [0.0; 2];
-    let placement: Placement = augment.placement(centre, rng);
-    let edges: Vec<[f32; 4]> = lesion
-        .boxes
-        .iter()
-        .map(|at| augment.jitter_box(placement.move_box(*at, centre, size[2] as f64), rng))
-        .collect();
-    let placements = vec![placement; lesion.boxes.len()];
-    let placed = place(&lesion.images.to_kind(Kind::Float), &placements);
-    // The slices as channels of one image change their intensities alike.
-    let as_channels = placed.flatten(0, 1).unsqueeze(0);
-    let images = augment.intensities(&as_channels, size[1], rng);
-    (images.view(size.as_slice()), boxes(&edges, Device::Cpu))
-}
 
 /// Fits the encoders of all contrasts and leaves the weights of the last epoch: the rate has fallen to
 /// nothing by then, and one slice is too noisy a judge to pick an epoch by.
@@ -66,7 +23,7 @@ pub fn fit(
     train: &[Examination],
     validation: &[Examination],
     experiment: &Experiment,
-    rng: &mut impl Rng,
+    dice: Dice,
 ) -> Result<Vec<Epoch>, Error> {
     let settings = &experiment.encoder;
     let mut by_class: Vec<Vec<&Examination>> = vec![Vec::new(); CLASSES.len()];
@@ -83,33 +40,33 @@ pub fn fit(
     }
     let drawn: usize = by_class.iter().map(Vec::len).sum::<usize>() * settings.slices;
     let steps = drawn.div_ceil(settings.batch);
-    let mut descent = Descent::new(
-        "encoders",
-        &encoders.store,
-        settings.learning_rate,
-        steps * settings.epochs,
-    )?;
     let device = encoders.store.device();
-    let mut curve = Vec::new();
-    for epoch in 0..settings.epochs {
-        let mut losses = Vec::new();
-        for _ in 0..steps {
-            let (picked, classes) = draw(&by_class, settings.batch, rng);
-            let (images, boxes) = slices(&picked, &settings.augment, rng);
+    let course = Course {
+        stage: "encoders".to_owned(),
+        epochs: settings.epochs,
+        patience: None,
+        motion: adam(settings.learning_rate),
+        keep: Keep::Last,
+        dice,
+        checkpoint: None,
+    };
+    descend(
+        &course,
+        &encoders.store,
+        |rng| (0..steps).map(|_| draw(&by_class, settings.batch, rng)).collect(),
+        |(picked, classes), rng| {
+            let crops: Vec<Tensor> = picked
+                .iter()
+                .map(|(l, slice)| l.images.get(*slice as i64))
+                .collect();
+            let edges: Vec<[f32; 4]> = picked.iter().map(|(l, slice)| l.boxes[*slice]).collect();
+            let (images, boxes) = settings.augment.apart(&Tensor::stack(&crops, 0), &edges, rng);
             let images = images.to_device(device).to_kind(experiment.precision.kind());
-            let classes = Tensor::from_slice(&classes).to_device(device);
-            let loss = encoders.net.loss(&images, &boxes.to_device(device), &classes);
-            losses.push(descent.step(&loss, epoch)?);
-        }
-        let validation = no_grad(|| validate(encoders, validation, experiment));
-        let result = Epoch {
-            train: mean(&losses),
-            validation,
-        };
-        descent.epoch_done(epoch + 1, settings.epochs, result);
-        curve.push(result);
-    }
-    Ok(curve)
+            let classes = Tensor::from_slice(classes).to_device(device);
+            encoders.net.loss(&images, &boxes.to_device(device), &classes)
+        },
+        || validate(encoders, validation, experiment),
+    )
 }
 
 /// Slices of random tumours, every class equally often.

@@ -2,9 +2,10 @@
 
 use rand::Rng;
 use rand::seq::{IndexedRandom, SliceRandom};
-use tch::{Kind, Reduction, Tensor, no_grad};
+use tch::{Kind, Reduction, Tensor};
 
-use super::{Best, Descent, Epoch, mean};
+use super::course::{Course, Dice, Keep, descend};
+use super::{Epoch, adam, mean};
 use crate::augment::{Placement, place};
 use crate::dataset::Examination;
 use crate::error::Error;
@@ -21,38 +22,36 @@ pub fn fit(
     train: &[Examination],
     validation: &[Examination],
     experiment: &Experiment,
-    rng: &mut impl Rng,
+    dice: Dice,
 ) -> Result<Vec<Epoch>, Error> {
     let settings = &experiment.locator;
     let tumour: Vec<Vec<usize>> = train.iter().map(tumour_slices).collect();
-    let steps = draw(train, &tumour, experiment, rng)
-        .len()
-        .div_ceil(settings.batch)
-        * settings.epochs;
-    let mut descent = Descent::new("locator", &locator.store, settings.learning_rate, steps)?;
-    let mut best = Best::new(&locator.store);
-    let mut curve = Vec::new();
-    for epoch in 0..settings.epochs {
-        let mut losses = Vec::new();
-        for batch in draw(train, &tumour, experiment, rng).chunks(settings.batch) {
+    let course = Course {
+        stage: "locator".to_owned(),
+        epochs: settings.epochs,
+        patience: None,
+        motion: adam(settings.learning_rate),
+        keep: Keep::Best,
+        dice,
+        checkpoint: None,
+    };
+    descend(
+        &course,
+        &locator.store,
+        |rng| {
+            let drawn = draw(train, &tumour, experiment, rng);
+            drawn.chunks(settings.batch).map(<[_]>::to_vec).collect()
+        },
+        |batch, rng| {
             let (images, truth) = augmented(train, batch, experiment, rng);
             let images = channels_last(&images.to_device(locator.store.device()));
             let logits = locator
                 .net
                 .forward(&images.to_kind(experiment.precision.kind()), true);
-            losses.push(descent.step(&loss(&logits, &truth.to_device(logits.device())), epoch)?);
-        }
-        let validation = no_grad(|| validate(locator, validation, experiment));
-        let result = Epoch {
-            train: mean(&losses),
-            validation,
-        };
-        best.offer(epoch, validation, &locator.store);
-        descent.epoch_done(epoch + 1, settings.epochs, result);
-        curve.push(result);
-    }
-    best.weights.restore(&locator.store);
-    Ok(curve)
+            loss(&logits, &truth.to_device(logits.device()))
+        },
+        || validate(locator, validation, experiment),
+    )
 }
 
 /// Pixels added to both halves of the Dice quotient: a slice without tumour is no division by zero, and
@@ -174,8 +173,6 @@ mod tests {
     use models::mr::Grid;
     use models::recipe::LocatorInput;
     use ndarray::{Array3, Array4};
-    use rand::SeedableRng;
-    use rand_chacha::ChaCha8Rng;
     use tch::Device;
 
     use super::*;
@@ -249,8 +246,8 @@ mod tests {
         let (images, truth) = ball();
         let train = vec![examination(&images, &truth)];
         let networks = Networks::new(&experiment.recipe, 1, Device::Cpu);
-        let mut rng = ChaCha8Rng::seed_from_u64(5);
-        let curve = fit(&networks.locator, &train, &train, &experiment, &mut rng).unwrap();
+        let dice = Dice { seed: 5, stream: 1 };
+        let curve = fit(&networks.locator, &train, &train, &experiment, dice).unwrap();
         let (first, last) = (curve[0].train, curve[curve.len() - 1].train);
         assert!(last < 0.7 * first, "from {first} to {last}");
     }
@@ -262,8 +259,8 @@ mod tests {
         let (images, truth) = ball();
         let train = vec![examination(&images, &truth)];
         let networks = Networks::new(&experiment.recipe, 1, Device::Cpu);
-        let mut rng = ChaCha8Rng::seed_from_u64(6);
-        let error = fit(&networks.locator, &train, &train, &experiment, &mut rng).unwrap_err();
+        let dice = Dice { seed: 6, stream: 1 };
+        let error = fit(&networks.locator, &train, &train, &experiment, dice).unwrap_err();
         assert!(
             error.to_string().starts_with("locator: the loss became"),
             "{error}"

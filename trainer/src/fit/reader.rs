@@ -3,10 +3,12 @@
 //! Each member sees its own bootstrap resample of the training patients, so that their disagreement
 //! tells how much the answer hangs on who happened to be in the cohort.
 
+use rand::seq::SliceRandom;
 use rand::{Rng, RngExt};
 use tch::{Kind, Tensor, no_grad};
 
-use super::{Best, Descent, Epoch, mean, progress};
+use super::course::{Course, Dice, Keep, descend};
+use super::{Epoch, adam, progress};
 use crate::augment::boxes;
 use crate::dataset::Examination;
 use crate::error::Error;
@@ -47,7 +49,10 @@ pub fn sequences(
                         boxes(&lesion.boxes, networks.device()),
                     )
                 } else {
-                    super::encoder::whole(lesion, &experiment.encoder.augment, rng)
+                    {
+                        let augment = &experiment.encoder.augment;
+                        augment.together(&lesion.images, &lesion.boxes, rng)
+                    }
                 };
                 bar.inc(1);
                 let (images, boxes) = (
@@ -77,26 +82,34 @@ pub fn fit(
     train: &[Sequences],
     validation: &[Sequences],
     experiment: &Experiment,
-    rng: &mut impl Rng,
+    dice: Dice,
 ) -> Result<Vec<Epoch>, Error> {
     let settings = &experiment.reader;
     let longest = experiment.recipe.reader.max_slices;
-    let resample = bootstrap(train, rng);
-    let stage = format!("reader {}", number + 1);
-    let steps = resample.len().div_ceil(settings.batch) * settings.epochs;
-    let mut descent = Descent::new(&stage, &member.store, settings.learning_rate, steps)?;
+    // The resample is drawn apart from the epochs.
+    let resample = bootstrap(train, &mut dice.epoch(settings.epochs));
     let whole: Vec<Tensor> = validation.iter().map(|s| s.copies[0].shallow_clone()).collect();
     let (features, mask) = padded(&whole, longest);
     let labels: Vec<i64> = validation.iter().map(|s| s.class).collect();
     let labels = Tensor::from_slice(&labels).to_device(features.device());
-
-    let mut best = Best::new(&member.store);
-    let mut curve: Vec<Epoch> = Vec::new();
-    for epoch in 0..settings.epochs {
-        let mut order = resample.clone();
-        rand::seq::SliceRandom::shuffle(order.as_mut_slice(), rng);
-        let mut losses = Vec::new();
-        for batch in order.chunks(settings.batch) {
+    let course = Course {
+        stage: format!("reader {}", number + 1),
+        epochs: settings.epochs,
+        patience: Some(settings.patience),
+        motion: adam(settings.learning_rate),
+        keep: Keep::Best,
+        dice,
+        checkpoint: None,
+    };
+    descend(
+        &course,
+        &member.store,
+        |rng| {
+            let mut order = resample.clone();
+            order.shuffle(rng);
+            order.chunks(settings.batch).map(<[_]>::to_vec).collect()
+        },
+        |batch, rng| {
             let drawn: Vec<Tensor> = batch
                 .iter()
                 .map(|n| thinned(&train[*n], settings.slice_dropout, rng))
@@ -105,36 +118,13 @@ pub fn fit(
             let (features, mask) = padded(&drawn, longest);
             let logits = member.net.forward(&features, &mask, true);
             let classes = Tensor::from_slice(&classes).to_device(logits.device());
-            losses.push(descent.step(&logits.cross_entropy_for_logits(&classes), epoch)?);
-        }
-        let loss = no_grad(|| {
-            member
-                .net
-                .forward(&features, &mask, false)
-                .cross_entropy_for_logits(&labels)
-        });
-        let result = Epoch {
-            train: mean(&losses),
-            validation: loss.double_value(&[]),
-        };
-        best.offer(epoch, result.validation, &member.store);
-        curve.push(result);
-        if epoch >= best.epoch + settings.patience {
-            break;
-        }
-    }
-    if let Some(last) = curve.last() {
-        descent.epoch_done(
-            best.epoch + 1,
-            curve.len(),
-            Epoch {
-                train: last.train,
-                validation: best.loss,
-            },
-        );
-    }
-    best.weights.restore(&member.store);
-    Ok(curve)
+            logits.cross_entropy_for_logits(&classes)
+        },
+        || {
+            let logits = member.net.forward(&features, &mask, false);
+            logits.cross_entropy_for_logits(&labels).double_value(&[])
+        },
+    )
 }
 
 /// Lesions of patients drawn with replacement, as many patients as there are.
