@@ -35,7 +35,7 @@ pub struct Experiment {
 
 /// Numbers of the convolutions while training; weights, statistics and losses are always single
 /// precision, and so is everything after training.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, clap::ValueEnum)]
 #[serde(rename_all = "lowercase")]
 pub enum Precision {
     /// Single precision.

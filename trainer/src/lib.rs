@@ -14,6 +14,7 @@
 //! | [`readers`] | radiologists' scores beside the model |
 //! | [`report`] | all of it on one page |
 //! | [`run_folder`], [`experiment`] | what a run is made from and leaves behind |
+//! | [`papers`] | the runs of the three papers |
 //! | [`export`] | ONNX, quantization, parity, package |
 
 pub mod anatomy;
@@ -29,6 +30,7 @@ pub mod limits;
 pub mod mask;
 pub mod nets;
 pub mod origin;
+pub mod papers;
 pub mod readers;
 pub mod report;
 pub mod run_folder;

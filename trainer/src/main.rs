@@ -3,6 +3,7 @@
 //! Exit codes: 0 done, 1 the work failed, 2 wrong usage or configuration. Data goes to standard output,
 //! logs and progress to standard error.
 
+use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
@@ -11,14 +12,17 @@ use models::findings::Fault;
 use trainer::cohort::{Cohort, Indexed, MADE_BY, Order, Patient, Split, index};
 use trainer::error::Error;
 use trainer::evaluate::{Evaluation, examine, summarise};
-use trainer::experiment::Experiment;
+use trainer::experiment::{Experiment, Precision};
 use trainer::fit::progress;
 use trainer::origin::command_line;
+use trainer::papers::reproduce::{Reproduction, simulated};
+use trainer::papers::tables::Table;
+use trainer::papers::{Paper, Plan};
 use trainer::readers::Scores;
 use trainer::report::Report;
 use trainer::run_folder::RunFolder;
 use trainer::statistics::{Auc, Share};
-use trainer::train::{Plan, Stage, train};
+use trainer::train::{Stage, train};
 
 /// Trains, evaluates and exports Sialoscope model packages. Research use only, not for diagnosis.
 #[derive(Parser)]
@@ -122,6 +126,8 @@ enum Work {
         #[arg(long, value_parser = share_of_one)]
         sensitivity: f64,
     },
+    /// Fit the networks of a paper and print its tables with ours beside them.
+    Reproduce(Reproduce),
     /// Export a run as a model package; stops when torch, ONNX Runtime and tract disagree.
     Export {
         /// The run.
@@ -141,6 +147,41 @@ enum Work {
         #[arg(long)]
         out: PathBuf,
     },
+}
+
+/// What is done already in the folder is not done again.
+#[derive(clap::Args)]
+struct Reproduce {
+    /// Which paper.
+    #[arg(value_enum)]
+    paper: Paper,
+    /// Sizes and lengths: small for two CPU cores, full for a GPU.
+    #[arg(long, default_value = "small")]
+    preset: String,
+    /// Folder for everything.
+    #[arg(long)]
+    out: PathBuf,
+    /// Patients [default: simulated ones, made in the folder].
+    #[arg(long)]
+    cohort: Option<PathBuf>,
+    /// Another plan than the one that comes with the program.
+    #[arg(long, value_name = "FILE")]
+    plan: Option<PathBuf>,
+    /// Of simulated patients, split, weights and order.
+    #[arg(long, default_value_t = 20_260_001)]
+    seed: u64,
+    /// Threads of libtorch and of the readers of studies [default: as many as there are processors].
+    #[arg(long)]
+    threads: Option<NonZeroUsize>,
+    /// In which numbers convolutions compute while fitting.
+    #[arg(long, value_enum, default_value_t = Precision::F32)]
+    precision: Precision,
+    /// Do only this job; may be given several times.
+    #[arg(long, value_name = "NAME")]
+    job: Vec<String>,
+    /// Print the jobs and do nothing.
+    #[arg(long)]
+    dry_run: bool,
 }
 
 #[derive(Clone, Copy, ValueEnum)]
@@ -221,7 +262,7 @@ fn run(work: Work) -> Result<(), Error> {
         } => {
             let cache = cache.unwrap_or_else(|| cohort.with_extension("tensors"));
             let (experiment, cohort) = (Experiment::open(&experiment)?, Cohort::open(&cohort)?);
-            let plan = Plan {
+            let plan = trainer::train::Plan {
                 cache: &cache,
                 start: start.as_deref(),
                 stages: if fit.is_empty() {
@@ -249,6 +290,7 @@ fn run(work: Work) -> Result<(), Error> {
             print_figures("test", &metrics.test);
             Ok(())
         }
+        Work::Reproduce(wanted) => reproduce(&wanted),
         Work::Export { run, out } => {
             let report = trainer::export::export(&run, &out, &command_line())?;
             println!("{report}");
@@ -269,6 +311,51 @@ fn run(work: Work) -> Result<(), Error> {
             Ok(())
         }
     }
+}
+
+fn reproduce(wanted: &Reproduce) -> Result<(), Error> {
+    let plan = Plan::open(wanted.paper, wanted.plan.as_deref())?;
+    let (patients, _) = plan.cohort_of(&wanted.preset)?;
+    if wanted.dry_run {
+        match &wanted.cohort {
+            Some(cohort) => println!("cohort {}", cohort.display()),
+            None => println!("{patients} simulated patients"),
+        }
+        for job in plan.jobs() {
+            println!("wave {}  {}", job.wave, job.name);
+        }
+        return Ok(());
+    }
+    let threads = match wanted.threads {
+        Some(threads) => threads,
+        None => std::thread::available_parallelism().map_err(Error::file(Path::new("/proc")))?,
+    };
+    std::fs::create_dir_all(&wanted.out).map_err(Error::file(&wanted.out))?;
+    let cohort = match &wanted.cohort {
+        Some(file) => Cohort::open(file)?,
+        None => {
+            let folder = wanted.out.join("simulated");
+            simulated(&folder, patients, wanted.seed, threads.get(), &command_line())?
+        }
+    };
+    let reproduction = Reproduction {
+        plan,
+        preset: wanted.preset.clone(),
+        out: wanted.out.clone(),
+        seed: wanted.seed,
+        threads: threads.get(),
+        precision: wanted.precision,
+    };
+    let Some(tables) = reproduction.run(&cohort, &wanted.job)? else {
+        println!("some jobs are still to be done; without --job all are");
+        return Ok(());
+    };
+    let text: Vec<String> = tables.iter().map(Table::markdown).collect();
+    let text = text.join("\n");
+    let file = wanted.out.join("tables.md");
+    std::fs::write(&file, &text).map_err(Error::file(&file))?;
+    println!("{text}");
+    Ok(())
 }
 
 fn share_of_one(text: &str) -> Result<f64, String> {
